@@ -1,0 +1,1 @@
+//! Contract checks and package builders for feed types.
