@@ -1,0 +1,45 @@
+//! Content-addressed files: all that the store asks of the place where package files lie.
+
+use std::fmt;
+use std::io::{self, Read, Seek};
+use std::path::PathBuf;
+
+/// BLAKE3 of a content.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct BlobKey(pub [u8; 32]);
+
+/// A complete file in staging that is not yet published.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StagedFile {
+    /// Where it lies.
+    pub path: PathBuf,
+    /// Length in bytes.
+    pub size: u64,
+}
+
+/// What publishing found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Put {
+    /// The content was new.
+    Created,
+    /// The same content was there; it was replaced by the verified bytes.
+    Existed,
+}
+
+/// A blob being read; verified by the caller where it matters.
+pub trait BlobRead: Read + Seek + Send {}
+impl<T: Read + Seek + Send> BlobRead for T {}
+
+/// The place where contents lie under their hash.
+pub trait BlobStore: fmt::Debug + Send + Sync + 'static {
+    /// Publishes a staged file; durable, name included, when this returns `Ok`.
+    fn put(&self, key: &BlobKey, staged: &StagedFile) -> io::Result<Put>;
+    /// Opens a content; `NotFound` if it is not there.
+    fn open(&self, key: &BlobKey) -> io::Result<Box<dyn BlobRead>>;
+    /// Length of a content, or `None`.
+    fn size(&self, key: &BlobKey) -> io::Result<Option<u64>>;
+    /// Removes a content; a missing one is no error.
+    fn delete(&self, key: &BlobKey) -> io::Result<()>;
+    /// Contents of one of the 256 shards (first byte of the key), in key order.
+    fn list(&self, shard: u8) -> io::Result<Vec<(BlobKey, u64)>>;
+}

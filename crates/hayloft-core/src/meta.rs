@@ -1,0 +1,91 @@
+//! Ordered bytes with atomic batches: all that the store asks of its metadata engine.
+
+use std::fmt;
+use std::ops::Bound;
+
+/// A table; its rows are ordered by key bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Table(pub &'static str);
+
+/// One row as bytes.
+pub type Row = (Vec<u8>, Vec<u8>);
+
+/// Direction of a scan.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Direction {
+    /// Ascending keys.
+    Forward,
+    /// Descending keys.
+    Backward,
+}
+
+/// A range of keys.
+pub type KeyRange = (Bound<Vec<u8>>, Bound<Vec<u8>>);
+
+/// What must hold for a batch to be applied.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Expect {
+    /// No such row.
+    Absent,
+    /// The row has exactly this value.
+    Value(Vec<u8>),
+}
+
+/// Changes that become visible and durable together or not at all.
+#[derive(Debug, Clone, Default)]
+pub struct Batch {
+    /// Checked inside the commit, before anything is applied.
+    pub expect: Vec<(Table, Vec<u8>, Expect)>,
+    /// Rows to insert or replace.
+    pub put: Vec<(Table, Vec<u8>, Vec<u8>)>,
+    /// Rows to remove; a missing row is no error.
+    pub delete: Vec<(Table, Vec<u8>)>,
+    /// Big-endian `i64` counters to add to; a missing row counts as zero.
+    pub add: Vec<(Table, Vec<u8>, i64)>,
+}
+
+/// Reading metadata failed.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum MetaError {
+    /// The engine reports damage or an I/O failure.
+    #[error("the metadata could not be read")]
+    Engine(#[source] Box<dyn std::error::Error + Send + Sync>),
+}
+
+/// A batch was not acknowledged.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum CommitError {
+    /// An expectation did not hold; nothing was applied.
+    #[error("another change came first")]
+    Conflict,
+    /// The engine failed before it began to commit; nothing was applied.
+    #[error("the change was not written")]
+    Rejected(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// The commit failed and may or may not have happened; the store must be opened anew.
+    #[error("it is unknown whether the change was written; open the store again")]
+    Unknown(#[source] Box<dyn std::error::Error + Send + Sync>),
+}
+
+/// A consistent view of all tables at one commit.
+pub trait MetaRead: Send {
+    /// One row.
+    fn get(&self, table: Table, key: &[u8]) -> Result<Option<Vec<u8>>, MetaError>;
+    /// At most `limit` rows of a range.
+    fn scan(
+        &self,
+        table: Table,
+        range: KeyRange,
+        direction: Direction,
+        limit: usize,
+    ) -> Result<Vec<Row>, MetaError>;
+}
+
+/// The metadata engine.
+pub trait MetaStore: fmt::Debug + Send + Sync + 'static {
+    /// The state after the newest commit. Cheap; never waits for a writer.
+    fn snapshot(&self) -> Result<Box<dyn MetaRead>, MetaError>;
+    /// Applies a batch; durable when this returns `Ok`. One commit at a time.
+    fn commit(&self, batch: Batch) -> Result<(), CommitError>;
+}
