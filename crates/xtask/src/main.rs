@@ -1,2 +1,173 @@
-//! Placeholder.
-fn main() {}
+//! Repository chores: `cargo xtask help`.
+
+mod run;
+mod tools;
+
+use std::env;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::{Context, Result, bail};
+use run::{Step, root};
+
+const HELP: &str = "\
+cargo xtask <command>
+
+  test [args]        install the tools that the tests drive, then run every test;
+                     args go to `cargo test`, and leave the tools alone
+  ci                 what a change must pass: formatting, lints, documentation,
+                     feature sets, then `test`
+  tools              install the tools only (Debian packages, npm, pip)
+  fuzz [-s N] [name] run the fuzz targets, N seconds each (60), all or those whose
+                     name contains `name`
+  bench [args]       measure; prints ratios to baselines of the same run";
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = env::args().skip(1).collect();
+    match dispatch(&arguments) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("xtask: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn dispatch(arguments: &[String]) -> Result<()> {
+    let (command, rest) = match arguments.split_first() {
+        Some((command, rest)) => (command.as_str(), rest),
+        None => ("help", arguments),
+    };
+    match command {
+        "test" => test(rest),
+        "ci" => ci(),
+        "tools" => tools::install().map(drop),
+        "fuzz" => fuzz(rest),
+        "bench" => Step::cargo(["run", "--release", "-p", "hayloft-benches", "--"])
+            .args(rest)
+            .run(),
+        "help" | "--help" | "-h" => {
+            eprintln!("{HELP}");
+            Ok(())
+        }
+        other => bail!("unknown command `{other}`; see `cargo xtask help`"),
+    }
+}
+
+fn test(arguments: &[String]) -> Result<()> {
+    if arguments.is_empty() {
+        let tools = tools::install()?;
+        // One feature set for the whole run, so that each crate is compiled once.
+        Step::cargo([
+            "test",
+            "--workspace",
+            "--features",
+            "hayloft-core/sim",
+            "--no-fail-fast",
+        ])
+        .envs(tools.environment())
+        .run()
+    } else {
+        Step::cargo(["test"])
+            .args(arguments)
+            .envs(tools::Tools::present().environment())
+            .run()
+    }
+}
+
+fn ci() -> Result<()> {
+    Step::cargo(["fmt", "--all", "--check"]).run()?;
+    Step::cargo([
+        "clippy",
+        "--workspace",
+        "--all-targets",
+        "--features",
+        "hayloft-core/sim",
+        "--",
+        "-D",
+        "warnings",
+    ])
+    .run()?;
+    Step::cargo([
+        "doc",
+        "--workspace",
+        "--no-deps",
+        "--features",
+        "hayloft-core/sim",
+    ])
+    .env("RUSTDOCFLAGS", "-D warnings")
+    .run()?;
+    for features in [
+        "",
+        "debian",
+        "npm",
+        "nuget",
+        "pypi",
+        "rubygems",
+        "universal",
+    ] {
+        Step::cargo([
+            "check",
+            "-p",
+            "hayloft",
+            "--no-default-features",
+            "--features",
+            features,
+        ])
+        .run()?;
+    }
+    test(&[])
+}
+
+fn fuzz(arguments: &[String]) -> Result<()> {
+    let mut seconds = "60".to_owned();
+    let mut wanted = String::new();
+    let mut rest = arguments.iter();
+    while let Some(argument) = rest.next() {
+        if argument == "-s" {
+            seconds.clone_from(rest.next().context("-s needs a number of seconds")?);
+        } else {
+            wanted.clone_from(argument);
+        }
+    }
+    seconds
+        .parse::<u32>()
+        .context("-s needs a number of seconds")?;
+    tools::cargo_fuzz()?;
+    let targets: Vec<String> = fuzz_targets()?
+        .into_iter()
+        .filter(|target| target.contains(wanted.as_str()))
+        .collect();
+    if targets.is_empty() {
+        bail!("no fuzz target's name contains `{wanted}`");
+    }
+    for target in targets {
+        Step::cargo(["fuzz", "run", "--sanitizer", "none", &target, "--"])
+            .args([
+                format!("-max_total_time={seconds}"),
+                "-max_len=65536".to_owned(),
+            ])
+            .args(["-timeout=20", "-rss_limit_mb=2048"])
+            .run()?;
+    }
+    Ok(())
+}
+
+fn fuzz_targets() -> Result<Vec<String>> {
+    let folder: PathBuf = root().join("fuzz/fuzz_targets");
+    let mut names = Vec::new();
+    for entry in folder
+        .read_dir()
+        .context("the fuzz targets could not be listed")?
+    {
+        let path = entry?.path();
+        if path.extension().is_some_and(|extension| extension == "rs") {
+            names.extend(
+                path.file_stem()
+                    .map(|stem| stem.to_string_lossy().into_owned()),
+            );
+        }
+    }
+    names.sort();
+    Ok(names)
+}
