@@ -101,11 +101,8 @@ pub trait FeedType: fmt::Debug + Send + Sync + 'static {
     /// Writes a file again under a new version. What does not carry the version is copied byte for
     /// byte; signatures that became false are left out; the history entry is embedded. The same
     /// order gives the same bytes.
-    fn repackage(
-        &self,
-        order: Repackage<'_>,
-        limits: &Limits,
-    ) -> Result<Repackaged, FeedTypeError>;
+    fn repackage(&self, order: Repackage<'_>, limits: &Limits)
+    -> Result<Repackaged, FeedTypeError>;
 
     /// What the file is called when downloaded: one safe path segment.
     fn file_name(&self, identity: &Identity) -> String;

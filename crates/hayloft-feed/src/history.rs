@@ -95,8 +95,8 @@ impl HistoryEntry {
     /// Reads the JSON of a history: an array of strings and objects mixed, or a single one of
     /// either. Oldest first, as stored.
     pub fn parse_list(text: &str) -> Result<Vec<Self>, HistoryError> {
-        let written: Written =
-            serde_json::from_str(text.trim_start_matches('\u{feff}')).map_err(HistoryError::Shape)?;
+        let written: Written = serde_json::from_str(text.trim_start_matches('\u{feff}'))
+            .map_err(HistoryError::Shape)?;
         Ok(match written {
             Written::Many(entries) => entries.into_iter().map(Self::from).collect(),
             Written::One(entry) => vec![entry.into()],
@@ -118,11 +118,7 @@ impl HistoryEntry {
 
     /// Appends this entry to the array `property` of a JSON object, adding the property at the end
     /// if it is missing and wrapping a single entry. All other text is kept.
-    pub fn append_to_property(
-        &self,
-        object: &str,
-        property: &str,
-    ) -> Result<String, HistoryError> {
+    pub fn append_to_property(&self, object: &str, property: &str) -> Result<String, HistoryError> {
         json::append_to_property(object, property, &self.json()).map_err(HistoryError::Edit)
     }
 

@@ -128,10 +128,8 @@ impl<'t> Object<'t> {
     pub fn string(&self, key: &str) -> Result<Option<String>, JsonEditError> {
         self.unique(key)?
             .map(|member| {
-                serde_json::from_str(member.raw).map_err(|_| JsonEditError::Type {
-                    key: key.to_owned(),
-                    expected: "a string",
-                })
+                serde_json::from_str(member.raw)
+                    .map_err(|_| JsonEditError::Type { key: key.to_owned(), expected: "a string" })
             })
             .transpose()
     }
@@ -139,10 +137,9 @@ impl<'t> Object<'t> {
     /// The whole text with the string value of `key` replaced.
     pub fn with_string(&self, key: &str, value: &str) -> Result<String, JsonEditError> {
         self.string(key)?;
-        let member = self.unique(key)?.ok_or_else(|| JsonEditError::Type {
-            key: key.to_owned(),
-            expected: "present",
-        })?;
+        let member = self
+            .unique(key)?
+            .ok_or_else(|| JsonEditError::Type { key: key.to_owned(), expected: "present" })?;
         Ok(replaced(self.text, &member.span, &quoted(value)))
     }
 }
@@ -252,13 +249,11 @@ mod tests {
 
     #[test]
     fn replacing_a_string_keeps_every_other_byte() {
-        let text = "\u{feff}{\r\n\t\"name\" : \"a\",\r\n\t\"version\":  \"1.0.0\" ,\"n\":1e400}\r\n";
+        let text =
+            "\u{feff}{\r\n\t\"name\" : \"a\",\r\n\t\"version\":  \"1.0.0\" ,\"n\":1e400}\r\n";
         let object = Object::parse(text).unwrap();
         assert_eq!(object.string("version").unwrap().as_deref(), Some("1.0.0"));
-        assert_eq!(
-            object.with_string("version", "2.0.0").unwrap(),
-            text.replace("1.0.0", "2.0.0")
-        );
+        assert_eq!(object.with_string("version", "2.0.0").unwrap(), text.replace("1.0.0", "2.0.0"));
     }
 
     #[test]

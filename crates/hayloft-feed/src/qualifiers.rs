@@ -117,9 +117,7 @@ impl FromStr for Qualifiers {
 }
 
 fn decoded(text: &str) -> Result<Cow<'_, str>, QualifiersError> {
-    percent_decode_str(text)
-        .decode_utf8()
-        .map_err(|_| QualifiersError::Encoding(text.to_owned()))
+    percent_decode_str(text).decode_utf8().map_err(|_| QualifiersError::Encoding(text.to_owned()))
 }
 
 #[cfg(test)]

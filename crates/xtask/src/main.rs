@@ -43,9 +43,9 @@ fn dispatch(arguments: &[String]) -> Result<()> {
         "ci" => ci(),
         "tools" => tools::install().map(drop),
         "fuzz" => fuzz(rest),
-        "bench" => Step::cargo(["run", "--release", "-p", "hayloft-benches", "--"])
-            .args(rest)
-            .run(),
+        "bench" => {
+            Step::cargo(["run", "--release", "-p", "hayloft-benches", "--"]).args(rest).run()
+        }
         "help" | "--help" | "-h" => {
             eprintln!("{HELP}");
             Ok(())
@@ -58,20 +58,11 @@ fn test(arguments: &[String]) -> Result<()> {
     if arguments.is_empty() {
         let tools = tools::install()?;
         // One feature set for the whole run, so that each crate is compiled once.
-        Step::cargo([
-            "test",
-            "--workspace",
-            "--features",
-            "hayloft-core/sim",
-            "--no-fail-fast",
-        ])
-        .envs(tools.environment())
-        .run()
-    } else {
-        Step::cargo(["test"])
-            .args(arguments)
-            .envs(tools::Tools::present().environment())
+        Step::cargo(["test", "--workspace", "--features", "hayloft-core/sim", "--no-fail-fast"])
+            .envs(tools.environment())
             .run()
+    } else {
+        Step::cargo(["test"]).args(arguments).envs(tools::Tools::present().environment()).run()
     }
 }
 
@@ -88,33 +79,12 @@ fn ci() -> Result<()> {
         "warnings",
     ])
     .run()?;
-    Step::cargo([
-        "doc",
-        "--workspace",
-        "--no-deps",
-        "--features",
-        "hayloft-core/sim",
-    ])
-    .env("RUSTDOCFLAGS", "-D warnings")
-    .run()?;
-    for features in [
-        "",
-        "debian",
-        "npm",
-        "nuget",
-        "pypi",
-        "rubygems",
-        "universal",
-    ] {
-        Step::cargo([
-            "check",
-            "-p",
-            "hayloft",
-            "--no-default-features",
-            "--features",
-            features,
-        ])
+    Step::cargo(["doc", "--workspace", "--no-deps", "--features", "hayloft-core/sim"])
+        .env("RUSTDOCFLAGS", "-D warnings")
         .run()?;
+    for features in ["", "debian", "npm", "nuget", "pypi", "rubygems", "universal"] {
+        Step::cargo(["check", "-p", "hayloft", "--no-default-features", "--features", features])
+            .run()?;
     }
     test(&[])
 }
@@ -130,23 +100,16 @@ fn fuzz(arguments: &[String]) -> Result<()> {
             wanted.clone_from(argument);
         }
     }
-    seconds
-        .parse::<u32>()
-        .context("-s needs a number of seconds")?;
+    seconds.parse::<u32>().context("-s needs a number of seconds")?;
     tools::cargo_fuzz()?;
-    let targets: Vec<String> = fuzz_targets()?
-        .into_iter()
-        .filter(|target| target.contains(wanted.as_str()))
-        .collect();
+    let targets: Vec<String> =
+        fuzz_targets()?.into_iter().filter(|target| target.contains(wanted.as_str())).collect();
     if targets.is_empty() {
         bail!("no fuzz target's name contains `{wanted}`");
     }
     for target in targets {
         Step::cargo(["fuzz", "run", "--sanitizer", "none", &target, "--"])
-            .args([
-                format!("-max_total_time={seconds}"),
-                "-max_len=65536".to_owned(),
-            ])
+            .args([format!("-max_total_time={seconds}"), "-max_len=65536".to_owned()])
             .args(["-timeout=20", "-rss_limit_mb=2048"])
             .run()?;
     }
@@ -156,16 +119,10 @@ fn fuzz(arguments: &[String]) -> Result<()> {
 fn fuzz_targets() -> Result<Vec<String>> {
     let folder: PathBuf = root().join("fuzz/fuzz_targets");
     let mut names = Vec::new();
-    for entry in folder
-        .read_dir()
-        .context("the fuzz targets could not be listed")?
-    {
+    for entry in folder.read_dir().context("the fuzz targets could not be listed")? {
         let path = entry?.path();
         if path.extension().is_some_and(|extension| extension == "rs") {
-            names.extend(
-                path.file_stem()
-                    .map(|stem| stem.to_string_lossy().into_owned()),
-            );
+            names.extend(path.file_stem().map(|stem| stem.to_string_lossy().into_owned()));
         }
     }
     names.sort();

@@ -56,10 +56,7 @@ impl Step {
     /// Runs the command with its output shown; fails if it does.
     pub(crate) fn run(mut self) -> Result<()> {
         eprintln!("$ {}", self.line());
-        let status = self
-            .0
-            .status()
-            .with_context(|| format!("cannot start {}", self.line()))?;
+        let status = self.0.status().with_context(|| format!("cannot start {}", self.line()))?;
         if !status.success() {
             bail!("{} ended with {status}", self.line());
         }
@@ -78,9 +75,6 @@ impl Step {
 
     fn line(&self) -> String {
         let words = std::iter::once(self.0.get_program()).chain(self.0.get_args());
-        words
-            .map(|word| word.to_string_lossy())
-            .collect::<Vec<_>>()
-            .join(" ")
+        words.map(|word| word.to_string_lossy()).collect::<Vec<_>>().join(" ")
     }
 }

@@ -22,14 +22,8 @@ const DEBIAN: &[(&str, &str)] = &[
 ];
 
 /// Python packages for the tests' own virtual environment.
-const PYTHON: &[&str] = &[
-    "pip",
-    "requests",
-    "schemathesis",
-    "setuptools",
-    "setuptools-scm",
-    "wheel",
-];
+const PYTHON: &[&str] =
+    &["pip", "requests", "schemathesis", "setuptools", "setuptools-scm", "wheel"];
 
 const NUGET: &str = "nuget-exe@5.8.0";
 
@@ -42,9 +36,7 @@ pub(crate) struct Tools {
 impl Tools {
     /// What an earlier `install` left.
     pub(crate) fn present() -> Self {
-        Self {
-            directory: target().join("tools"),
-        }
+        Self { directory: target().join("tools") }
     }
 
     fn nuget(&self) -> PathBuf {
@@ -57,13 +49,10 @@ impl Tools {
 
     /// Variables by which tests find the tools that are there.
     pub(crate) fn environment(&self) -> Vec<(&'static str, PathBuf)> {
-        [
-            ("HAYLOFT_NUGET_EXE", self.nuget()),
-            ("HAYLOFT_PYTHON", self.python()),
-        ]
-        .into_iter()
-        .filter(|(_, path)| path.exists())
-        .collect()
+        [("HAYLOFT_NUGET_EXE", self.nuget()), ("HAYLOFT_PYTHON", self.python())]
+            .into_iter()
+            .filter(|(_, path)| path.exists())
+            .collect()
     }
 }
 
@@ -76,10 +65,7 @@ pub(crate) fn install() -> Result<Tools> {
     if !tools.nuget().exists() {
         nuget(&tools)?;
     }
-    if !Step::new(tools.python())
-        .args(["-c", "import requests, schemathesis, wheel"])
-        .succeeds()
-    {
+    if !Step::new(tools.python()).args(["-c", "import requests, schemathesis, wheel"]).succeeds() {
         python(&tools)?;
     }
     Ok(tools)
@@ -124,22 +110,14 @@ fn is_on_path(program: &str) -> bool {
 }
 
 fn is_root() -> bool {
-    Step::new("sh")
-        .args(["-c", "test \"$(id -u)\" = 0"])
-        .succeeds()
+    Step::new("sh").args(["-c", "test \"$(id -u)\" = 0"]).succeeds()
 }
 
 fn nuget(tools: &Tools) -> Result<()> {
     let scratch = tools.directory.join("nuget-package");
     fs::create_dir_all(&scratch)?;
-    Step::new("npm")
-        .args(["pack", "--silent", NUGET])
-        .directory(&scratch)
-        .run()?;
-    Step::new("sh")
-        .args(["-c", "tar -xzf nuget-exe-*.tgz"])
-        .directory(&scratch)
-        .run()?;
+    Step::new("npm").args(["pack", "--silent", NUGET]).directory(&scratch).run()?;
+    Step::new("sh").args(["-c", "tar -xzf nuget-exe-*.tgz"]).directory(&scratch).run()?;
     let found = fs::read_dir(scratch.join("package"))?
         .filter_map(Result::ok)
         .map(|entry| entry.path())
@@ -150,129 +128,9 @@ fn nuget(tools: &Tools) -> Result<()> {
     Ok(())
 }
 
-fn python(&self) -> PathBuf {
-        self.directory.join("venv/bin/python3")
-    }
-
-    /// Variables by which tests find the tools that are there.
-    pub(crate) fn environment(&self) -> Vec<(&'static str, PathBuf)> {
-        [
-            ("HAYLOFT_NUGET_EXE", self.nuget()),
-            ("HAYLOFT_PYTHON", self.python()),
-        ]
-        .into_iter()
-        .filter(|(_, path)| path.exists())
-        .collect()
-    }
-}
-
-/// Installs what is missing. Tests whose tool is absent say so and skip, so a system without
-/// `apt-get` gets a warning instead of an error.
-pub(crate) fn install() -> Result<Tools> {
-    debian()?;
-    let tools = Tools::present();
-    fs::create_dir_all(&tools.directory).context("the folder for tools could not be made")?;
-    if !tools.nuget().exists() {
-        nuget(&tools)?;
-    }
-    if !Step::new(tools.python())
-        .args(["-c", "import requests, schemathesis, wheel"])
-        .succeeds()
-    {
-        python(&tools)?;
-    }
-    Ok(tools)
-}
-
-/// Builds cargo-fuzz unless it is there.
-pub(crate) fn cargo_fuzz() -> Result<()> {
-    if Step::cargo(["fuzz", "--version"]).succeeds() {
-        return Ok(());
-    }
-    Step::cargo(["install", "--locked", "cargo-fuzz", "--version", "0.13.2"]).run()
-}
-
-fn debian() -> Result<()> {
-    let missing: Vec<&str> = DEBIAN
-        .iter()
-        .filter(|(program, _)| !is_on_path(program))
-        .map(|(_, package)| *package)
-        .collect();
-    if missing.is_empty() {
-        return Ok(());
-    }
-    if !is_on_path("apt-get") || !is_root() {
-        eprintln!(
-            "warning: tests that need these will skip; install them for a full run: {}",
-            missing.join(" ")
-        );
-        return Ok(());
-    }
-    Step::new("apt-get").args(["update", "-qq"]).run()?;
-    Step::new("apt-get")
-        .args(["install", "-y", "-qq", "--no-install-recommends"])
-        .args(missing)
-        .env("DEBIAN_FRONTEND", "noninteractive")
-        .run()
-}
-
-fn is_on_path(program: &str) -> bool {
-    std::env::var_os("PATH").is_some_and(|path| {
-        std::env::split_paths(&path).any(|folder| folder.join(program).exists())
-    })
-}
-
-fn is_root() -> bool {
-    Step::new("sh")
-        .args(["-c", "test \"$(id -u)\" = 0"])
-        .succeeds()
-}
-
-fn nuget(tools: &Tools) -> Result<()> {
-    let scratch = tools.directory.join("nuget-package");
-    fs::create_dir_all(&scratch)?;
-    Step::new("npm")
-        .args(["pack", "--silent", NUGET])
-        .directory(&scratch)
-        .run()?;
-    Step::new("sh")
-        .args(["-c", "tar -xzf nuget-exe-*.tgz"])
-        .directory(&scratch)
-        .run()?;
-    let found = find(&scratch, "nuget.exe")?;
-    let Some(found) = found else {
-        bail!("{NUGET} holds no nuget.exe")
-    };
-    fs::copy(found, tools.nuget())?;
-    fs::remove_dir_all(scratch)?;
-    Ok(())
-}
-
-fn find(folder: &PathBuf, name: &str) -> Result<Option<PathBuf>> {
-    for entry in fs::read_dir(folder)? {
-        let path = entry?.path();
-        if path.is_dir() {
-            if let Some(found) = find(&path, name)? {
-                return Ok(Some(found));
-            }
-        } else if path
-            .file_name()
-            .is_some_and(|found| found.eq_ignore_ascii_case(name))
-        {
-            return Ok(Some(path));
-        }
-    }
-    Ok(None)
-}
-
 fn python(tools: &Tools) -> Result<()> {
     let venv = tools.directory.join("venv");
-    if Step::new("python3")
-        .args(["-m", "venv"])
-        .args([&venv])
-        .run()
-        .is_err()
-    {
+    if Step::new("python3").args(["-m", "venv"]).args([&venv]).run().is_err() {
         bail!("python3 cannot make a virtual environment; install python3-venv");
     }
     Step::new(tools.python())
