@@ -1,8 +1,9 @@
+use std::collections::BTreeMap;
 use std::fmt;
 
 use crate::{
     Coordinates, FeedTypeError, Identity, Inspected, Limits, PackageName, Purl, Qualifiers,
-    Repackage, Repackaged, Upload, Version,
+    Repackage, Repackaged, TagChange, Upload, Version,
 };
 
 /// Whether two packages of a feed may have names that differ by ASCII case alone.
@@ -103,6 +104,12 @@ pub trait FeedType: fmt::Debug + Send + Sync + 'static {
     /// order gives the same bytes.
     fn repackage(&self, order: Repackage<'_>, limits: &Limits)
     -> Result<Repackaged, FeedTypeError>;
+
+    /// The tags that a package has after a change of its versions; they are stored in the commit
+    /// that makes the change. Overridden where an ecosystem lets a tag follow, as npm's `latest`.
+    fn tags(&self, change: &TagChange<'_>) -> BTreeMap<String, String> {
+        change.tags.clone()
+    }
 
     /// What the file is called when downloaded: one safe path segment.
     fn file_name(&self, identity: &Identity) -> String;

@@ -50,6 +50,19 @@ impl NameKey {
         Ok(Self([group.as_bytes(), &[1], name.as_bytes(), &[0]].concat().into_boxed_slice()))
     }
 
+    /// A key as a store has kept it; `None` if the bytes are not those of [`NameKey::as_bytes`].
+    pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        let (end, parts) = bytes.split_last()?;
+        let at = parts.iter().position(|byte| *byte == 1)?;
+        let group = parts.get(..at)?;
+        let name = parts.get(at + 1..)?;
+        let sound = *end == 0
+            && !name.is_empty()
+            && bytes.len() <= 1024 + 2
+            && group.iter().chain(name).all(|byte| *byte > 1);
+        sound.then(|| Self(bytes.into()))
+    }
+
     /// `group 0x01 name 0x00`, folded by the feed type.
     pub fn as_bytes(&self) -> &[u8] {
         &self.0
@@ -193,6 +206,17 @@ mod tests {
         let keys = [("", "a"), ("", "ab"), ("", "b"), ("a", "z"), ("a/b", "a")]
             .map(|(group, name)| NameKey::new(group, name).unwrap());
         assert!(keys.windows(2).all(|pair| pair[0] < pair[1]));
+    }
+
+    #[test]
+    fn a_key_is_read_back_from_its_bytes_and_from_no_others() {
+        for (group, name) in [("", "a"), ("a/b", "c")] {
+            let key = NameKey::new(group, name).unwrap();
+            assert_eq!(NameKey::from_bytes(key.as_bytes()), Some(key));
+        }
+        for bytes in [&b""[..], b"\x01\0", b"a\0", b"a\x01b", b"a\x01b\x01\0", b"\x01b\0\0"] {
+            assert_eq!(NameKey::from_bytes(bytes), None, "{bytes:?}");
+        }
     }
 
     #[test]

@@ -30,6 +30,7 @@ mod limits;
 mod purl;
 mod qualifiers;
 mod sort_key;
+mod tags;
 
 pub use error::{Detail, FeedTypeError, shorten};
 pub use feed_type::{CaseTwins, FeedType};
@@ -42,3 +43,4 @@ pub use limits::{Limits, ReadError};
 pub use purl::{Purl, PurlError};
 pub use qualifiers::{Qualifiers, QualifiersError};
 pub use sort_key::{SortKey, SortKeyBuilder, SortKeyError};
+pub use tags::{Arrival, TagChange};

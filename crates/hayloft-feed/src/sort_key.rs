@@ -13,6 +13,11 @@ impl SortKey {
         SortKeyBuilder(Vec::with_capacity(24))
     }
 
+    /// A key as a store has kept it: the bytes of [`SortKey::as_bytes`].
+    pub fn from_bytes(bytes: &[u8]) -> Self {
+        Self(bytes.into())
+    }
+
     /// The key.
     pub fn as_bytes(&self) -> &[u8] {
         &self.0
@@ -109,6 +114,7 @@ mod tests {
         }
         assert_eq!(number("007"), number("7"));
         assert_eq!(number("000").as_bytes(), [0]);
+        assert_eq!(SortKey::from_bytes(number("12").as_bytes()), number("12"));
     }
 
     #[test]
