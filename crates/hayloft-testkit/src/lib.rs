@@ -1,1 +1,43 @@
 //! Contract checks and package builders for feed types.
+//!
+//! [`check`] holds a feed type against everything the store relies on, from purls that read back to
+//! damaged files that never panic. Run it on your own type:
+//!
+//! ```no_run
+//! # let my_type: Box<dyn hayloft_feed::FeedType> = unimplemented!();
+//! # let bytes = Vec::new();
+//! hayloft_testkit::check(
+//!     &*my_type,
+//!     &[hayloft_testkit::Sample::new("zlib-1.3.tgz", bytes)],
+//!     "1.3.1",
+//! );
+//! ```
+//!
+//! The builders make small packages that the ecosystems' own tools install, with equal bytes on
+//! every run:
+//!
+//! ```
+//! let package = hayloft_testkit::npm_tgz("@hay/loft", "1.0.0").payload(1024);
+//! assert_eq!(package.file_name(), "hay-loft-1.0.0.tgz");
+//! assert_eq!(package.build(), package.build());
+//! ```
+//!
+//! This is a crate for tests, benches and demonstrations: what fails panics and says why.
+
+#![allow(clippy::panic, clippy::expect_used, reason = "a test helper reports by panicking")]
+#![allow(
+    clippy::format_collect,
+    clippy::format_push_string,
+    reason = "fixtures read better as one template than as a chain of writes"
+)]
+
+mod check;
+mod damage;
+mod in_memory;
+mod package;
+mod sample;
+
+pub use check::{check, check_order};
+pub use in_memory::{digests, history_entry, inspect, repackage};
+pub use package::{Package, deb, gem, npm_tgz, nupkg, sdist, snupkg, upack, vpack, wheel};
+pub use sample::Sample;
