@@ -1,5 +1,9 @@
 //! Content-addressed files: all that the store asks of the place where package files lie.
 
+mod local;
+
+pub use local::LocalBlobs;
+
 use std::fmt;
 use std::io::{self, Read, Seek};
 use std::path::PathBuf;
@@ -42,4 +46,13 @@ pub trait BlobStore: fmt::Debug + Send + Sync + 'static {
     fn delete(&self, key: &BlobKey) -> io::Result<()>;
     /// Contents of one of the 256 shards (first byte of the key), in key order.
     fn list(&self, shard: u8) -> io::Result<Vec<(BlobKey, u64)>>;
+    /// Everything that lies among the contents and is none, sorted.
+    fn strange(&self) -> io::Result<Vec<PathBuf>> {
+        Ok(Vec::new())
+    }
+    /// True once a name could not be made durable: nothing more may be published or removed until
+    /// the store is opened anew.
+    fn must_reopen(&self) -> bool {
+        false
+    }
 }

@@ -1,5 +1,10 @@
 //! The file operations that the store is built from, and their one production implementation.
 
+mod mounts;
+mod real;
+
+pub use real::RealFs;
+
 use std::fmt;
 use std::io::{self, Read, Seek, Write};
 use std::path::{Path, PathBuf};
@@ -38,7 +43,9 @@ pub trait Fs: fmt::Debug + Send + Sync + 'static {
     fn create(&self, path: &Path) -> io::Result<Box<dyn FsFile>>;
     /// Opens a file for reading.
     fn open(&self, path: &Path) -> io::Result<Box<dyn FsFile>>;
-    /// Opens a file for appending, creating it if it is missing.
+    /// Opens an existing file for reading and for writing in place.
+    fn modify(&self, path: &Path) -> io::Result<Box<dyn FsFile>>;
+    /// Opens a file for reading and appending, creating it if it is missing.
     fn append(&self, path: &Path) -> io::Result<Box<dyn FsFile>>;
     /// Length of a file, or `None` if there is no such name.
     fn file_len(&self, path: &Path) -> io::Result<Option<u64>>;
@@ -56,8 +63,13 @@ pub trait Fs: fmt::Debug + Send + Sync + 'static {
     fn list(&self, path: &Path) -> io::Result<Vec<FsEntry>>;
     /// Makes a file read-only.
     fn protect(&self, path: &Path) -> io::Result<()>;
-    /// Bytes that can still be written below `path`.
+    /// Bytes that can still be written below `path`; [`u64::MAX`] where that cannot be known.
     fn available(&self, path: &Path) -> io::Result<u64>;
+    /// The kind of network file system that `path` lies on, such as `nfs`; `None` if it is local.
+    ///
+    /// Locks and flushes over a network do not keep the store's promises, so opening refuses such
+    /// a place unless forced.
+    fn network_file_system(&self, path: &Path) -> io::Result<Option<String>>;
     /// Takes the exclusive lock on a lock file until the guard is dropped; `WouldBlock` if another
     /// process (or this one) holds it.
     fn lock(&self, path: &Path) -> io::Result<Box<dyn FsLock>>;

@@ -1,5 +1,10 @@
 //! Ordered bytes with atomic batches: all that the store asks of its metadata engine.
 
+mod backend;
+mod redb_store;
+
+pub use redb_store::{OpenMetaError, RedbOptions, RedbStore, RepairProgress};
+
 use std::fmt;
 use std::ops::Bound;
 
@@ -42,6 +47,9 @@ pub struct Batch {
     pub delete: Vec<(Table, Vec<u8>)>,
     /// Big-endian `i64` counters to add to; a missing row counts as zero.
     pub add: Vec<(Table, Vec<u8>, i64)>,
+    /// True if more batches wait behind this one: a hint that lets an engine put off what only
+    /// makes recovery faster.
+    pub more_wait: bool,
 }
 
 /// Reading metadata failed.
@@ -88,4 +96,6 @@ pub trait MetaStore: fmt::Debug + Send + Sync + 'static {
     fn snapshot(&self) -> Result<Box<dyn MetaRead>, MetaError>;
     /// Applies a batch; durable when this returns `Ok`. One commit at a time.
     fn commit(&self, batch: Batch) -> Result<(), CommitError>;
+    /// True once a failure has made the engine refuse all further commits until it is opened anew.
+    fn must_reopen(&self) -> bool;
 }
