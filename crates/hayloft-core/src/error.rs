@@ -1,0 +1,109 @@
+use std::io;
+use std::path::PathBuf;
+
+use hayloft_feed::shorten;
+
+use crate::meta::{CommitError, MetaError};
+
+/// The store itself failed; the request is not to blame.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StoreError {
+    /// [`Store::close`](crate::Store::close) was called.
+    #[error("the store is closed")]
+    Closed,
+    /// An earlier commit or sync failed; reading goes on, writing needs a fresh open.
+    #[error("writing has stopped after a failure; open the store again")]
+    Stopped,
+    /// The change may or may not be there after the store is opened anew.
+    #[error("it is unknown whether the change was stored; open the store again and look")]
+    Unknown(#[source] std::sync::Arc<CommitError>),
+    /// The change was not stored.
+    #[error("the change was not stored")]
+    NotStored(#[source] std::sync::Arc<CommitError>),
+    /// The metadata engine could not read.
+    #[error("the metadata could not be read")]
+    Meta(#[source] MetaError),
+    /// A file of the store could not be read or written.
+    #[error("cannot {action} `{}`", path.display())]
+    Io {
+        /// What was tried, such as `open`.
+        action: &'static str,
+        /// Which file or directory.
+        path: PathBuf,
+        /// The failure.
+        #[source]
+        source: io::Error,
+    },
+    /// A row or file is not what was written. Never served.
+    #[error("{what} is damaged; run verify")]
+    Damaged {
+        /// Which row or file.
+        what: String,
+    },
+    /// A row was written by a newer release.
+    #[error("{what} was written by a newer release")]
+    Newer {
+        /// Which row.
+        what: String,
+    },
+    /// Too little space is left.
+    #[error("only {available} bytes are free, {floor} must stay free")]
+    NoSpace {
+        /// Bytes free.
+        available: u64,
+        /// Bytes that must stay free.
+        floor: u64,
+    },
+}
+
+impl From<MetaError> for StoreError {
+    fn from(error: MetaError) -> Self {
+        Self::Meta(error)
+    }
+}
+
+impl StoreError {
+    pub(crate) fn damaged(what: impl Into<String>) -> Self {
+        Self::Damaged { what: what.into() }
+    }
+
+    pub(crate) fn io(
+        action: &'static str,
+        path: impl Into<PathBuf>,
+    ) -> impl FnOnce(io::Error) -> Self {
+        let path = path.into();
+        move |source| Self::Io { action, path, source }
+    }
+}
+
+/// No feed has this name or alternate name.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("there is no feed `{}`", shorten(name))]
+pub struct NoSuchFeed {
+    /// What was asked for.
+    pub name: String,
+}
+
+/// The feed's type is not known to this process, so its files can be listed, downloaded, deleted
+/// and promoted, but none can be added.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("feed `{feed}` is of type `{tag}`, which this program does not know")]
+pub struct UnknownFeedType {
+    /// Name of the feed.
+    pub feed: String,
+    /// Its type.
+    pub tag: String,
+}
+
+/// A feed was not found, or the store failed.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum LookupError {
+    /// No such feed.
+    #[error(transparent)]
+    Feed(#[from] NoSuchFeed),
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}

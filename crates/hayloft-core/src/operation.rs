@@ -1,0 +1,27 @@
+//! What a store can do: requests, answers and errors of each operation, and its implementation.
+
+mod api_keys;
+mod audit;
+mod delete;
+mod find;
+mod history;
+mod list;
+mod promote;
+mod repackage;
+mod status;
+mod tags;
+mod upload;
+mod verify;
+
+pub use api_keys::{ApiKey, KeyError, KeyGrant, KeyText};
+pub use audit::{Action, AuditQuery, AuditRow};
+pub use delete::{DeleteError, Deleted, Extent};
+pub use find::{Algorithm, FindError, FoundFile};
+pub use history::{PackageHistory, Promotion, PromotionQuery, RepackagedFile, Repackaging};
+pub use list::{Files, LatestQuery, Manifests, Pick, VersionsQuery};
+pub use promote::{PromoteError, PromoteOutcome, PromoteRequest};
+pub use repackage::{RepackageError, RepackageOutcome, RepackageRequest};
+pub use status::{DeprecationChange, StatusChange, StatusError, StatusOutcome};
+pub use tags::TagError;
+pub use upload::{Overwrite, Stored, UploadError, UploadRequest, Uploaded};
+pub use verify::{Finding, FindingCode, Repair, VerifyError, VerifyLevel, VerifySummary};

@@ -1,0 +1,162 @@
+use std::fmt;
+
+use crate::StoreError;
+
+/// How deep [`Store::verify`](crate::Store::verify) looks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum VerifyLevel {
+    /// Every row, all references both ways, totals, the audit chain, and that files have the right
+    /// length.
+    Fast,
+    /// Also the BLAKE3 of every content.
+    Normal,
+    /// Also all other digests, and that feed types read the same identity out of each file.
+    Deep,
+}
+
+/// Whether to mend what can be derived again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Repair {
+    /// Only look.
+    No,
+    /// Rebuild derived rows, mark damaged contents, move strange files to `quarantine/`; nothing
+    /// that cannot be derived is deleted.
+    Derived,
+}
+
+/// What is wrong; the text of each is stable.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
+pub enum FindingCode {
+    /// A row does not decode or its checksum is wrong.
+    Row,
+    /// A row was written by a newer release.
+    NewerRow,
+    /// A file of a version has no content row.
+    BlobRow,
+    /// A use of a content is not recorded, or recorded without the file.
+    BlobUse,
+    /// The state of a content does not fit its uses.
+    BlobState,
+    /// A content is missing.
+    BlobMissing,
+    /// A content has another length.
+    BlobSize,
+    /// A content has another digest.
+    BlobDigest,
+    /// A file in the blob directory has no row.
+    BlobOrphan,
+    /// A name in the store's directories that the store does not make.
+    StrangeFile,
+    /// The index by number does not lead to the version, or leads nowhere.
+    VersionIndex,
+    /// The index by digest misses a content or names one that is gone.
+    HashIndex,
+    /// A package's pointers or counts do not fit its versions.
+    PackagePointer,
+    /// The index of names that differ by case does not fit the packages.
+    CaseIndex,
+    /// A version belongs to no package, or a package has no version.
+    PackageRow,
+    /// A row belongs to no feed, or a feed name leads nowhere.
+    FeedRow,
+    /// A manifest or document is missing, or belongs to nothing.
+    DocumentRow,
+    /// Totals of a feed do not fit its rows.
+    FeedTotals,
+    /// Remembered qualifiers do not fit the files.
+    Facet,
+    /// Download counts of a file that is gone.
+    Downloads,
+    /// The audit log was changed or cut.
+    AuditChain,
+    /// An entry of the history index leads nowhere, or is missing.
+    HistoryIndex,
+    /// An API key cannot be looked up by its digest.
+    KeyIndex,
+    /// A feed type reads something else out of a file than the rows say.
+    Inspection,
+}
+
+impl FindingCode {
+    /// The stable text.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Row => "row",
+            Self::NewerRow => "newer-row",
+            Self::BlobRow => "blob-row",
+            Self::BlobUse => "blob-use",
+            Self::BlobState => "blob-state",
+            Self::BlobMissing => "blob-missing",
+            Self::BlobSize => "blob-size",
+            Self::BlobDigest => "blob-digest",
+            Self::BlobOrphan => "blob-orphan",
+            Self::StrangeFile => "strange-file",
+            Self::VersionIndex => "version-index",
+            Self::HashIndex => "hash-index",
+            Self::PackagePointer => "package-pointer",
+            Self::CaseIndex => "case-index",
+            Self::PackageRow => "package-row",
+            Self::FeedRow => "feed-row",
+            Self::DocumentRow => "document-row",
+            Self::FeedTotals => "feed-totals",
+            Self::Facet => "facet",
+            Self::Downloads => "downloads",
+            Self::AuditChain => "audit-chain",
+            Self::HistoryIndex => "history-index",
+            Self::KeyIndex => "key-index",
+            Self::Inspection => "inspection",
+        }
+    }
+}
+
+/// One thing that is wrong; prints as one line.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Finding {
+    /// What kind.
+    pub code: FindingCode,
+    /// Where and what, in words.
+    pub text: String,
+    /// True if this run mended it.
+    pub repaired: bool,
+}
+
+impl fmt::Display for Finding {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mended = if self.repaired { " (repaired)" } else { "" };
+        write!(out, "{}: {}{mended}", self.code.as_str(), self.text)
+    }
+}
+
+/// What a verification saw.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct VerifySummary {
+    /// Rows read.
+    pub rows: u64,
+    /// Contents looked at.
+    pub blobs: u64,
+    /// Bytes of contents read.
+    pub bytes: u64,
+    /// Findings reported.
+    pub findings: u64,
+    /// Findings mended.
+    pub repaired: u64,
+}
+
+impl VerifySummary {
+    /// True if nothing is wrong any more.
+    pub fn is_clean(&self) -> bool {
+        self.findings == self.repaired
+    }
+}
+
+/// Verification could not be completed; findings so far stand.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum VerifyError {
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}

@@ -1,0 +1,141 @@
+use hayloft_feed::{FeedTypeError, FileRole, Qualifiers, shorten};
+
+use crate::{NoSuchFeed, StoreError};
+
+/// Which version of a package is meant.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Wanted {
+    /// The one that this text names, by the type's rule of equality.
+    Exact(String),
+    /// The highest of all.
+    Latest,
+    /// The highest stable one.
+    LatestStable,
+}
+
+/// Names one version of one package, or one file of it; nothing is checked yet.
+///
+/// A text with blanks that matches nothing is tried again with `+` in their place, because
+/// clients leave a plus sign unescaped in queries.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Selector {
+    /// npm scope, universal group; else empty.
+    pub group: String,
+    /// Package name. Matches exactly by the type's rule, else the only package whose name differs
+    /// in ASCII case alone.
+    pub name: String,
+    /// Version.
+    pub version: Wanted,
+    /// Narrows down to files that have all of these.
+    pub qualifiers: Qualifiers,
+    /// Which role the file has.
+    pub role: FileRole,
+}
+
+impl Selector {
+    /// The only package file of an exact version.
+    pub fn exact(name: impl Into<String>, version: impl Into<String>) -> Self {
+        Self::of(name, Wanted::Exact(version.into()))
+    }
+
+    /// The only package file of a version.
+    pub fn of(name: impl Into<String>, version: Wanted) -> Self {
+        Self {
+            group: String::new(),
+            name: name.into(),
+            version,
+            qualifiers: Qualifiers::none(),
+            role: FileRole::Package,
+        }
+    }
+
+    /// The same in a group.
+    #[must_use]
+    pub fn in_group(mut self, group: impl Into<String>) -> Self {
+        self.group = group.into();
+        self
+    }
+
+    /// The same with qualifiers.
+    #[must_use]
+    pub fn with_qualifiers(mut self, qualifiers: Qualifiers) -> Self {
+        self.qualifiers = qualifiers;
+        self
+    }
+
+    /// The same for a companion file.
+    #[must_use]
+    pub fn companion(mut self) -> Self {
+        self.role = FileRole::Companion;
+        self
+    }
+
+    /// `group/name version`, for messages.
+    pub(crate) fn shown(&self) -> String {
+        let version = match &self.version {
+            Wanted::Exact(text) => text.as_str(),
+            Wanted::Latest => "latest",
+            Wanted::LatestStable => "latest-stable",
+        };
+        let separator = if self.group.is_empty() { "" } else { "/" };
+        let mut text = format!("{}{separator}{} {version}", self.group, self.name);
+        if !self.qualifiers.is_empty() {
+            text.push(' ');
+            text.push_str(&self.qualifiers.to_string());
+        }
+        shorten(&text)
+    }
+}
+
+/// A selector does not lead to what was asked for.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum SelectError {
+    /// No such feed.
+    #[error(transparent)]
+    Feed(#[from] NoSuchFeed),
+    /// There is no such package, version or file.
+    #[error("`{package}` is not in feed `{feed}`")]
+    NotFound {
+        /// What was asked for.
+        package: String,
+        /// Name of the feed.
+        feed: String,
+    },
+    /// Several files fit; name one.
+    #[error("`{package}` has several files; add one of these qualifiers: {}", listed(qualifiers))]
+    AmbiguousFile {
+        /// What was asked for.
+        package: String,
+        /// The qualifiers of each file that fits.
+        qualifiers: Vec<Qualifiers>,
+    },
+    /// Several packages have names that differ from the one asked for in case alone.
+    #[error("`{package}` fits several packages; spell it as one of: {}", names.join(", "))]
+    AmbiguousName {
+        /// What was asked for.
+        package: String,
+        /// Names as spelled, at most 20.
+        names: Vec<String>,
+    },
+    /// Name, version, qualifier or package URL is malformed for the feed's type.
+    #[error(transparent)]
+    Invalid(#[from] FeedTypeError),
+    /// The version may not be downloaded, promoted or repackaged.
+    #[error("`{package}` is blocked")]
+    Blocked {
+        /// What was asked for.
+        package: String,
+    },
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+fn listed(qualifiers: &[Qualifiers]) -> String {
+    let mut texts: Vec<String> = qualifiers.iter().take(20).map(ToString::to_string).collect();
+    if qualifiers.len() > texts.len() {
+        texts.push("…".to_owned());
+    }
+    texts.join(", ")
+}
