@@ -1,5 +1,6 @@
 //! Contents as files below one directory.
 
+use std::collections::BTreeSet;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -46,7 +47,7 @@ impl LocalBlobs {
                 format!("the directory `{}` is missing", root.display()),
             ));
         }
-        let found = fs.list(root)?;
+        let found: BTreeSet<u8> = fs.list(root)?.iter().filter_map(shard_of).collect();
         let blobs = Self {
             fs: fs.clone(),
             root: root.to_owned(),
@@ -54,7 +55,7 @@ impl LocalBlobs {
             failed: AtomicBool::new(false),
         };
         let missing: Vec<_> = (0..=u8::MAX)
-            .filter(|shard| !found.iter().any(|entry| is_shard(entry, *shard)))
+            .filter(|shard| !found.contains(shard))
             .map(|shard| blobs.shard(shard))
             .collect();
         for shard in &missing {
@@ -149,7 +150,7 @@ impl BlobStore for LocalBlobs {
         let mut strange = Vec::new();
         for entry in self.fs.list(&self.root)? {
             let path = self.root.join(&entry.name);
-            let Some(shard) = (0..=u8::MAX).find(|shard| is_shard(&entry, *shard)) else {
+            let Some(shard) = shard_of(&entry) else {
                 strange.push(path);
                 continue;
             };
@@ -172,8 +173,13 @@ fn split(key: &BlobKey) -> (String, String) {
     (HEXLOWER.encode(&[*shard]), HEXLOWER.encode(rest))
 }
 
-fn is_shard(entry: &FsEntry, shard: u8) -> bool {
-    entry.is_directory && entry.name == HEXLOWER.encode(&[shard])
+/// The shard that a directory entry is, if it is one.
+fn shard_of(entry: &FsEntry) -> Option<u8> {
+    let name = HEXLOWER.decode(entry.name.as_bytes()).ok()?;
+    match name.as_slice() {
+        [shard] if entry.is_directory => Some(*shard),
+        _ => None,
+    }
 }
 
 /// The key whose content a directory entry is, if its name is one.
