@@ -1,0 +1,115 @@
+use std::fmt;
+use std::io::{self, Write};
+
+use flate2::GzBuilder;
+use flate2::write::GzEncoder;
+use lzma_rust2::{XzOptions, XzWriter};
+
+use super::Compression;
+use super::zstd::ZstdWriter;
+use crate::ArchiveError;
+
+/// How hard a compressor tries.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum Effort {
+    /// gzip level 6, xz preset 6.
+    #[default]
+    Normal,
+    /// gzip level 9, as package managers use; about twice the time for a few percent. Same as
+    /// `Normal` for xz and zstd.
+    Best,
+}
+
+/// A compressor on its way to the end of a stream; [`Encoder::finish`] completes it.
+pub struct Encoder<'w>(Kind<'w>);
+
+enum Kind<'w> {
+    Plain(Box<dyn Write + 'w>),
+    Gzip(GzEncoder<Box<dyn Write + 'w>>),
+    Xz(Box<XzWriter<Box<dyn Write + 'w>>>),
+    Zstd(ZstdWriter<Box<dyn Write + 'w>>),
+}
+
+impl fmt::Debug for Encoder<'_> {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let compression = match self.0 {
+            Kind::Plain(_) => Compression::None,
+            Kind::Gzip(_) => Compression::Gzip,
+            Kind::Xz(_) => Compression::Xz,
+            Kind::Zstd(_) => Compression::Zstd,
+        };
+        out.debug_tuple("Encoder").field(&compression).finish()
+    }
+}
+
+/// Compresses to `output`. Equal input makes equal output, however it is cut into writes.
+///
+/// gzip: one member without name and time, operating system 255. xz: one stream, one thread,
+/// 8 MiB dictionary. zstd: a frame for every 16 MiB, which is also the memory used. Bytes may
+/// differ between releases.
+pub fn encoder<'w>(
+    compression: Compression,
+    output: Box<dyn Write + 'w>,
+) -> Result<Encoder<'w>, ArchiveError> {
+    encoder_with(compression, Effort::default(), output)
+}
+
+/// As [`encoder`], saying how hard to try.
+pub fn encoder_with<'w>(
+    compression: Compression,
+    effort: Effort,
+    output: Box<dyn Write + 'w>,
+) -> Result<Encoder<'w>, ArchiveError> {
+    Ok(Encoder(match compression {
+        Compression::None => Kind::Plain(output),
+        Compression::Gzip => {
+            let level = match effort {
+                Effort::Normal => flate2::Compression::new(6),
+                Effort::Best => flate2::Compression::new(9),
+            };
+            let builder = GzBuilder::new().mtime(0).operating_system(255);
+            Kind::Gzip(builder.write(output, level))
+        }
+        Compression::Xz => {
+            let writer = XzWriter::new(output, XzOptions::with_preset(6));
+            Kind::Xz(Box::new(writer.map_err(ArchiveError::from_io)?))
+        }
+        Compression::Zstd => Kind::Zstd(ZstdWriter::new(output)),
+        Compression::Lzma | Compression::Bzip2 => {
+            return Err(ArchiveError::Codec { format: compression.name() });
+        }
+    }))
+}
+
+impl Encoder<'_> {
+    /// Writes the end of the stream and flushes. Without this call the output is incomplete.
+    pub fn finish(self) -> Result<(), ArchiveError> {
+        let output = match self.0 {
+            Kind::Plain(output) => Ok(output),
+            Kind::Gzip(encoder) => encoder.finish(),
+            Kind::Xz(encoder) => encoder.finish(),
+            Kind::Zstd(encoder) => encoder.finish(),
+        };
+        output.and_then(|mut output| output.flush()).map_err(ArchiveError::from_io)
+    }
+}
+
+impl Write for Encoder<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        match &mut self.0 {
+            Kind::Plain(output) => output.write(bytes),
+            Kind::Gzip(encoder) => encoder.write(bytes),
+            Kind::Xz(encoder) => encoder.write(bytes),
+            Kind::Zstd(encoder) => encoder.write(bytes),
+        }
+    }
+
+    /// Flushes only what is complete: a flush point inside the stream would change its bytes.
+    fn flush(&mut self) -> io::Result<()> {
+        match &mut self.0 {
+            Kind::Plain(output) => output.flush(),
+            Kind::Gzip(_) | Kind::Xz(_) => Ok(()),
+            Kind::Zstd(encoder) => encoder.flush(),
+        }
+    }
+}
