@@ -1,1 +1,20 @@
-//! Placeholder.
+//! wip
+mod file_name;
+mod headers;
+mod metadata;
+mod name;
+mod record;
+mod setup_cfg;
+mod setup_py;
+mod version;
+pub use file_name::FileNameError;
+pub use headers::HeadersError;
+pub use metadata::{CoreMetadata, MetadataError, description};
+pub use name::{PypiName, PypiNameError};
+pub use record::RecordError;
+pub use setup_cfg::SetupCfgError;
+pub use version::{PypiVersion, PypiVersionError};
+mod pyproject;
+mod version_source;
+pub use pyproject::PyprojectError;
+pub use version_source::VersionSourceError;
