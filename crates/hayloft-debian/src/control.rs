@@ -362,3 +362,180 @@ fn source(
         }),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+
+    use super::*;
+
+    const MINIMAL: &str = "Package: zz\nVersion: 1.0-1\nArchitecture: amd64\n\
+        Maintainer: A <a@b>\nDescription: d\n";
+
+    fn with(lines: &str) -> String {
+        format!("{MINIMAL}{lines}")
+    }
+
+    fn error_of(text: &str) -> ControlError {
+        Control::parse(text.as_bytes()).unwrap_err()
+    }
+
+    fn warnings_of(text: &str) -> Vec<String> {
+        Control::parse(text.as_bytes()).unwrap().warnings
+    }
+
+    #[test]
+    fn a_plain_control_file_has_no_warnings() {
+        let control = Control::parse(MINIMAL.as_bytes()).unwrap();
+        assert_eq!(control.name.as_str(), "zz");
+        assert_eq!(control.version.as_str(), "1.0-1");
+        assert_eq!(control.architecture.as_str(), "amd64");
+        assert_eq!(
+            (control.source_name.as_str(), control.source_version.as_str()),
+            ("zz", "1.0-1")
+        );
+        assert_eq!(control.warnings, Vec::<String>::new());
+    }
+
+    #[rstest]
+    #[case::name("zy", "zy", "1.0-1")]
+    #[case::version("zy (2:3)", "zy", "2:3")]
+    #[case::no_blank("zy(3)", "zy", "3")]
+    #[case::upper_case("Zy_x", "Zy_x", "1.0-1")]
+    fn the_source_package_is_read(#[case] value: &str, #[case] name: &str, #[case] version: &str) {
+        let text = with(&format!("Source: {value}\n"));
+        let control = Control::parse(text.as_bytes()).unwrap();
+        assert_eq!(
+            (control.source_name.as_str(), control.source_version.as_str()),
+            (name, version)
+        );
+    }
+
+    #[rstest]
+    #[case::traversal("../../etc")]
+    #[case::slash("a/b")]
+    #[case::words("a b c")]
+    #[case::open("a (1")]
+    #[case::no_version("a ()")]
+    #[case::odd_version("a (1_2)")]
+    #[case::dots("..")]
+    fn a_source_that_is_no_pool_directory_is_refused(#[case] value: &str) {
+        let error = error_of(&with(&format!("Source: {value}\n")));
+        assert!(matches!(error, ControlError::Value { field: "Source", .. }), "{error:?}");
+    }
+
+    #[rstest]
+    #[case("Package")]
+    #[case("Version")]
+    #[case("Architecture")]
+    fn three_fields_are_mandatory(#[case] field: &'static str) {
+        let text = MINIMAL.replace(field, "X-Other");
+        assert!(matches!(error_of(&text), ControlError::Missing(missing) if missing == field));
+    }
+
+    #[rstest]
+    #[case::upper_case_name(MINIMAL.replace("zz", "Zz"), "the control file names the package `Zz`")]
+    #[case::two_lines(MINIMAL.replace("zz", "zz\n yy"), "the control file names the package `zz\\n yy`")]
+    #[case::version(MINIMAL.replace("1.0-1", "1_0"), "the control file gives the version `1_0`")]
+    #[case::wildcard(MINIMAL.replace("amd64", "any"), "the control file gives the field `Architecture` as `any`")]
+    #[case::variant(
+        with("Architecture-Variant: a/b\n"),
+        "the control file gives the field `Architecture-Variant` as `a/b`"
+    )]
+    #[case::relation(
+        with("Depends: a b\n"),
+        "the field `Depends` of the control file cannot be read"
+    )]
+    #[case::alternatives(
+        with("Provides: a | b\n"),
+        "the field `Provides` of the control file has alternatives; separate them by `,`"
+    )]
+    #[case::multi_arch(
+        with("Multi-Arch: weird\n"),
+        "the field `Multi-Arch` of the control file is `weird`; it must be `no`, `same`, `foreign` or `allowed`"
+    )]
+    #[case::all_and_same(MINIMAL.replace("amd64", "all") + "Multi-Arch: same\n", "the field `Multi-Arch` of the control file is `same`; it must be another value for a package of the architecture `all`")]
+    #[case::essential(
+        with("Essential: maybe\n"),
+        "the field `Essential` of the control file is `maybe`; it must be `yes` or `no`"
+    )]
+    #[case::database(
+        with("status: install ok installed\n"),
+        "the control file has the field `Status`, which only dpkg's own database has; leave it out"
+    )]
+    #[case::revision(
+        with("Revision: 3\n"),
+        "the control file has the obsolete field `Revision`; write its value into `Version`"
+    )]
+    fn what_dpkg_or_apt_refuses_is_refused(#[case] text: String, #[case] message: &str) {
+        assert_eq!(error_of(&text).to_string(), message);
+    }
+
+    #[rstest]
+    #[case::no_maintainer(MINIMAL.replace("Maintainer", "X-Other"), "the control file has no `Maintainer` field")]
+    #[case::no_description(MINIMAL.replace("Description", "X-Other"), "the control file has no `Description` field")]
+    #[case::letter_version(MINIMAL.replace("1.0-1", "v1"), "the version does not begin with a digit; dpkg builds no such package")]
+    #[case::spaced_colon(
+        with("Section : misc\n"),
+        "the field `Section` has a blank before its colon"
+    )]
+    #[case::obsolete(
+        with("Recommended: b\n"),
+        "the field `Recommended` is obsolete; apt does not look at it"
+    )]
+    #[case::index_field(
+        with("SHA256: 00\n"),
+        "the field `SHA256` is written by indexes; the package's own is left out of them"
+    )]
+    #[case::provides(
+        with("Provides: a (>= 1)\n"),
+        "`Provides` has `a (>= 1)`, which is no exact version"
+    )]
+    #[case::bound(with("Depends: a (>= _x)\n"), "`Depends` has `a (>= _x)`, whose version is none")]
+    fn what_both_tolerate_is_a_warning(#[case] text: String, #[case] warning: &str) {
+        assert_eq!(warnings_of(&text), [warning]);
+    }
+
+    #[rstest]
+    #[case::nothing("", None, PackageKind::Deb)]
+    #[case::extension("", Some("a_1_all.udeb"), PackageKind::Udeb)]
+    #[case::symbols("", Some("a_1_all.DDEB"), PackageKind::Ddeb)]
+    #[case::section("Section: debian-installer\n", None, PackageKind::Udeb)]
+    #[case::component_section(
+        "Section: contrib/debian-installer\n",
+        Some("a.deb"),
+        PackageKind::Udeb
+    )]
+    #[case::stated("Package-Type: ddeb\n", Some("a.deb"), PackageKind::Ddeb)]
+    #[case::stated_wins(
+        "Package-Type: deb\nSection: debian-installer\n",
+        Some("a.udeb"),
+        PackageKind::Deb
+    )]
+    #[case::unknown("Package-Type: weird\n", None, PackageKind::Deb)]
+    fn the_kind_is_stated_or_told_by_section_and_extension(
+        #[case] lines: &str,
+        #[case] file_name: Option<&str>,
+        #[case] kind: PackageKind,
+    ) {
+        let text = with(lines);
+        assert_eq!(Control::parse(text.as_bytes()).unwrap().kind(file_name), kind);
+    }
+
+    #[test]
+    fn exact_pins_on_the_own_version_are_found_however_spelled() {
+        let text = with(
+            "Depends: liba (= 1.0-1), libb (= 0:1.0-1) | libc (= 1.0-2),\n libd (>= 1.0-1)\n\
+             Breaks: libe:any (=1.0-1)\nProvides: libf (= 1.0-1)\nPre-Depends: libg (= 1.0-01)\n",
+        );
+        assert_eq!(
+            Control::parse(text.as_bytes()).unwrap().exact_pins(),
+            [
+                "Pre-Depends: libg (= 1.0-01)",
+                "Depends: liba (= 1.0-1)",
+                "Depends: libb (= 0:1.0-1)",
+                "Breaks: libe:any (=1.0-1)",
+            ]
+        );
+    }
+}

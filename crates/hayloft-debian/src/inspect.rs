@@ -1,0 +1,56 @@
+use std::error::Error;
+
+use hayloft_feed::{
+    Document, FeedTypeError, FileRole, HistoryEntry, Identity, Inspected, Limits, Upload,
+};
+
+use crate::container::{Container, ContainerError};
+use crate::control::Control;
+use crate::manifest::Manifest;
+use crate::placement::Placement;
+use crate::{TAG, package_name, version};
+
+/// Reads identity, manifest and history out of a package.
+pub(crate) fn inspect(upload: Upload<'_>, limits: &Limits) -> Result<Inspected, FeedTypeError> {
+    let content = upload.content;
+    let container =
+        Container::open(content, limits).map_err(ContainerError::into_feed_type_error)?;
+    let text = container.control_text(content, limits);
+    let text = text.map_err(ContainerError::into_feed_type_error)?;
+    let history = container.history_text(content, limits);
+    let history = history.map_err(ContainerError::into_feed_type_error)?;
+
+    let control = Control::parse(&text)
+        .map_err(|error| FeedTypeError::Refused { feed_type: TAG, detail: Box::new(error) })?;
+    let architecture = control.variant.as_ref().unwrap_or(&control.architecture).clone();
+    let placement = Placement::of_upload(architecture, upload.hints, upload.remembered)?;
+    let identity = Identity {
+        package: package_name(&control.name)?,
+        version: version(&control.version),
+        qualifiers: placement.qualifiers(),
+    };
+    let mut warnings = control.warnings.clone();
+    let history = match history {
+        Some(Ok(text)) => HistoryEntry::parse_list(&text).unwrap_or_default(),
+        Some(Err(error)) => {
+            warnings.push(chain(&error));
+            Vec::new()
+        }
+        None => Vec::new(),
+    };
+    let manifest = serde_json::to_string(&Manifest::of(&control, upload.file_name))
+        .map_err(|error| FeedTypeError::Refused { feed_type: TAG, detail: Box::new(error) })?;
+    Ok(Inspected {
+        identity,
+        manifest,
+        documents: vec![Document { name: "control".to_owned(), bytes: text }],
+        history,
+        role: FileRole::Package,
+        warnings,
+    })
+}
+
+fn chain(error: &dyn Error) -> String {
+    let next = error.source().map(|source| format!(": {}", chain(source)));
+    format!("{error}{}", next.unwrap_or_default())
+}
