@@ -27,7 +27,7 @@ pub use local::ZipRecord;
 pub use writer::ZipWriter;
 
 use crate::ArchiveError;
-use end::End;
+use end::Tail;
 use window::Window;
 
 /// Whether two entries may be unpacked to one place.
@@ -289,7 +289,7 @@ impl Write for Checked<'_> {
 
 fn read_directory(
     window: &mut Window<'_>,
-    end: &End,
+    end: &Tail,
     limits: &Limits,
 ) -> Result<Vec<u8>, ArchiveError> {
     if end.entries > limits.entries {
@@ -339,7 +339,7 @@ fn parse_directory(
 fn check_locals(
     window: &mut Window<'_>,
     entries: &[ZipEntry],
-    end: &End,
+    end: &Tail,
 ) -> Result<Vec<ZipRecord>, ArchiveError> {
     let mut order: Vec<&ZipEntry> = entries.iter().collect();
     order.sort_by_key(|entry| entry.offset);

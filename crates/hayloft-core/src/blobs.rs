@@ -6,7 +6,7 @@ pub use local::LocalBlobs;
 
 use std::fmt;
 use std::io::{self, Read, Seek};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// BLAKE3 of a content.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -44,6 +44,11 @@ pub trait BlobStore: fmt::Debug + Send + Sync + 'static {
     fn size(&self, key: &BlobKey) -> io::Result<Option<u64>>;
     /// Removes a content; a missing one is no error.
     fn delete(&self, key: &BlobKey) -> io::Result<()>;
+    /// Takes a content away to where a person may still find it; a missing one is no error.
+    fn set_aside(&self, key: &BlobKey, target: &Path) -> io::Result<()> {
+        let _ = target;
+        self.delete(key)
+    }
     /// Contents of one of the 256 shards (first byte of the key), in key order.
     fn list(&self, shard: u8) -> io::Result<Vec<(BlobKey, u64)>>;
     /// Everything that lies among the contents and is none, sorted.

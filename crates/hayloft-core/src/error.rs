@@ -1,5 +1,6 @@
 use std::io;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use hayloft_feed::shorten;
 
@@ -17,13 +18,13 @@ pub enum StoreError {
     Stopped,
     /// The change may or may not be there after the store is opened anew.
     #[error("it is unknown whether the change was stored; open the store again and look")]
-    Unknown(#[source] std::sync::Arc<CommitError>),
+    Unknown(#[source] Arc<CommitError>),
     /// The change was not stored.
     #[error("the change was not stored")]
-    NotStored(#[source] std::sync::Arc<CommitError>),
+    NotStored(#[source] Arc<CommitError>),
     /// The metadata engine could not read.
     #[error("the metadata could not be read")]
-    Meta(#[source] MetaError),
+    Meta(#[source] Arc<MetaError>),
     /// A file of the store could not be read or written.
     #[error("cannot {action} `{}`", path.display())]
     Io {
@@ -59,11 +60,30 @@ pub enum StoreError {
 
 impl From<MetaError> for StoreError {
     fn from(error: MetaError) -> Self {
-        Self::Meta(error)
+        Self::Meta(Arc::new(error))
     }
 }
 
 impl StoreError {
+    /// The same failure for another caller; an I/O failure without its source.
+    pub(crate) fn again(&self) -> Self {
+        match self {
+            Self::Closed => Self::Closed,
+            Self::Stopped => Self::Stopped,
+            Self::Unknown(error) => Self::Unknown(error.clone()),
+            Self::NotStored(error) => Self::NotStored(error.clone()),
+            Self::Meta(error) => Self::Meta(error.clone()),
+            Self::Io { action, path, source } => {
+                Self::Io { action, path: path.clone(), source: source.kind().into() }
+            }
+            Self::Damaged { what } => Self::Damaged { what: what.clone() },
+            Self::Newer { what } => Self::Newer { what: what.clone() },
+            Self::NoSpace { available, floor } => {
+                Self::NoSpace { available: *available, floor: *floor }
+            }
+        }
+    }
+
     pub(crate) fn damaged(what: impl Into<String>) -> Self {
         Self::Damaged { what: what.into() }
     }

@@ -2,9 +2,12 @@ use hayloft_feed::{Digests, FileRole, Purl, Qualifiers, Stability};
 
 use crate::Timestamp;
 
-/// Names one stored file for as long as it exists; never given to another one.
+/// Names one file of a version for as long as it exists, also when its bytes are replaced; never
+/// given to another one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct FileId {
+    /// The package.
+    pub package: u64,
     /// The version.
     pub version: u64,
     /// The file within its version.

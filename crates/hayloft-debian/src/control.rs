@@ -1,7 +1,7 @@
 use hayloft_feed::shorten;
 
 use crate::relation::{Operator, RelationError, relations};
-use crate::stanza::{Stanza, StanzaError};
+use crate::stanza::{Field, Stanza, StanzaError};
 use crate::{
     Architecture, ArchitectureError, DebianName, DebianNameError, DebianVersion, DebianVersionError,
 };
@@ -152,7 +152,7 @@ impl<'t> Control<'t> {
         let version: DebianVersion =
             version.parse().map_err(|source| ControlError::Version { text: version, source })?;
         let architecture = architecture("Architecture", word("Architecture")?)?;
-        let variant = stanza.field("Architecture-Variant").map(|field| field.lossy());
+        let variant = stanza.field("Architecture-Variant").map(Field::lossy);
         let variant = variant.map(|text| self::architecture("Architecture-Variant", text));
         let (source_name, source_version) = source(&stanza, &name, &version)?;
         let mut control = Self {
@@ -176,7 +176,7 @@ impl<'t> Control<'t> {
     pub fn exact_pins(&self) -> Vec<String> {
         let mut pins = Vec::new();
         for field in RELATION_FIELDS.into_iter().filter(|field| *field != "Provides") {
-            let Some(value) = self.stanza.field(field).map(|found| found.lossy()) else { continue };
+            let Some(value) = self.stanza.field(field).map(Field::lossy) else { continue };
             for relation in relations(&value).unwrap_or_default() {
                 if let Some((Operator::Equal, version)) = relation.bound
                     && self.equals(version)
@@ -215,7 +215,7 @@ impl<'t> Control<'t> {
 
     /// The value of a field as text.
     pub fn text(&self, field: &str) -> Option<String> {
-        self.stanza.field(field).map(|field| field.lossy())
+        self.stanza.field(field).map(Field::lossy)
     }
 
     /// True for a field that an index repeats.
@@ -319,7 +319,7 @@ impl<'t> Control<'t> {
 }
 
 fn required(stanza: &Stanza<'_>, name: &'static str) -> Result<String, ControlError> {
-    stanza.field(name).map(|field| field.lossy()).ok_or(ControlError::Missing(name))
+    stanza.field(name).map(Field::lossy).ok_or(ControlError::Missing(name))
 }
 
 fn architecture(field: &'static str, text: String) -> Result<Architecture, ControlError> {
@@ -333,7 +333,7 @@ fn source(
     name: &DebianName,
     version: &DebianVersion,
 ) -> Result<(String, String), ControlError> {
-    let Some(text) = stanza.field("Source").map(|field| field.lossy()) else {
+    let Some(text) = stanza.field("Source").map(Field::lossy) else {
         return Ok((name.as_str().to_owned(), version.as_str().to_owned()));
     };
     let (source, rest) =

@@ -1,5 +1,6 @@
 use std::borrow::Cow;
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::fmt;
 
 use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
@@ -94,14 +95,18 @@ impl Object {
 
 impl FromIterator<(String, Value)> for Object {
     fn from_iter<I: IntoIterator<Item = (String, Value)>>(members: I) -> Self {
-        let mut places = HashMap::new();
+        let mut places: HashMap<String, usize> = HashMap::new();
         let mut kept: Vec<(String, Value)> = Vec::new();
         for (key, value) in members {
-            match places.get(&key).and_then(|at: &usize| kept.get_mut(*at)) {
-                Some(member) => member.1 = value,
-                None => {
-                    places.insert(key.clone(), kept.len());
-                    kept.push((key, value));
+            match places.entry(key) {
+                Entry::Occupied(place) => {
+                    if let Some(member) = kept.get_mut(*place.get()) {
+                        member.1 = value;
+                    }
+                }
+                Entry::Vacant(place) => {
+                    kept.push((place.key().clone(), value));
+                    place.insert(kept.len() - 1);
                 }
             }
         }

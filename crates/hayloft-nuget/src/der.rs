@@ -52,7 +52,7 @@ fn split(bytes: &[u8]) -> Option<(Part<'_>, &[u8])> {
         return None;
     }
     let (length, rest) = match first {
-        0..0x80 => (usize::from(first), rest),
+        0..=0x7f => (usize::from(first), rest),
         0x81..=0x84 => {
             let (digits, rest) = rest.split_at_checked(usize::from(first & 0x7f))?;
             let length = digits.iter().fold(0_u32, |sum, digit| sum << 8 | u32::from(*digit));
@@ -85,7 +85,8 @@ mod tests {
 
     #[test]
     fn lengths_beyond_the_end_are_no_part() {
-        for bytes in [&[0x30, 0x01][..], &[0x30, 0x84, 0xff, 0xff, 0xff, 0xff], &[0x30, 0x80, 0, 0]] {
+        for bytes in [&[0x30, 0x01][..], &[0x30, 0x84, 0xff, 0xff, 0xff, 0xff], &[0x30, 0x80, 0, 0]]
+        {
             assert!(Parts(bytes).next().is_none());
         }
     }

@@ -66,8 +66,8 @@ impl FromStr for TargetFramework {
         let (identifier, version, profile) =
             parts.or_else(|| short(&text)).ok_or(TargetFrameworkError)?;
         // From version 5 on, the short name of .NET Core is that of .NET Framework.
-        let modern = identifier == ".netframework"
-            && version.first().is_some_and(|major| *major >= 5);
+        let modern =
+            identifier == ".netframework" && version.first().is_some_and(|major| *major >= 5);
         let identifier = if modern { ".netcoreapp" } else { identifier };
         let numbers: Vec<String> = version.iter().map(ToString::to_string).collect();
         Ok(Self(format!("{identifier}{}-{profile}", numbers.join(".")).into()))
@@ -106,7 +106,8 @@ fn long_without_commas(text: &str) -> Option<Parts> {
         return Some((identifier, Vec::new(), String::new()));
     }
     let (name, profile) = text.split_once('-').unwrap_or((text, ""));
-    let (name, version) = name.split_at_checked(name.find(|letter: char| letter.is_ascii_digit())?)?;
+    let (name, version) =
+        name.split_at_checked(name.find(|letter: char| letter.is_ascii_digit())?)?;
     Some((identifier_of(name)?, numbers(version)?, profile.to_owned()))
 }
 

@@ -122,9 +122,8 @@ mod tests {
 
     #[test]
     fn case_does_not_tell_ids_apart() {
-        let [upper, lower] = ["NuGet.Core", "nuget.core"].map(|text| {
-            text.parse::<PackageId>().unwrap().package_name().unwrap()
-        });
+        let [upper, lower] = ["NuGet.Core", "nuget.core"]
+            .map(|text| text.parse::<PackageId>().unwrap().package_name().unwrap());
         assert_eq!(upper, lower);
         assert_eq!(upper.name(), "NuGet.Core");
     }

@@ -5,9 +5,9 @@ use roxmltree::Node;
 
 use crate::xml::{self, XmlError, XmlText};
 use crate::{
-    Dependency, DependencyGroup, EmbeddedFile, License, Manifest, NuGetVersion,
-    NuGetVersionError, PackageId, PackageIdError, PackageType, Repository, TargetFramework,
-    VersionRange, VersionRangeError,
+    Dependency, DependencyGroup, EmbeddedFile, License, Manifest, NuGetVersion, NuGetVersionError,
+    PackageId, PackageIdError, PackageType, Repository, TargetFramework, VersionRange,
+    VersionRangeError,
 };
 
 /// Most characters of an id and a version together.
@@ -172,10 +172,10 @@ pub(crate) fn read(text: &XmlText, limits: &Limits) -> Result<Nuspec, NuspecErro
     let document = text.parse(limits).map_err(NuspecError::Xml)?;
     let metadata = metadata(document.root_element())?;
     let fields = Fields::of(metadata)?;
-    let id: PackageId = fields.required("id")?.parse().map_err(|source| NuspecError::Id {
-        text: shorten(&fields.text("id")),
-        source,
-    })?;
+    let id: PackageId = fields
+        .required("id")?
+        .parse()
+        .map_err(|source| NuspecError::Id { text: shorten(&fields.text("id")), source })?;
     let version = NuGetVersion::parse_new(&fields.required("version")?).map_err(|source| {
         NuspecError::Version { text: shorten(&fields.text("version")), source }
     })?;
@@ -258,9 +258,9 @@ impl<'a, 'i> Fields<'a, 'i> {
     fn element(&self, name: &str) -> Option<Node<'a, 'i>> {
         let mut named = self.0.iter().filter(|(key, _)| key == name).map(|(_, element)| *element);
         let first = named.next();
-        first.filter(|element| !xml::value(*element).is_empty()).or_else(|| {
-            named.find(|element| !xml::value(*element).is_empty()).or(first)
-        })
+        first
+            .filter(|element| !xml::value(*element).is_empty())
+            .or_else(|| named.find(|element| !xml::value(*element).is_empty()).or(first))
     }
 
     fn text(&self, name: &str) -> String {
@@ -400,10 +400,8 @@ impl<'a, 'i> Reader<'a, 'i> {
             .flat_map(|list| children(list, "packageType"))
             .map(|element| {
                 let name = attribute(element, "name").unwrap_or_default();
-                name.parse::<PackageId>().map_err(|source| NuspecError::PackageType {
-                    text: shorten(&name),
-                    source,
-                })?;
+                name.parse::<PackageId>()
+                    .map_err(|source| NuspecError::PackageType { text: shorten(&name), source })?;
                 let version = attribute(element, "version");
                 match &version {
                     Some(text) if !is_system_version(text) => {
@@ -423,9 +421,7 @@ impl<'a, 'i> Reader<'a, 'i> {
         let mut semver2 = false;
         let mut groups = Vec::new();
         let mut frameworks = BTreeSet::new();
-        for element in
-            children(metadata, "dependencies").flat_map(|list| children(list, "group"))
-        {
+        for element in children(metadata, "dependencies").flat_map(|list| children(list, "group")) {
             let target_framework = attribute(element, "targetFramework");
             self.judge_framework(target_framework.as_deref(), &mut frameworks);
             let dependencies = self.dependencies(children(element, "dependency"), &mut semver2)?;
@@ -484,10 +480,8 @@ impl<'a, 'i> Reader<'a, 'i> {
 
 fn dependency(element: Node<'_, '_>) -> Result<(Dependency, VersionRange), NuspecError> {
     let id = element.attribute("id").unwrap_or_default().to_owned();
-    id.parse::<PackageId>().map_err(|source| NuspecError::DependencyId {
-        text: shorten(&id),
-        source,
-    })?;
+    id.parse::<PackageId>()
+        .map_err(|source| NuspecError::DependencyId { text: shorten(&id), source })?;
     let range = match attribute(element, "version") {
         // Old packages leave it out and mean any version.
         None => VersionRange::any(),
@@ -524,10 +518,8 @@ fn slashed(path: &str) -> String {
 
 fn min_client_version(metadata: Node<'_, '_>) -> Result<Option<String>, NuspecError> {
     let Some(text) = attribute(metadata, "minClientVersion") else { return Ok(None) };
-    text.parse::<NuGetVersion>().map_err(|source| NuspecError::MinClientVersion {
-        text: shorten(&text),
-        source,
-    })?;
+    text.parse::<NuGetVersion>()
+        .map_err(|source| NuspecError::MinClientVersion { text: shorten(&text), source })?;
     Ok(Some(text))
 }
 

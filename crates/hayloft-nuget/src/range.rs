@@ -124,10 +124,8 @@ fn bracketed(text: &str) -> Result<Option<Bracketed<'_>>, VersionRangeError> {
 }
 
 fn plain(text: &str) -> Result<NuGetVersion, VersionRangeError> {
-    text.parse().map_err(|source| VersionRangeError::Bound {
-        text: hayloft_feed::shorten(text),
-        source,
-    })
+    text.parse()
+        .map_err(|source| VersionRangeError::Bound { text: hayloft_feed::shorten(text), source })
 }
 
 fn lower(text: &str) -> Result<(NuGetVersion, Option<Floating>), VersionRangeError> {

@@ -173,7 +173,9 @@ fn measure(text: &str, limits: &Limits) -> Result<(), XmlError> {
     for piece in Pieces(text) {
         match piece {
             Piece::Opening { text: tag, empty } => {
-                if tag.split('=').nth(MOST_ATTRIBUTES + 1).is_some() && attributes(tag) > MOST_ATTRIBUTES {
+                if tag.split('=').nth(MOST_ATTRIBUTES + 1).is_some()
+                    && attributes(tag) > MOST_ATTRIBUTES
+                {
                     return Err(XmlError::TooMany { what: "attributes", limit: MOST_ATTRIBUTES });
                 }
                 depth = depth.saturating_add(1);
@@ -215,7 +217,10 @@ enum Piece<'t> {
     Verbatim(&'t str),
     /// A comment or processing instruction.
     Note(&'t str),
-    Opening { text: &'t str, empty: bool },
+    Opening {
+        text: &'t str,
+        empty: bool,
+    },
     Closing,
     DocumentType,
 }

@@ -191,9 +191,7 @@ fn inspects_equally_twice(feed_type: &dyn FeedType, sample: &Sample) -> Inspecte
 }
 
 pub(crate) fn manifest_is_a_json_object(sample: &Sample, found: &Inspected) {
-    let value: Result<serde_json::Map<String, serde_json::Value>, _> =
-        serde_json::from_str(&found.manifest);
-    if let Err(error) = value {
+    if let Err(error) = hayloft_feed::json::Object::parse(&found.manifest) {
         panic!("{}: the manifest must be a JSON object: {error}", sample.label());
     }
     for (at, document) in found.documents.iter().enumerate() {

@@ -28,13 +28,12 @@ impl<R: BufRead> GzipReader<R> {
     fn enter(&self, mut input: R) -> io::Result<State<R>> {
         if self.past_first {
             match (input.fill_buf()?.first(), self.trailing) {
-                (None, _) => return Ok(State::Done),
                 (Some(0), Trailing::Zeros) => {
                     only_zeros(&mut input)?;
                     return Ok(State::Done);
                 }
                 (Some(0x1f), _) => {}
-                (Some(_), Trailing::Anything) => return Ok(State::Done),
+                (None, _) | (Some(_), Trailing::Anything) => return Ok(State::Done),
                 (Some(_), _) => return Err(trailing_data()),
             }
         }

@@ -28,7 +28,7 @@ pub(crate) enum Next {
     /// A member; its data and padding follow.
     Member(Box<Member>),
     /// A pax record about all members after it.
-    Global(Record),
+    Global(Box<Record>),
     /// The end of the archive: what was read of it, the rest follows.
     End(Vec<u8>),
 }
@@ -124,7 +124,7 @@ impl<R: Read> Blocks<R> {
                 b'g' if records.is_empty() => {
                     let record = self.record(RecordKind::Pax, header, 0)?;
                     check_global(&record.data).map_err(damaged)?;
-                    return Ok(Next::Global(record));
+                    return Ok(Next::Global(Box::new(record)));
                 }
                 b'g' => return Err(damaged("an extension record is not followed by its member")),
                 _ => {

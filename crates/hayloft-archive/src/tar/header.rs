@@ -244,11 +244,18 @@ mod tests {
     fn sums_of_signed_bytes_are_accepted() {
         let mut block = *RawHeader::new(b'0', "é".as_bytes(), 5, 0o644, 0).bytes();
         let unsigned: i64 = 0;
-        let signed: i64 = block
-            .iter()
-            .enumerate()
-            .map(|(at, byte)| if (148..156).contains(&at) { 32 } else { i64::from(*byte as i8) })
-            .sum();
+        let signed: i64 =
+            block
+                .iter()
+                .enumerate()
+                .map(|(at, byte)| {
+                    if (148..156).contains(&at) {
+                        32
+                    } else {
+                        i64::from(i8::from_ne_bytes([*byte]))
+                    }
+                })
+                .sum();
         assert!(signed > unsigned);
         block[148..156].copy_from_slice(format!("{signed:06o}\0 ").as_bytes());
         RawHeader::parse(&block).unwrap();

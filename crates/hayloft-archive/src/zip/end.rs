@@ -14,7 +14,7 @@ const ZIP64_LENGTH: u64 = 56;
 
 /// What the records at the end of the file say.
 #[derive(Debug)]
-pub(crate) struct End {
+pub(crate) struct Tail {
     pub(crate) entries: u64,
     pub(crate) directory: Range<u64>,
     pub(crate) zip64_end: Option<Range<u64>>,
@@ -38,7 +38,7 @@ struct Stated {
 ///
 /// The last signature in the file must be the one of a record that ends with the file: readers
 /// differ in what they do with anything else.
-pub(crate) fn find(window: &mut Window<'_>) -> Result<End, ArchiveError> {
+pub(crate) fn find(window: &mut Window<'_>) -> Result<Tail, ArchiveError> {
     let length = window.length();
     let tail_start = length.saturating_sub(END_LENGTH + 0xffff);
     let tail_length = usize::try_from(length - tail_start).unwrap_or_default();
@@ -72,7 +72,7 @@ pub(crate) fn find(window: &mut Window<'_>) -> Result<End, ArchiveError> {
     if stated.directory_start.checked_add(stated.directory_length) != Some(directory_end) {
         return Err(damaged("its directory does not lie right before its end record"));
     }
-    Ok(End {
+    Ok(Tail {
         entries: stated.entries,
         directory: stated.directory_start..directory_end,
         zip64_end,

@@ -25,13 +25,11 @@ impl<'a> Iterator for Extra<'a> {
         let whole = self.0.rest();
         let id = self.0.u16()?;
         let length = self.0.u16()?;
-        match self.0.take(length.into()) {
-            Some(payload) => Some(Ok((id, payload))),
-            None => {
-                self.0 = Fields::new(&[]);
-                Some(Err(whole))
-            }
+        if let Some(payload) = self.0.take(length.into()) {
+            return Some(Ok((id, payload)));
         }
+        self.0 = Fields::new(&[]);
+        Some(Err(whole))
     }
 }
 

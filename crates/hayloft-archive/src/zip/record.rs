@@ -44,7 +44,7 @@ impl<'r> Record<'r> {
         let directory = name.ends_with('/');
         let kind = if directory { DIRECTORY } else { REGULAR };
         Self {
-            made_by: UNIX | 20,
+            made_by: UNIX + 20,
             needed: 20,
             flags: if name.is_ascii() { 0 } else { UTF8 },
             method: if directory { STORED } else { DEFLATED },

@@ -138,6 +138,14 @@ impl BlobStore for LocalBlobs {
         }
     }
 
+    fn set_aside(&self, key: &BlobKey, target: &Path) -> io::Result<()> {
+        self.check()?;
+        match self.fs.rename(&self.path(key), target) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+            done => done,
+        }
+    }
+
     fn list(&self, shard: u8) -> io::Result<Vec<(BlobKey, u64)>> {
         let found = self.fs.list(&self.shard(shard))?;
         let mut blobs: Vec<_> =

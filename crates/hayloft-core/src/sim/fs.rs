@@ -1,6 +1,7 @@
 //! [`Fs`] over the simulated medium.
 
 use std::collections::BTreeSet;
+use std::fmt;
 use std::io;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
@@ -29,6 +30,18 @@ pub struct SimFs {
     state: Arc<Mutex<State>>,
 }
 
+/// Something that comes between two calls.
+struct Interruption {
+    before: u64,
+    run: Box<dyn FnOnce() + Send>,
+}
+
+impl fmt::Debug for Interruption {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.debug_struct("Interruption").field("before", &self.before).finish_non_exhaustive()
+    }
+}
+
 #[derive(Debug)]
 pub(super) struct State {
     pub(super) disk: Disk,
@@ -45,6 +58,7 @@ pub(super) struct State {
     record: Option<Range<u64>>,
     images: Vec<SimImage>,
     pub(super) mutations: Mutations,
+    interruption: Option<Interruption>,
     locks: BTreeSet<NodeId>,
     available: u64,
 }
@@ -106,6 +120,7 @@ impl SimFs {
             record: None,
             images: Vec::new(),
             mutations: Mutations::default(),
+            interruption: None,
             locks: BTreeSet::new(),
             available: 1 << 40,
         };
@@ -181,6 +196,25 @@ impl SimFs {
         self.state().mutations = mutations;
     }
 
+    /// Runs something on the calling thread before the first change of names whose number, from
+    /// 0, is at least `change`: the way to have two operations meet at a chosen moment.
+    pub fn interrupt(&self, change: u64, run: impl FnOnce() + Send + 'static) {
+        self.state().interruption = Some(Interruption { before: change, run: Box::new(run) });
+    }
+
+    /// The disk's state, before a change of names.
+    fn changing(&self) -> MutexGuard<'_, State> {
+        let mut state = self.state();
+        let changes = state.changes;
+        let due = state.interruption.take_if(|interruption| changes >= interruption.before);
+        if let Some(interruption) = due {
+            drop(state);
+            (interruption.run)();
+            state = self.state();
+        }
+        state
+    }
+
     /// Sets what [`Fs::available`] answers, in bytes.
     pub fn set_available(&self, bytes: u64) {
         self.state().available = bytes;
@@ -228,7 +262,7 @@ fn is_shard(path: &Path) -> bool {
 
 impl Fs for SimFs {
     fn create(&self, path: &Path) -> io::Result<Box<dyn FsFile>> {
-        let mut state = self.state();
+        let mut state = self.changing();
         state.whole_call(Call::Create)?;
         let node = state.disk.create(path)?;
         Ok(Box::new(self.opened(&state, node, path)))
@@ -276,31 +310,31 @@ impl Fs for SimFs {
     }
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
-        let mut state = self.state();
+        let mut state = self.changing();
         state.whole_call(Call::Rename)?;
         state.disk.rename(from, to)
     }
 
     fn remove_file(&self, path: &Path) -> io::Result<()> {
-        let mut state = self.state();
+        let mut state = self.changing();
         state.whole_call(Call::Remove)?;
         state.disk.remove_file(path)
     }
 
     fn create_directory(&self, path: &Path) -> io::Result<()> {
-        let mut state = self.state();
+        let mut state = self.changing();
         state.whole_call(Call::MakeDirectory)?;
         state.disk.create_directory(path)
     }
 
     fn remove_directory(&self, path: &Path) -> io::Result<()> {
-        let mut state = self.state();
+        let mut state = self.changing();
         state.whole_call(Call::Remove)?;
         state.disk.remove_directory(path)
     }
 
     fn sync_directory(&self, path: &Path) -> io::Result<()> {
-        let mut state = self.state();
+        let mut state = self.changing();
         let state = &mut *state;
         match state.call(Call::SyncDirectory)? {
             Some(Outcome::Fail(error)) => {
@@ -322,7 +356,7 @@ impl Fs for SimFs {
     }
 
     fn protect(&self, path: &Path) -> io::Result<()> {
-        let mut state = self.state();
+        let mut state = self.changing();
         state.whole_call(Call::Protect)?;
         let node = state.disk.find(path)?;
         state.disk.file_mut(node)?.protected = true;

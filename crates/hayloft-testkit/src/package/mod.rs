@@ -8,6 +8,8 @@ mod pypi;
 mod rubygems;
 mod universal;
 
+use hayloft_feed::json::quoted;
+
 use crate::damage::Noise;
 
 /// A small package that its ecosystem's own tools accept, before it is written.
@@ -176,18 +178,11 @@ impl Package {
 
     /// The added fields as further properties of a JSON object, each with a comma before it.
     fn json_fields(&self) -> String {
-        self.fields
-            .iter()
-            .map(|(name, value)| format!(",\n  {}: {value}", json_string(name)))
-            .collect()
+        self.fields.iter().map(|(name, value)| format!(",\n  {}: {value}", quoted(name))).collect()
     }
 
     /// The added fields as `name: value` lines.
     fn line_fields(&self) -> String {
         self.fields.iter().map(|(name, value)| format!("{name}: {value}\n")).collect()
     }
-}
-
-fn json_string(text: &str) -> String {
-    serde_json::to_string(text).expect("text is JSON")
 }

@@ -1,15 +1,17 @@
+use hayloft_feed::json::quoted;
+
+use super::Package;
 use super::containers::{Directories, borrowed, gzip, tar};
-use super::{Package, json_string};
 
 pub(super) fn package(package: &Package) -> Vec<u8> {
     let manifest = format!(
         "{{\n  \"name\": {},\n  \"version\": {},\n  \"description\": \"A package for tests\",\n  \
          \"main\": \"index.js\",\n  \"license\": \"MIT\"{}\n}}\n",
-        json_string(&package.name),
-        json_string(&package.version),
+        quoted(&package.name),
+        quoted(&package.version),
         package.json_fields()
     );
-    let index = format!("module.exports = {};\n", json_string(&package.version));
+    let index = format!("module.exports = {};\n", quoted(&package.version));
     let files = [
         ("package/package.json", manifest.as_bytes()),
         ("package/index.js", index.as_bytes()),

@@ -1,5 +1,7 @@
+use hayloft_feed::json::quoted;
+
+use super::Package;
 use super::containers::{borrowed, zip};
-use super::{Package, json_string};
 
 pub(super) fn package(package: &Package) -> Vec<u8> {
     let manifest = manifest(package, "");
@@ -17,9 +19,9 @@ pub(super) fn virtual_package(package: &Package, contents: &str) -> Vec<u8> {
 fn manifest(package: &Package, contents: &str) -> String {
     format!(
         "{{\n  \"group\": {},\n  \"name\": {},\n  \"version\": {}{}{contents}\n}}\n",
-        json_string(&package.group),
-        json_string(&package.name),
-        json_string(&package.version),
+        quoted(&package.group),
+        quoted(&package.name),
+        quoted(&package.version),
         package.json_fields()
     )
 }

@@ -1,0 +1,170 @@
+//! Rows of versions as callers see them.
+
+use std::sync::Arc;
+
+use hayloft_feed::{Identity, Purl};
+
+use crate::downloads::Downloads;
+use crate::records::{FileValue, PackageRecord};
+use crate::resolve::{FeedHandle, PackageHandle, VersionHandle};
+use crate::{
+    FeedTypes, FileId, Files, Manifests, MetaRead, PackageFile, PackageInfo, StoreError, Timestamp,
+    documents, rows, tables,
+};
+
+/// What is needed beside rows to show them.
+#[derive(Debug)]
+pub(crate) struct Context {
+    pub(crate) types: FeedTypes,
+    pub(crate) downloads: Arc<Downloads>,
+}
+
+impl Context {
+    /// Downloads of a package in all its versions.
+    pub(crate) fn package_downloads(
+        &self,
+        read: &dyn MetaRead,
+        package: u64,
+    ) -> Result<u64, StoreError> {
+        let rows = sum(read, &tables::number(package))?;
+        Ok(rows.saturating_add(self.downloads.pending_package(package)))
+    }
+
+    /// The files of a version at these places in it.
+    pub(crate) fn files(
+        &self,
+        read: &dyn MetaRead,
+        feed: &FeedHandle,
+        version: &VersionHandle,
+        indexes: &[usize],
+        manifests: Manifests,
+    ) -> Result<Vec<PackageFile>, StoreError> {
+        let total = self.package_downloads(read, version.record.package)?;
+        self.files_with(read, feed, version, indexes, manifests, total)
+    }
+
+    /// The same where the package's downloads are known already.
+    pub(crate) fn files_with(
+        &self,
+        read: &dyn MetaRead,
+        feed: &FeedHandle,
+        version: &VersionHandle,
+        indexes: &[usize],
+        manifests: Manifests,
+        package_downloads: u64,
+    ) -> Result<Vec<PackageFile>, StoreError> {
+        let record = &version.record;
+        let mut counts = Vec::with_capacity(record.files.len());
+        for file in &record.files {
+            let id = self.id(version, file);
+            let key = tables::downloads(id.package, id.version, id.number);
+            let rows = rows::counter(read, tables::DOWNLOADS, &key)?.max(0).unsigned_abs();
+            counts.push(rows.saturating_add(self.downloads.pending_file(id)));
+        }
+        let version_downloads = counts.iter().sum();
+        indexes
+            .iter()
+            .filter_map(|at| Some((record.files.get(*at)?, *counts.get(*at)?)))
+            .map(|(file, file_downloads)| {
+                let identity = version.identity(file)?;
+                let manifest = match manifests {
+                    Manifests::Omitted => None,
+                    Manifests::Included => Some(text(documents::read(read, file.manifest)?)?),
+                };
+                Ok(PackageFile {
+                    id: self.id(version, file),
+                    feed: feed.id,
+                    group: version.package.record.group.clone(),
+                    name: version.package.record.name.clone(),
+                    version: record.text.clone(),
+                    stability: record.stability.into(),
+                    purl: purl(feed, &identity),
+                    qualifiers: identity.qualifiers,
+                    file_name: file.file_name.clone(),
+                    role: file.role.into(),
+                    size: file.size,
+                    digests: (&file.digests).into(),
+                    published: Timestamp::from_millis(file.published),
+                    published_by: file.published_by.clone(),
+                    status: record.status(),
+                    status_changed: Timestamp::from_millis(record.status_changed),
+                    origin: (&record.origin).into(),
+                    file_downloads,
+                    version_downloads,
+                    package_downloads,
+                    manifest,
+                    documents: file.documents.iter().map(|(name, _)| name.clone()).collect(),
+                })
+            })
+            .collect()
+    }
+
+    fn id(&self, version: &VersionHandle, file: &FileValue) -> FileId {
+        FileId {
+            package: version.record.package,
+            version: version.record.version,
+            number: file.number,
+        }
+    }
+}
+
+/// The places of the files of a version that a list shows.
+pub(crate) fn listed(version: &VersionHandle, files: Files) -> Vec<usize> {
+    let shown = |file: &FileValue| {
+        files == Files::All || file.role == crate::records::RoleValue::Package
+    };
+    version
+        .record
+        .files
+        .iter()
+        .enumerate()
+        .filter(|(_, file)| shown(file))
+        .map(|(at, _)| at)
+        .collect()
+}
+
+/// The text of a manifest.
+pub(crate) fn text(bytes: Vec<u8>) -> Result<String, StoreError> {
+    String::from_utf8(bytes).map_err(|_| StoreError::damaged("a manifest"))
+}
+
+/// Sum of the download counters whose key begins with `prefix`.
+fn sum(read: &dyn MetaRead, prefix: &[u8]) -> Result<u64, StoreError> {
+    let mut sum = 0_u64;
+    rows::each(read, tables::DOWNLOADS, prefix, |key, value| {
+        let count = rows::counter_value(tables::DOWNLOADS, key, value)?;
+        sum = sum.saturating_add(count.max(0).unsigned_abs());
+        Ok(())
+    })?;
+    Ok(sum)
+}
+
+fn purl(feed: &FeedHandle, identity: &Identity) -> Purl {
+    match &feed.feed_type {
+        Some(known) => known.purl(identity),
+        None => Purl {
+            package_type: feed.record.tag.clone(),
+            group: identity.package.group().to_owned(),
+            name: identity.package.name().to_owned(),
+            version: Some(identity.version.text().to_owned()),
+            qualifiers: identity.qualifiers.clone(),
+        },
+    }
+}
+
+/// A package for callers.
+pub(crate) fn package_info(feed: u32, package: &PackageHandle) -> PackageInfo {
+    let PackageRecord { group, name, versions, latest, latest_stable, tags, .. } = &package.record;
+    PackageInfo {
+        feed,
+        group: group.clone(),
+        name: name.clone(),
+        versions: *versions,
+        latest: latest.as_ref().map(|pointer| pointer.text.clone()),
+        latest_stable: latest_stable.as_ref().map(|pointer| pointer.text.clone()),
+        tags: tags.iter().cloned().collect(),
+        revision: package.record.revision,
+        created: Timestamp::from_millis(package.record.created),
+        changed: Timestamp::from_millis(package.record.changed),
+    }
+}

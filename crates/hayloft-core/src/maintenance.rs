@@ -1,0 +1,392 @@
+//! Work in the background: counters, jobs, garbage, orphans.
+
+use std::sync::{Arc, Condvar, Mutex, PoisonError, Weak};
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use crate::metrics::Meter;
+use crate::records::{BlobRecord, BlobState, FeedRecord, JobRecord, Place};
+use crate::resolve::{FeedHandle, PackageHandle, VersionHandle};
+use crate::store::Inner;
+use crate::{
+    Background, BlobKey, Direction, Store, StoreError, blob_rows, codec, plan::Plan, rows, tables,
+    versions,
+};
+
+/// Time between rounds.
+const ROUND: Duration = Duration::from_secs(10);
+/// Counts that wait for a commit at most until the next round begins early.
+const COUNTS: usize = 10_000;
+/// Jobs read at a time.
+const JOBS: usize = 256;
+/// Rows of a feed that one commit removes, roughly.
+const DELETED_ROWS: usize = 5_000;
+/// How long orphans lie in the trash, in milliseconds.
+const TRASH: i64 = 24 * 60 * 60 * 1000;
+
+/// The thread that works by itself, and how it is told to stop.
+#[derive(Debug, Default)]
+pub(crate) struct Maintenance {
+    signal: Arc<Signal>,
+    thread: Mutex<Option<JoinHandle<()>>>,
+    /// Held by the one round that runs.
+    round: Mutex<()>,
+}
+
+#[derive(Debug, Default)]
+struct Signal {
+    state: Mutex<SignalState>,
+    changed: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct SignalState {
+    stopping: bool,
+    woken: bool,
+}
+
+impl Signal {
+    fn set(&self, set: impl FnOnce(&mut SignalState)) {
+        set(&mut self.state.lock().unwrap_or_else(PoisonError::into_inner));
+        self.changed.notify_all();
+    }
+
+    fn is_stopping(&self) -> bool {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner).stopping
+    }
+
+    /// Waits for the next round; false if there is to be none.
+    fn wait(&self) -> bool {
+        let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let (mut state, _) = self
+            .changed
+            .wait_timeout_while(state, ROUND, |state| !state.stopping && !state.woken)
+            .unwrap_or_else(PoisonError::into_inner);
+        state.woken = false;
+        !state.stopping
+    }
+}
+
+impl Maintenance {
+    /// Starts the thread, if the options want one.
+    pub(crate) fn start(inner: &Arc<Inner>) -> Result<(), StoreError> {
+        if inner.options.background == Background::Caller {
+            return Ok(());
+        }
+        let signal = inner.maintenance.signal.clone();
+        let store = Arc::downgrade(inner);
+        let thread = thread::Builder::new()
+            .name("hayloft-maintenance".to_owned())
+            .spawn(move || run(&signal, &store))
+            .map_err(StoreError::io("start a thread for", "maintenance"))?;
+        *inner.maintenance.thread.lock().unwrap_or_else(PoisonError::into_inner) = Some(thread);
+        Ok(())
+    }
+
+    /// Begins the next round now, if many counts wait.
+    pub(crate) fn wake_for_counts(&self, waiting: usize) {
+        if waiting >= COUNTS {
+            self.signal.set(|state| state.woken = true);
+        }
+    }
+
+    /// Ends the thread.
+    pub(crate) fn stop(&self) {
+        self.signal.set(|state| state.stopping = true);
+        let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
+        // The thread itself may drop the last handle.
+        if let Some(thread) = thread
+            && thread.thread().id() != thread::current().id()
+            && thread.join().is_err()
+        {
+            tracing::error!("the maintenance thread ended by a panic");
+        }
+    }
+}
+
+fn run(signal: &Signal, store: &Weak<Inner>) {
+    let mut sweep = Sweep::Yes;
+    loop {
+        let Some(inner) = store.upgrade() else { return };
+        if let Err(error) = inner.maintain(sweep) {
+            tracing::warn!(%error, "a round of maintenance failed");
+        }
+        sweep = Sweep::No;
+        drop(inner);
+        if !signal.wait() {
+            return;
+        }
+    }
+}
+
+/// Whether a round looks for orphans.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Sweep {
+    Yes,
+    No,
+}
+
+impl Store {
+    /// Saves download counters, continues unfinished work, removes garbage older than the grace
+    /// period and sweeps what crashes left behind. Runs by itself under
+    /// [`Background::Thread`](crate::Background::Thread).
+    pub fn run_maintenance(&self) -> Result<(), StoreError> {
+        self.inner.maintain(Sweep::Yes)
+    }
+}
+
+impl Inner {
+    fn maintain(&self, sweep: Sweep) -> Result<(), StoreError> {
+        let _one_at_a_time =
+            self.maintenance.round.lock().unwrap_or_else(PoisonError::into_inner);
+        if self.is_closed() {
+            return Err(StoreError::Closed);
+        }
+        if self.writer.is_stopped() {
+            return Err(StoreError::Stopped);
+        }
+        self.context.downloads.flush(&self.writer)?;
+        self.run_jobs()?;
+        if sweep == Sweep::Yes {
+            self.sweep_orphans()?;
+        }
+        self.empty_trash()
+    }
+
+    fn stops(&self) -> bool {
+        self.is_closed() || self.maintenance.signal.is_stopping()
+    }
+
+    fn run_jobs(&self) -> Result<(), StoreError> {
+        let mut after: Option<Vec<u8>> = None;
+        loop {
+            let range = match &after {
+                None => tables::prefixed(&[]),
+                Some(key) => tables::prefixed_after(&[], key),
+            };
+            let jobs: Vec<(Vec<u8>, JobRecord)> = rows::scan(
+                self.snapshot()?.as_ref(),
+                tables::JOB,
+                range,
+                Direction::Forward,
+                JOBS,
+            )?;
+            for (key, job) in &jobs {
+                if self.stops() {
+                    return Ok(());
+                }
+                match job {
+                    JobRecord::Collect { blob } => self.run_collect(key, BlobKey(*blob))?,
+                    JobRecord::DeleteFeed { feed } => self.run_delete_feed(key, *feed)?,
+                }
+            }
+            match jobs.last() {
+                Some((key, _)) => after = Some(key.clone()),
+                None => return Ok(()),
+            }
+        }
+    }
+
+    fn run_collect(&self, job: &[u8], blob: BlobKey) -> Result<(), StoreError> {
+        let row: Option<BlobRecord> =
+            rows::get(self.snapshot()?.as_ref(), tables::BLOB, &blob.0)?;
+        let done = match row.map(|row| row.state) {
+            None | Some(BlobState::Live) => true,
+            Some(BlobState::Deleting) => self.collect(blob)? == Collected::Yes,
+            Some(BlobState::Condemned(since)) => {
+                // A clock that stepped back makes the content stay longer, never shorter.
+                let age = self.options.clock.now().millis().saturating_sub(since);
+                age >= self.options.grace && self.collect(blob)? == Collected::Yes
+            }
+        };
+        if done {
+            let job = job.to_vec();
+            self.writer.change::<(), StoreError>(64, move |plan| {
+                plan.delete(tables::JOB, job);
+                Ok(())
+            })?;
+        }
+        Ok(())
+    }
+
+    /// Removes a content that nothing uses: first its use is forbidden, durably, then its file is
+    /// removed, then its row. A crash in between leaves a step that is run again.
+    pub(crate) fn collect(&self, blob: BlobKey) -> Result<Collected, StoreError> {
+        let Some(_claim) = self.pins.claim(blob) else { return Ok(Collected::InUse) };
+        let doomed = self.writer.change::<bool, StoreError>(512, move |plan| {
+            let Some(mut row) = plan.get::<BlobRecord>(tables::BLOB, &blob.0)? else {
+                return Ok(false);
+            };
+            let condemned = matches!(row.state, BlobState::Condemned(_));
+            if blob_rows::has_use(plan, &blob)? {
+                return Ok(false);
+            }
+            if condemned {
+                row.state = BlobState::Deleting;
+                plan.put(tables::BLOB, blob.0.to_vec(), &row)?;
+            }
+            Ok(row.state == BlobState::Deleting && row.place == Place::File)
+        })?;
+        if !doomed {
+            return Ok(Collected::Yes);
+        }
+        self.blobs
+            .delete(&blob)
+            .map_err(StoreError::io("remove", format!("content {}", codec::shown(&blob.0))))?;
+        self.writer.change::<(), StoreError>(512, move |plan| {
+            if let Some(row) = plan.get::<BlobRecord>(tables::BLOB, &blob.0)? {
+                blob_rows::remove_blob(plan, &blob, &row);
+            }
+            Ok(())
+        })?;
+        Meter::count(&self.meter.blobs_collected);
+        Ok(Collected::Yes)
+    }
+
+    fn run_delete_feed(&self, job: &[u8], feed: u32) -> Result<(), StoreError> {
+        loop {
+            if self.stops() {
+                return Ok(());
+            }
+            let job = job.to_vec();
+            let weight = DELETED_ROWS * 64;
+            let finished = self.writer.change::<bool, StoreError>(weight, move |plan| {
+                delete_some(plan, feed, job)
+            })?;
+            if finished {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Moves contents that no row names to the trash.
+    fn sweep_orphans(&self) -> Result<(), StoreError> {
+        for shard in 0..=u8::MAX {
+            if self.stops() {
+                return Ok(());
+            }
+            let listed = self
+                .blobs
+                .list(shard)
+                .map_err(StoreError::io("list", self.layout.blobs()))?;
+            if listed.is_empty() {
+                continue;
+            }
+            let snapshot = self.snapshot()?;
+            let mut suspects = Vec::new();
+            for (blob, _) in listed {
+                if !self.is_kept(snapshot.as_ref(), blob)? {
+                    suspects.push(blob);
+                }
+            }
+            drop(snapshot);
+            for blob in suspects {
+                self.sweep_orphan(blob)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// True if a row says that a content has a file.
+    fn is_kept(&self, read: &dyn crate::MetaRead, blob: BlobKey) -> Result<bool, StoreError> {
+        let row: Option<BlobRecord> = rows::get(read, tables::BLOB, &blob.0)?;
+        Ok(row.is_some_and(|row| row.place == Place::File))
+    }
+
+    fn sweep_orphan(&self, blob: BlobKey) -> Result<(), StoreError> {
+        // With the claim no upload can begin with this content; one that was at it before has its
+        // row in a snapshot taken from here on, or has given up.
+        let Some(_claim) = self.pins.claim(blob) else { return Ok(()) };
+        if self.is_kept(self.snapshot()?.as_ref(), blob)? {
+            return Ok(());
+        }
+        let name = format!(
+            "{}-{}",
+            self.options.clock.now().millis(),
+            data_encoding::HEXLOWER.encode(&blob.0)
+        );
+        let target = self.layout.trash().join(name);
+        tracing::info!(content = %codec::shown(&blob.0), "an orphan was moved to the trash");
+        self.blobs
+            .set_aside(&blob, &target)
+            .map_err(StoreError::io("move a content to", &target))
+    }
+
+    fn empty_trash(&self) -> Result<(), StoreError> {
+        let trash = self.layout.trash();
+        let now = self.options.clock.now().millis();
+        for entry in self.fs.list(&trash).map_err(StoreError::io("list", &trash))? {
+            let since = entry.name.split('-').next().and_then(|text| text.parse::<i64>().ok());
+            let old = since.is_some_and(|since| now.saturating_sub(since) >= TRASH);
+            if old && !entry.is_directory {
+                let path = trash.join(&entry.name);
+                self.fs.remove_file(&path).map_err(StoreError::io("remove", &path))?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Whether a content is gone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Collected {
+    /// It is, or a row uses it again.
+    Yes,
+    /// An upload is at it.
+    InUse,
+}
+
+/// Removes some versions of a feed that is being deleted; true once nothing is left of it.
+fn delete_some(plan: &mut Plan, feed: u32, job: Vec<u8>) -> Result<bool, StoreError> {
+    const ROWS_PER_FILE: usize = 8;
+    let Some(record) = plan.get::<FeedRecord>(tables::FEED, &tables::feed(feed))? else {
+        plan.delete(tables::JOB, job);
+        return Ok(true);
+    };
+    let handle = FeedHandle { id: feed, record, feed_type: None };
+    let mut removed = 0;
+    while removed < DELETED_ROWS {
+        let range = tables::prefixed(&tables::feed(feed));
+        let next = plan_scan(plan, range)?;
+        let Some(version) = next else {
+            finish_delete(plan, feed, job)?;
+            return Ok(true);
+        };
+        let all: Vec<usize> = (0..version.record.files.len()).collect();
+        removed += ROWS_PER_FILE * (all.len() + 1);
+        versions::remove_files(plan, &handle, version, &all)?;
+    }
+    Ok(false)
+}
+
+/// The first version of a range.
+fn plan_scan(
+    plan: &Plan,
+    range: crate::KeyRange,
+) -> Result<Option<VersionHandle>, StoreError> {
+    let found = rows::scan(plan, tables::VERSION, range, Direction::Forward, 1)?;
+    let Some((key, record)) = found.into_iter().next() else { return Ok(None) };
+    let record = rows::completed(plan, record)?;
+    let name_key = tables::name_key_in(key.get(4..).unwrap_or_default()).unwrap_or_default();
+    let package_key = key.get(..4 + name_key.len()).unwrap_or_default().to_vec();
+    let package = rows::need(plan, tables::PACKAGE, &package_key)?;
+    let package = PackageHandle { key: package_key, record: package };
+    Ok(Some(VersionHandle { package, key, record }))
+}
+
+fn finish_delete(plan: &mut Plan, feed: u32, job: Vec<u8>) -> Result<(), StoreError> {
+    let prefix = tables::feed(feed);
+    for table in [tables::PACKAGE, tables::PACKAGE_CASE, tables::FACET, tables::TOTALS] {
+        let mut keys = Vec::new();
+        rows::each(plan, table, &prefix, |key, _| {
+            keys.push(key.to_vec());
+            Ok(())
+        })?;
+        for key in keys {
+            plan.delete(table, key);
+        }
+    }
+    plan.delete(tables::FEED, prefix);
+    plan.delete(tables::JOB, job);
+    Ok(())
+}

@@ -1,0 +1,489 @@
+//! What one batch is going to write, readable as if it were written already.
+
+use std::collections::BTreeMap;
+use std::ops::Bound;
+
+use crate::codec::{self, Record};
+use crate::records::{AuditRecord, CountersRecord, JobRecord};
+use crate::tables::{self, Total};
+use crate::{
+    Batch, Direction, Expect, KeyRange, MetaError, MetaRead, Row, StoreError, Table, Timestamp,
+    rows,
+};
+
+/// Key of the `CountersRecord`.
+pub(crate) const COUNTERS: &[u8] = b"counters";
+
+/// A change of one row.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Change {
+    Put(Vec<u8>),
+    Delete,
+    Add(i64),
+}
+
+/// Changes by table and key.
+#[derive(Debug, Default)]
+struct Changes(BTreeMap<Table, BTreeMap<Vec<u8>, Change>>);
+
+impl Changes {
+    fn get(&self, table: Table, key: &[u8]) -> Option<&Change> {
+        self.0.get(&table)?.get(key)
+    }
+
+    fn set(&mut self, table: Table, key: Vec<u8>, change: Change) {
+        let rows = self.0.entry(table).or_default();
+        let merged = match (rows.get(&key), change) {
+            (Some(Change::Add(before)), Change::Add(more)) => {
+                Change::Add(before.saturating_add(more))
+            }
+            (Some(Change::Delete), Change::Add(more)) => Change::Put(more.to_be_bytes().to_vec()),
+            (Some(Change::Put(value)), Change::Add(more)) => Change::Put(added(value, more)),
+            (_, change) => change,
+        };
+        rows.insert(key, merged);
+    }
+
+    fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    fn merge(&mut self, later: Self) {
+        for (table, rows) in later.0 {
+            for (key, change) in rows {
+                self.set(table, key, change);
+            }
+        }
+    }
+}
+
+/// A counter's bytes after an addition; bytes that are no counter count as zero, which can only
+/// meet a value that this process wrote itself.
+fn added(value: &[u8], more: i64) -> Vec<u8> {
+    let before = value.try_into().map_or(0, i64::from_be_bytes);
+    before.saturating_add(more).to_be_bytes().to_vec()
+}
+
+/// A view of the newest commit with the changes of a batch on top.
+///
+/// Operations plan one after the other: each sees what those before it in the batch are going to
+/// write. What a refused operation wrote is dropped.
+pub(crate) struct Plan {
+    base: Box<dyn MetaRead>,
+    now: Timestamp,
+    /// Of the operations that stand.
+    accepted: Changes,
+    accepted_counters: CountersRecord,
+    /// Of the operation that plans now.
+    current: Changes,
+    counters: CountersRecord,
+    /// Bytes of the counters at the start: the fence against a second writer.
+    fence: Option<Vec<u8>>,
+}
+
+impl Plan {
+    /// Begins a batch on the newest commit.
+    pub(crate) fn new(base: Box<dyn MetaRead>, now: Timestamp) -> Result<Self, StoreError> {
+        let fence = base.get(tables::META, COUNTERS)?;
+        let counters: CountersRecord = match &fence {
+            Some(value) => codec::decode(tables::META, COUNTERS, value)?,
+            None => CountersRecord::default(),
+        };
+        Ok(Self {
+            base,
+            now,
+            accepted: Changes::default(),
+            accepted_counters: counters.clone(),
+            current: Changes::default(),
+            counters,
+            fence,
+        })
+    }
+
+    /// Keeps what the current operation wrote.
+    pub(crate) fn accept(&mut self) {
+        self.accepted.merge(std::mem::take(&mut self.current));
+        self.accepted_counters = self.counters.clone();
+    }
+
+    /// Drops what the current operation wrote.
+    pub(crate) fn reject(&mut self) {
+        self.current = Changes::default();
+        self.counters = self.accepted_counters.clone();
+    }
+
+    /// True if no accepted operation wrote anything.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.accepted.is_empty()
+    }
+
+    /// All accepted changes, under the condition that no one else committed meanwhile.
+    pub(crate) fn into_batch(mut self) -> Result<Batch, StoreError> {
+        self.accepted_counters.sequence += 1;
+        let counters = codec::encode(tables::META, COUNTERS, &self.accepted_counters)?;
+        let expect = self.fence.map_or(Expect::Absent, Expect::Value);
+        let mut batch = Batch {
+            expect: vec![(tables::META, COUNTERS.to_vec(), expect)],
+            put: vec![(tables::META, COUNTERS.to_vec(), counters)],
+            ..Batch::default()
+        };
+        for (table, rows) in self.accepted.0 {
+            for (key, change) in rows {
+                match change {
+                    Change::Put(value) => batch.put.push((table, key, value)),
+                    Change::Delete => batch.delete.push((table, key)),
+                    Change::Add(more) => batch.add.push((table, key, more)),
+                }
+            }
+        }
+        Ok(batch)
+    }
+
+    /// The moment of the batch.
+    pub(crate) fn now(&self) -> Timestamp {
+        self.now
+    }
+
+    /// Number that the commit will have.
+    pub(crate) fn sequence(&self) -> u64 {
+        self.counters.sequence + 1
+    }
+
+    /// Numbers for new rows; taken for good if the operation is accepted.
+    pub(crate) fn counters(&mut self) -> &mut CountersRecord {
+        &mut self.counters
+    }
+
+    /// One row, decoded.
+    pub(crate) fn get<R: Record>(&self, table: Table, key: &[u8]) -> Result<Option<R>, StoreError> {
+        rows::get(self, table, key)
+    }
+
+    /// Inserts or replaces a row.
+    pub(crate) fn put<R: Record>(
+        &mut self,
+        table: Table,
+        key: Vec<u8>,
+        record: &R,
+    ) -> Result<(), StoreError> {
+        let value = codec::encode(table, &key, record)?;
+        self.current.set(table, key, Change::Put(value));
+        Ok(())
+    }
+
+    /// Inserts or replaces a row of bytes: an index entry, or the content of a blob.
+    pub(crate) fn put_bytes(&mut self, table: Table, key: Vec<u8>, value: Vec<u8>) {
+        self.current.set(table, key, Change::Put(value));
+    }
+
+    /// Removes a row.
+    pub(crate) fn delete(&mut self, table: Table, key: Vec<u8>) {
+        self.current.set(table, key, Change::Delete);
+    }
+
+    /// Adds to a counter.
+    pub(crate) fn add(&mut self, table: Table, key: Vec<u8>, more: i64) {
+        if more != 0 {
+            self.current.set(table, key, Change::Add(more));
+        }
+    }
+
+    /// Adds to a total of a feed.
+    pub(crate) fn add_total(&mut self, feed: u32, field: Total, more: i64) {
+        self.add(tables::TOTALS, tables::total(feed, field), more);
+    }
+
+    /// Notes that something in a feed changes.
+    pub(crate) fn touch_feed(&mut self, feed: u32) {
+        let value = self.sequence().to_be_bytes().to_vec();
+        self.put_bytes(tables::TOTALS, tables::total(feed, Total::Revision), value);
+    }
+
+    /// Appends a row to the audit log and chains it to the one before.
+    pub(crate) fn audit(&mut self, mut record: AuditRecord) -> Result<u64, StoreError> {
+        self.counters.audit += 1;
+        let id = self.counters.audit;
+        let key = tables::number(id);
+        record.chain = [0; 32];
+        let value = codec::encode(tables::AUDIT, &key, &record)?;
+        record.chain = codec::chain(&self.counters.chain, &key, &value)
+            .ok_or_else(|| StoreError::damaged("a new audit row"))?;
+        self.counters.chain = record.chain;
+        self.put(tables::AUDIT, key, &record)?;
+        Ok(id)
+    }
+
+    /// Leaves work to maintenance.
+    pub(crate) fn job(&mut self, job: &JobRecord) -> Result<(), StoreError> {
+        self.counters.job += 1;
+        let key = tables::number(self.counters.job);
+        self.put(tables::JOB, key, job)
+    }
+
+    /// The change that stands for a row, both layers merged; `None` if there is none.
+    fn change(&self, table: Table, key: &[u8]) -> Option<Change> {
+        match (self.current.get(table, key), self.accepted.get(table, key)) {
+            (Some(Change::Add(more)), Some(below)) => Some(match below {
+                Change::Add(before) => Change::Add(before.saturating_add(*more)),
+                Change::Delete => Change::Put(more.to_be_bytes().to_vec()),
+                Change::Put(value) => Change::Put(added(value, *more)),
+            }),
+            (Some(change), _) => Some(change.clone()),
+            (None, below) => below.cloned(),
+        }
+    }
+
+    /// Keys in a range that have a change, in the direction of a scan.
+    fn changed_keys(&self, table: Table, range: &KeyRange, direction: Direction) -> Vec<Vec<u8>> {
+        let mut keys: Vec<Vec<u8>> = [&self.accepted, &self.current]
+            .into_iter()
+            .filter_map(|changes| changes.0.get(&table))
+            .flat_map(|rows| rows.keys())
+            .filter(|key| contains(range, key))
+            .cloned()
+            .collect();
+        keys.sort_unstable();
+        keys.dedup();
+        if direction == Direction::Backward {
+            keys.reverse();
+        }
+        keys
+    }
+}
+
+fn contains(range: &KeyRange, key: &[u8]) -> bool {
+    let after = match &range.0 {
+        Bound::Included(start) => key >= start.as_slice(),
+        Bound::Excluded(start) => key > start.as_slice(),
+        Bound::Unbounded => true,
+    };
+    let before = match &range.1 {
+        Bound::Included(end) => key <= end.as_slice(),
+        Bound::Excluded(end) => key < end.as_slice(),
+        Bound::Unbounded => true,
+    };
+    after && before
+}
+
+/// What is left of a range once `key` was visited.
+fn beyond(range: KeyRange, key: &[u8], direction: Direction) -> KeyRange {
+    match direction {
+        Direction::Forward => (Bound::Excluded(key.to_vec()), range.1),
+        Direction::Backward => (range.0, Bound::Excluded(key.to_vec())),
+    }
+}
+
+impl MetaRead for Plan {
+    fn get(&self, table: Table, key: &[u8]) -> Result<Option<Vec<u8>>, MetaError> {
+        match self.change(table, key) {
+            None => self.base.get(table, key),
+            Some(Change::Put(value)) => Ok(Some(value)),
+            Some(Change::Delete) => Ok(None),
+            Some(Change::Add(more)) => {
+                let before = self.base.get(table, key)?;
+                Ok(Some(added(before.as_deref().unwrap_or_default(), more)))
+            }
+        }
+    }
+
+    fn scan(
+        &self,
+        table: Table,
+        mut range: KeyRange,
+        direction: Direction,
+        limit: usize,
+    ) -> Result<Vec<Row>, MetaError> {
+        let changed = self.changed_keys(table, &range, direction);
+        if changed.is_empty() {
+            return self.base.scan(table, range, direction, limit);
+        }
+        let comes_first = |one: &[u8], other: &[u8]| match direction {
+            Direction::Forward => one < other,
+            Direction::Backward => one > other,
+        };
+        let mut changed = changed.into_iter().peekable();
+        let mut found = Vec::new();
+        loop {
+            let page = self.base.scan(table, range.clone(), direction, limit)?;
+            let full = page.len() == limit;
+            let last = page.last().map(|(key, _)| key.clone());
+            for (key, value) in page {
+                while let Some(next) = changed.next_if(|next| comes_first(next, &key)) {
+                    if let Some(value) = self.get(table, &next)? {
+                        found.push((next, value));
+                    }
+                }
+                if changed.next_if_eq(&key).is_some() {
+                    if let Some(value) = self.get(table, &key)? {
+                        found.push((key, value));
+                    }
+                } else {
+                    found.push((key, value));
+                }
+                if found.len() >= limit {
+                    found.truncate(limit);
+                    return Ok(found);
+                }
+            }
+            match last {
+                Some(last) if full => range = beyond(range, &last, direction),
+                _ => break,
+            }
+        }
+        for next in changed {
+            if let Some(value) = self.get(table, &next)? {
+                found.push((next, value));
+            }
+        }
+        found.truncate(limit);
+        Ok(found)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const TABLE: Table = Table("test-1");
+
+    /// Rows of one table in memory.
+    #[derive(Debug, Clone, Default)]
+    struct Base(BTreeMap<Vec<u8>, Vec<u8>>);
+
+    impl MetaRead for Base {
+        fn get(&self, table: Table, key: &[u8]) -> Result<Option<Vec<u8>>, MetaError> {
+            Ok(self.0.get(key).filter(|_| table == TABLE).cloned())
+        }
+
+        fn scan(
+            &self,
+            table: Table,
+            range: KeyRange,
+            direction: Direction,
+            limit: usize,
+        ) -> Result<Vec<Row>, MetaError> {
+            let rows = self.0.iter().filter(|(key, _)| table == TABLE && contains(&range, key));
+            let rows = rows.map(|(key, value)| (key.clone(), value.clone()));
+            Ok(match direction {
+                Direction::Forward => rows.take(limit).collect(),
+                Direction::Backward => rows.rev().take(limit).collect(),
+            })
+        }
+    }
+
+    #[derive(Debug, Clone)]
+    enum Step {
+        Put(u8, i64),
+        Delete(u8),
+        Add(u8, i64),
+        Accept,
+        Reject,
+    }
+
+    fn step() -> impl Strategy<Value = Step> {
+        prop_oneof![
+            (0..12_u8, 0..9_i64).prop_map(|(key, value)| Step::Put(key, value)),
+            (0..12_u8).prop_map(Step::Delete),
+            (0..12_u8, 1..9_i64).prop_map(|(key, more)| Step::Add(key, more)),
+            Just(Step::Accept),
+            Just(Step::Reject),
+        ]
+    }
+
+    fn apply(rows: &mut BTreeMap<Vec<u8>, Vec<u8>>, step: &Step) {
+        match step {
+            Step::Put(key, value) => {
+                rows.insert(vec![*key], value.to_be_bytes().to_vec());
+            }
+            Step::Delete(key) => {
+                rows.remove([*key].as_slice());
+            }
+            Step::Add(key, more) => {
+                let value = rows.entry(vec![*key]).or_insert_with(|| vec![0; 8]);
+                *value = added(value, *more);
+            }
+            Step::Accept | Step::Reject => {}
+        }
+    }
+
+    fn write(plan: &mut Plan, step: &Step) {
+        match step {
+            Step::Put(key, value) => {
+                plan.put_bytes(TABLE, vec![*key], value.to_be_bytes().to_vec());
+            }
+            Step::Delete(key) => plan.delete(TABLE, vec![*key]),
+            Step::Add(key, more) => plan.add(TABLE, vec![*key], *more),
+            Step::Accept => plan.accept(),
+            Step::Reject => plan.reject(),
+        }
+    }
+
+    fn committed(base: &Base, batch: Batch) -> BTreeMap<Vec<u8>, Vec<u8>> {
+        let mut rows = base.0.clone();
+        for (_, key, value) in batch.put.into_iter().filter(|(table, ..)| *table == TABLE) {
+            rows.insert(key, value);
+        }
+        for (_, key) in batch.delete {
+            rows.remove(&key);
+        }
+        for (_, key, more) in batch.add {
+            let value = rows.entry(key).or_insert_with(|| vec![0; 8]);
+            *value = added(value, more);
+        }
+        rows
+    }
+
+    proptest! {
+        #[test]
+        fn a_plan_reads_as_its_batch_will(
+            base in proptest::collection::btree_map(0..12_u8, 0..9_i64, 0..8),
+            steps in proptest::collection::vec(step(), 0..40),
+            start in 0..14_u8,
+            end in 0..14_u8,
+            limit in 1..6_usize,
+        ) {
+            let base = Base(
+                base.into_iter().map(|(k, v)| (vec![k], v.to_be_bytes().to_vec())).collect(),
+            );
+            let mut plan =
+                Plan::new(Box::new(base.clone()), Timestamp::from_millis(0)).unwrap();
+            let mut accepted = base.0.clone();
+            let mut current = accepted.clone();
+            for step in &steps {
+                write(&mut plan, step);
+                apply(&mut current, step);
+                match step {
+                    Step::Accept => accepted = current.clone(),
+                    Step::Reject => current = accepted.clone(),
+                    _ => {}
+                }
+                for key in 0..12_u8 {
+                    prop_assert_eq!(
+                        MetaRead::get(&plan, TABLE, &[key]).unwrap(),
+                        current.get([key].as_slice()).cloned()
+                    );
+                }
+                for direction in [Direction::Forward, Direction::Backward] {
+                    let range = (Bound::Included(vec![start]), Bound::Excluded(vec![end]));
+                    let model = Base(current.clone()).scan(TABLE, range.clone(), direction, limit);
+                    let found = MetaRead::scan(&plan, TABLE, range, direction, limit);
+                    prop_assert_eq!(found.unwrap(), model.unwrap());
+                }
+            }
+            plan.reject();
+            prop_assert_eq!(committed(&base, plan.into_batch().unwrap()), accepted);
+        }
+    }
+
+    #[test]
+    fn numbers_of_a_refused_operation_are_given_again() {
+        let mut plan = Plan::new(Box::new(Base::default()), Timestamp::from_millis(0)).unwrap();
+        plan.counters().version += 1;
+        plan.reject();
+        plan.counters().version += 1;
+        plan.accept();
+        assert_eq!(plan.counters().version, 1);
+    }
+}

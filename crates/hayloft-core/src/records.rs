@@ -1,0 +1,400 @@
+//! The values of all tables, as they lie on the disk.
+//!
+//! A released struct never changes: see `codec`. Enums grow at their end only. `tests` below holds
+//! the bytes of each.
+
+use bincode::{Decode, Encode};
+
+use crate::codec::Record;
+
+#[cfg(test)]
+mod golden;
+
+macro_rules! records {
+    ($($kind:literal => $record:ident),+ $(,)?) => {
+        $(impl Record for $record {
+            const KIND: u8 = $kind;
+        })+
+    };
+}
+
+records! {
+    1 => CountersRecord,
+    2 => NumberRecord,
+    3 => FormatRecord,
+    4 => LogPositionRecord,
+    5 => SaltRecord,
+    10 => FeedRecord,
+    11 => FeedNameRecord,
+    20 => PackageRecord,
+    30 => VersionRecord,
+    31 => MoreFilesRecord,
+    32 => VersionPlaceRecord,
+    40 => DocumentRecord,
+    41 => DocumentPartRecord,
+    50 => BlobRecord,
+    60 => PromotionRecord,
+    61 => RepackagingRecord,
+    62 => AuditRecord,
+    70 => FacetRecord,
+    80 => KeyRecord,
+    81 => KeyPlaceRecord,
+    90 => SettingRecord,
+    100 => JobRecord,
+}
+
+/// Numbers that every commit reads and writes; one row, so that it also is the fence against a
+/// second writer.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Encode, Decode)]
+pub(crate) struct CountersRecord {
+    /// Number of the last commit.
+    pub(crate) sequence: u64,
+    /// Last number given to each kind of row.
+    pub(crate) feed: u32,
+    pub(crate) package: u64,
+    pub(crate) version: u64,
+    pub(crate) document: u64,
+    pub(crate) inline: u64,
+    pub(crate) promotion: u64,
+    pub(crate) repackaging: u64,
+    pub(crate) audit: u64,
+    pub(crate) key: u64,
+    pub(crate) job: u64,
+    /// Chain value of the last audit row.
+    pub(crate) chain: [u8; 32],
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub(crate) struct NumberRecord(pub(crate) u64);
+
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub(crate) struct FormatRecord {
+    pub(crate) major: u32,
+    /// Lowest format that a program must know to read the store, and to write it.
+    pub(crate) min_reader: u32,
+    pub(crate) min_writer: u32,
+    /// Random; names this store.
+    pub(crate) store: [u8; 16],
+}
+
+/// How much of the download log is in the counters.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Encode, Decode)]
+pub(crate) struct LogPositionRecord {
+    pub(crate) generation: u64,
+    pub(crate) bytes: u64,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub(crate) struct SaltRecord(pub(crate) [u8; 32]);
+
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub(crate) struct FeedRecord {
+    pub(crate) name: String,
+    pub(crate) alternates: Vec<String>,
+    pub(crate) tag: String,
+    pub(crate) state: FeedState,
+    pub(crate) created: i64,
+    pub(crate) description: Option<String>,
+    pub(crate) activity: ActivityValue,
+    pub(crate) overwriting: OverwritingValue,
+    pub(crate) delete_mode: DeleteModeValue,
+    pub(crate) promote_to: Option<String>,
+    pub(crate) other: String,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
+pub(crate) enum FeedState {
+    Live,
+    Deleting,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
+pub(crate) enum ActivityValue {
+    Active,
+    Inactive,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
+pub(crate) enum OverwritingValue {
+    Allowed,
+    Refused,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
+pub(crate) enum DeleteModeValue {
+    Unlist,
+    Remove,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub(crate) struct FeedNameRecord(pub(crate) u32);
+
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub(crate) struct PackageRecord {
+    pub(crate) package: u64,
+    pub(crate) group: String,
+    pub(crate) name: String,
+    pub(crate) versions: u64,
+    pub(crate) latest: Option<Pointer>,
+    pub(crate) latest_stable: Option<Pointer>,
+    /// Tag to version text, sorted by tag.
+    pub(crate) tags: Vec<(String, String)>,
+    pub(crate) created: i64,
+    pub(crate) changed: i64,
+    pub(crate) revision: u64,
+}
+
+/// A version of the package that holds it.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub(crate) struct Pointer {
+    /// Sort key and identity: the rest of the key in `ver`.
+    pub(crate) suffix: Vec<u8>,
+    pub(crate) text: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub(crate) struct VersionRecord {
+    pub(crate) version: u64,
+    pub(crate) package: u64,
+    pub(crate) text: String,
+    pub(crate) identity: String,
+    pub(crate) stability: StabilityValue,
+    pub(crate) listing: ListingValue,
+    pub(crate) allow: Option<AllowValue>,
+    pub(crate) deprecated: Option<DeprecationValue>,
+    pub(crate) status_changed: i64,
+    pub(crate) origin: OriginValue,
+    /// Number for the next file.
+    pub(crate) next_file: u32,
+    /// Parts in `ver_files` that hold further files.
+    pub(crate) more: u16,
+    pub(crate) files: Vec<FileValue>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
+pub(crate) enum StabilityValue {
+    Stable,
+    Prerelease,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
+pub(crate) enum ListingValue {
+    Listed,
+    Unlisted,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
+pub(crate) enum AllowValue {
+    Always,
+    Never,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub(crate) struct DeprecationValue {
+    pub(crate) reason: Option<String>,
+    pub(crate) details: Option<String>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub(crate) enum OriginValue {
+    Uploaded,
+    Promoted { from_feed: String },
+    Repackaged { from_feed: String, from_version: String },
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub(crate) struct FileValue {
+    pub(crate) number: u32,
+    pub(crate) role: RoleValue,
+    /// Text form of the qualifiers.
+    pub(crate) qualifiers: String,
+    pub(crate) file_name: String,
+    pub(crate) size: u64,
+    pub(crate) digests: DigestsValue,
+    pub(crate) published: i64,
+    pub(crate) published_by: String,
+    /// Document with the manifest.
+    pub(crate) manifest: u64,
+    /// Document with the history found inside the file.
+    pub(crate) history: Option<u64>,
+    /// Further documents by name.
+    pub(crate) documents: Vec<(String, u64)>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
+pub(crate) enum RoleValue {
+    Package,
+    Companion,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
+pub(crate) struct DigestsValue {
+    pub(crate) blake3: [u8; 32],
+    pub(crate) md5: [u8; 16],
+    pub(crate) sha1: [u8; 20],
+    pub(crate) sha256: [u8; 32],
+    pub(crate) sha512: [u8; 64],
+}
+
+/// Files of a version with very many.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub(crate) struct MoreFilesRecord(pub(crate) Vec<FileValue>);
+
+/// Where a version lies.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub(crate) struct VersionPlaceRecord {
+    pub(crate) feed: u32,
+    /// Key in `ver`.
+    pub(crate) key: Vec<u8>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub(crate) struct DocumentRecord {
+    pub(crate) encoding: Encoding,
+    /// Length of the text.
+    pub(crate) size: u64,
+    /// Parts after this one.
+    pub(crate) more: u16,
+    pub(crate) bytes: Vec<u8>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
+pub(crate) enum Encoding {
+    Plain,
+    Deflate,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub(crate) struct DocumentPartRecord(pub(crate) Vec<u8>);
+
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub(crate) struct BlobRecord {
+    pub(crate) size: u64,
+    pub(crate) md5: [u8; 16],
+    pub(crate) sha1: [u8; 20],
+    pub(crate) sha256: [u8; 32],
+    pub(crate) sha512: [u8; 64],
+    pub(crate) place: Place,
+    pub(crate) state: BlobState,
+    pub(crate) health: Health,
+    pub(crate) created: i64,
+    /// When its bytes were last read and found right.
+    pub(crate) verified: i64,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
+pub(crate) enum Place {
+    /// A file of its own.
+    File,
+    /// A row of `blob_data`.
+    Inline(u64),
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
+pub(crate) enum BlobState {
+    /// In use.
+    Live,
+    /// Without a use since then; kept for the grace period.
+    Condemned(i64),
+    /// Its file is being removed; nothing may use it again.
+    Deleting,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
+pub(crate) enum Health {
+    Good,
+    Damaged,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub(crate) struct PromotionRecord {
+    pub(crate) tag: String,
+    pub(crate) from_feed: String,
+    pub(crate) to_feed: String,
+    pub(crate) group: String,
+    pub(crate) name: String,
+    pub(crate) version: String,
+    pub(crate) date: i64,
+    pub(crate) user: String,
+    pub(crate) comments: String,
+    pub(crate) name_key: Vec<u8>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub(crate) struct RepackagingRecord {
+    pub(crate) tag: String,
+    pub(crate) from_feed: String,
+    pub(crate) to_feed: String,
+    pub(crate) group: String,
+    pub(crate) name: String,
+    pub(crate) from_version: String,
+    pub(crate) to_version: String,
+    pub(crate) date: i64,
+    pub(crate) user: String,
+    pub(crate) comments: String,
+    pub(crate) files: Vec<RepackagedValue>,
+    pub(crate) name_key: Vec<u8>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub(crate) struct RepackagedValue {
+    pub(crate) from_name: String,
+    pub(crate) from_sha256: [u8; 32],
+    pub(crate) to_name: String,
+    pub(crate) to_sha256: [u8; 32],
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub(crate) struct AuditRecord {
+    pub(crate) at: i64,
+    pub(crate) actor: String,
+    pub(crate) key_id: Option<u64>,
+    pub(crate) address: Option<String>,
+    pub(crate) action: String,
+    pub(crate) feed: String,
+    pub(crate) to_feed: Option<String>,
+    pub(crate) group: String,
+    pub(crate) name: String,
+    pub(crate) version: String,
+    pub(crate) new_version: Option<String>,
+    pub(crate) comments: Option<String>,
+    pub(crate) old_sha256: Option<[u8; 32]>,
+    pub(crate) new_sha256: Option<[u8; 32]>,
+    pub(crate) details: String,
+    /// Over the chain value of the row before and this row with a chain value of zeros.
+    pub(crate) chain: [u8; 32],
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub(crate) struct FacetRecord(pub(crate) u64);
+
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub(crate) struct KeyRecord {
+    pub(crate) kind: String,
+    pub(crate) display_name: Option<String>,
+    pub(crate) description: Option<String>,
+    pub(crate) system_apis: Vec<String>,
+    pub(crate) package_permissions: Vec<String>,
+    pub(crate) feed: Option<String>,
+    pub(crate) feed_group: Option<String>,
+    pub(crate) user: Option<String>,
+    pub(crate) logging: String,
+    pub(crate) expires: Option<i64>,
+    pub(crate) created: i64,
+    pub(crate) digest: [u8; 32],
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub(crate) struct KeyPlaceRecord(pub(crate) u64);
+
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub(crate) struct SettingRecord(pub(crate) String);
+
+/// Work that outlives the operation that caused it.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub(crate) enum JobRecord {
+    /// Removes a content once its grace period is over, if it still has no use.
+    Collect { blob: [u8; 32] },
+    /// Removes the rows of a feed.
+    DeleteFeed { feed: u32 },
+}

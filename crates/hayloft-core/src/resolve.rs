@@ -1,0 +1,460 @@
+//! From what a caller typed to rows.
+
+use std::sync::Arc;
+
+use hayloft_feed::{
+    FeedType, FeedTypeError, Identity, NameKey, PackageName, Qualifiers, SortKey, Version,
+};
+
+use crate::records::{
+    FeedNameRecord, FeedRecord, FeedState, FileValue, PackageRecord, Pointer, VersionRecord,
+};
+use crate::tables::{self, Total};
+use crate::{
+    Direction, Feed, FeedTypes, LookupError, MetaRead, NoSuchFeed, SelectError, Selector,
+    StoreError, UnknownFeedType, Wanted, rows,
+};
+
+/// How many names an ambiguous name lists.
+const NAMES_SHOWN: usize = 20;
+/// Versions read at a time.
+const PAGE: usize = 256;
+
+/// A live feed.
+#[derive(Debug, Clone)]
+pub(crate) struct FeedHandle {
+    pub(crate) id: u32,
+    pub(crate) record: FeedRecord,
+    pub(crate) feed_type: Option<Arc<dyn FeedType>>,
+}
+
+/// A package and the prefix of its versions' keys.
+#[derive(Debug, Clone)]
+pub(crate) struct PackageHandle {
+    pub(crate) key: Vec<u8>,
+    pub(crate) record: PackageRecord,
+}
+
+/// A version with all its files.
+#[derive(Debug, Clone)]
+pub(crate) struct VersionHandle {
+    pub(crate) package: PackageHandle,
+    pub(crate) key: Vec<u8>,
+    pub(crate) record: VersionRecord,
+}
+
+/// The bytes by which feed names are one.
+pub(crate) fn folded(name: &str) -> Vec<u8> {
+    name.to_ascii_lowercase().into_bytes()
+}
+
+impl FeedHandle {
+    /// A feed by name or alternate name.
+    pub(crate) fn find(
+        read: &dyn MetaRead,
+        types: &FeedTypes,
+        name: &str,
+    ) -> Result<Self, LookupError> {
+        let missing = || NoSuchFeed { name: name.to_owned() };
+        let key = folded(name);
+        let FeedNameRecord(id) =
+            rows::get(read, tables::FEED_NAME, &key)?.ok_or_else(missing)?;
+        Ok(Self::by_id(read, types, id)?.ok_or_else(missing)?)
+    }
+
+    /// A feed by number, if it is there and not being deleted.
+    pub(crate) fn by_id(
+        read: &dyn MetaRead,
+        types: &FeedTypes,
+        id: u32,
+    ) -> Result<Option<Self>, StoreError> {
+        let record: Option<FeedRecord> = rows::get(read, tables::FEED, &tables::feed(id))?;
+        Ok(record.filter(|record| record.state == FeedState::Live).map(|record| {
+            let feed_type = types.get(&record.tag).cloned();
+            Self { id, record, feed_type }
+        }))
+    }
+
+    /// The feed for callers.
+    pub(crate) fn shown(&self, read: &dyn MetaRead) -> Result<Feed, StoreError> {
+        let revision =
+            rows::counter(read, tables::TOTALS, &tables::total(self.id, Total::Revision))?;
+        let draft = self.record.draft();
+        Ok(Feed {
+            id: self.id,
+            name: draft.name,
+            alternates: draft.alternates,
+            package_type: self
+                .feed_type
+                .as_ref()
+                .map_or_else(|| draft.feed_type.clone(), |known| known.package_type().to_owned()),
+            feed_type: draft.feed_type,
+            settings: draft.settings,
+            created: crate::Timestamp::from_millis(self.record.created),
+            revision: revision.unsigned_abs(),
+        })
+    }
+
+    /// The type, which changes of content need.
+    pub(crate) fn known_type(&self) -> Result<&Arc<dyn FeedType>, UnknownFeedType> {
+        self.feed_type.as_ref().ok_or_else(|| UnknownFeedType {
+            feed: self.record.name.clone(),
+            tag: self.record.tag.clone(),
+        })
+    }
+
+    /// The package that a group and name mean; `None` if there is none.
+    pub(crate) fn package(
+        &self,
+        read: &dyn MetaRead,
+        group: &str,
+        name: &str,
+    ) -> Result<Option<PackageHandle>, SelectError> {
+        let key = match &self.feed_type {
+            Some(feed_type) => feed_type.package_name(group, name)?.key().clone(),
+            // Without its type only the stored spelling can be compared.
+            None => match NameKey::new(group, name) {
+                Ok(key) => key,
+                Err(_) => return Ok(None),
+            },
+        };
+        if let Some(found) = self.package_by_key(read, key.as_bytes())? {
+            return Ok(Some(found));
+        }
+        let mut twins = self.case_twins(read, &key)?;
+        if twins.is_empty() && self.feed_type.is_none() {
+            twins = self.spelled_alike(read, group, name)?;
+        }
+        match twins.len() {
+            0 | 1 => Ok(twins.pop()),
+            _ => Err(SelectError::AmbiguousName {
+                package: hayloft_feed::shorten(name),
+                names: twins.iter().map(|twin| twin.spelled()).collect(),
+            }),
+        }
+    }
+
+    fn package_by_key(
+        &self,
+        read: &dyn MetaRead,
+        name_key: &[u8],
+    ) -> Result<Option<PackageHandle>, StoreError> {
+        let key = tables::package(self.id, name_key);
+        let record = rows::get(read, tables::PACKAGE, &key)?;
+        Ok(record.map(|record| PackageHandle { key, record }))
+    }
+
+    /// Packages whose key differs from `key` in ASCII case alone, at most as many as are shown.
+    pub(crate) fn case_twins(
+        &self,
+        read: &dyn MetaRead,
+        key: &NameKey,
+    ) -> Result<Vec<PackageHandle>, StoreError> {
+        let lower = key.without_case();
+        let mut twins = Vec::new();
+        if lower != key.as_bytes() {
+            twins.extend(self.package_by_key(read, &lower)?);
+        }
+        let prefix = tables::package_case(self.id, &lower, &[]);
+        let rows = read.scan(
+            tables::PACKAGE_CASE,
+            tables::prefixed(&prefix),
+            Direction::Forward,
+            NAMES_SHOWN,
+        )?;
+        for (row, _) in rows {
+            let spelled = row.get(prefix.len()..).unwrap_or_default();
+            if spelled != key.as_bytes() {
+                twins.extend(self.package_by_key(read, spelled)?);
+            }
+        }
+        Ok(twins)
+    }
+
+    /// Packages with this display name, found by looking at all: only for feeds of unknown type.
+    fn spelled_alike(
+        &self,
+        read: &dyn MetaRead,
+        group: &str,
+        name: &str,
+    ) -> Result<Vec<PackageHandle>, StoreError> {
+        let mut found = Vec::new();
+        rows::each(read, tables::PACKAGE, &tables::feed(self.id), |key, value| {
+            let record: PackageRecord = crate::codec::decode(tables::PACKAGE, key, value)?;
+            let alike = record.group.eq_ignore_ascii_case(group)
+                && record.name.eq_ignore_ascii_case(name);
+            if alike && found.len() < NAMES_SHOWN {
+                found.push(PackageHandle { key: key.to_vec(), record });
+            }
+            Ok(())
+        })?;
+        Ok(found)
+    }
+
+    /// The version that a text means; `None` if there is none.
+    pub(crate) fn version(
+        &self,
+        read: &dyn MetaRead,
+        package: &PackageHandle,
+        wanted: &Wanted,
+    ) -> Result<Option<VersionHandle>, SelectError> {
+        let pointed = |pointer: &Option<Pointer>| {
+            pointer.as_ref().map(|pointer| tables::version(&package.key, &pointer.suffix))
+        };
+        match wanted {
+            Wanted::Latest => Ok(load(read, package, pointed(&package.record.latest))?),
+            Wanted::LatestStable => {
+                Ok(load(read, package, pointed(&package.record.latest_stable))?)
+            }
+            Wanted::Exact(text) => self.exact_version(read, package, text),
+        }
+    }
+
+    fn exact_version(
+        &self,
+        read: &dyn MetaRead,
+        package: &PackageHandle,
+        text: &str,
+    ) -> Result<Option<VersionHandle>, SelectError> {
+        let looked_up = self.feed_type.as_ref().map(|known| known.lookup_version(text));
+        if let Some(Ok(version)) = &looked_up {
+            let suffix =
+                tables::version_suffix(version.sort_key().as_bytes(), version.identity());
+            let key = tables::version(&package.key, &suffix);
+            if let Some(found) = load(read, package, Some(key))? {
+                return Ok(Some(found));
+            }
+        }
+        if let Some(found) = spelled_version(read, package, text)? {
+            return Ok(Some(found));
+        }
+        match looked_up {
+            Some(Err(error)) => Err(error.into()),
+            _ => Ok(None),
+        }
+    }
+
+    /// The version that a selector means.
+    pub(crate) fn select_version(
+        &self,
+        read: &dyn MetaRead,
+        selector: &Selector,
+    ) -> Result<VersionHandle, SelectError> {
+        let found = self.try_version(read, selector);
+        if !matches!(found, Ok(Some(_)))
+            && let Some(again) = with_plus(selector)
+            && let Ok(Some(found)) = self.try_version(read, &again)
+        {
+            return Ok(found);
+        }
+        found?.ok_or_else(|| self.not_found(selector))
+    }
+
+    fn try_version(
+        &self,
+        read: &dyn MetaRead,
+        selector: &Selector,
+    ) -> Result<Option<VersionHandle>, SelectError> {
+        match self.package(read, &selector.group, &selector.name)? {
+            None => Ok(None),
+            Some(package) => self.version(read, &package, &selector.version),
+        }
+    }
+
+    /// Indexes of the files of a version that a selector's qualifiers fit, whatever their role.
+    pub(crate) fn matching_files(
+        &self,
+        version: &VersionRecord,
+        selector: &Selector,
+    ) -> Result<Vec<usize>, SelectError> {
+        let fits = |filter: &Qualifiers| -> Result<Vec<usize>, StoreError> {
+            let mut found = Vec::new();
+            for (at, file) in version.files.iter().enumerate() {
+                if qualifiers(file)?.satisfies(filter) {
+                    found.push(at);
+                }
+            }
+            Ok(found)
+        };
+        let filter = self.checked_qualifiers(&selector.qualifiers);
+        let found = match &filter {
+            Ok(filter) => fits(filter)?,
+            Err(_) => Vec::new(),
+        };
+        if found.is_empty()
+            && let Some(again) = with_plus(selector)
+            && let Ok(filter) = self.checked_qualifiers(&again.qualifiers)
+        {
+            return Ok(fits(&filter)?);
+        }
+        filter?;
+        Ok(found)
+    }
+
+    /// The index of the one file that a selector means.
+    pub(crate) fn select_file(
+        &self,
+        version: &VersionRecord,
+        selector: &Selector,
+    ) -> Result<usize, SelectError> {
+        let of_role = |found: Vec<usize>| -> Vec<usize> {
+            let right = |at: &usize| {
+                version.files.get(*at).is_some_and(|file| file.role == selector.role.into())
+            };
+            found.into_iter().filter(right).collect()
+        };
+        let mut found = of_role(self.matching_files(version, selector)?);
+        let default = self.feed_type.as_ref().and_then(|known| known.default_qualifiers());
+        if found.len() > 1
+            && selector.qualifiers.is_empty()
+            && let Some(qualifiers) = default
+        {
+            let narrowed = Selector { qualifiers, ..selector.clone() };
+            let picked = of_role(self.matching_files(version, &narrowed)?);
+            if picked.len() == 1 {
+                found = picked;
+            }
+        }
+        match found.as_slice() {
+            [] => Err(self.not_found(selector)),
+            [only] => Ok(*only),
+            _ => Err(SelectError::AmbiguousFile {
+                package: selector.shown(),
+                qualifiers: found
+                    .iter()
+                    .filter_map(|at| version.files.get(*at))
+                    .map(qualifiers)
+                    .collect::<Result<_, _>>()?,
+            }),
+        }
+    }
+
+    fn checked_qualifiers(&self, asked: &Qualifiers) -> Result<Qualifiers, FeedTypeError> {
+        match &self.feed_type {
+            Some(known) => known.qualifiers(asked),
+            None => Ok(asked.clone()),
+        }
+    }
+
+    pub(crate) fn not_found(&self, selector: &Selector) -> SelectError {
+        SelectError::NotFound { package: selector.shown(), feed: self.record.name.clone() }
+    }
+}
+
+/// A version by its text alone: as spelled, else the only one that differs in ASCII case.
+fn spelled_version(
+    read: &dyn MetaRead,
+    package: &PackageHandle,
+    text: &str,
+) -> Result<Option<VersionHandle>, StoreError> {
+    let mut alike: Option<(Vec<u8>, VersionRecord)> = None;
+    let mut several = false;
+    let mut range = tables::prefixed(&package.key);
+    loop {
+        let page: Vec<(Vec<u8>, VersionRecord)> =
+            rows::scan(read, tables::VERSION, range, Direction::Forward, PAGE)?;
+        let last = (page.len() == PAGE).then(|| page.last().map(|(key, _)| key.clone()));
+        for (key, record) in page {
+            if record.text == text {
+                let record = rows::completed(read, record)?;
+                return Ok(Some(VersionHandle { package: package.clone(), key, record }));
+            }
+            if record.text.eq_ignore_ascii_case(text) {
+                several = alike.replace((key, record)).is_some();
+            }
+        }
+        match last.flatten() {
+            Some(last) => range = tables::prefixed_after(&package.key, &last),
+            None => break,
+        }
+    }
+    let Some((key, record)) = alike.filter(|_| !several) else { return Ok(None) };
+    let record = rows::completed(read, record)?;
+    Ok(Some(VersionHandle { package: package.clone(), key, record }))
+}
+
+fn load(
+    read: &dyn MetaRead,
+    package: &PackageHandle,
+    key: Option<Vec<u8>>,
+) -> Result<Option<VersionHandle>, StoreError> {
+    let Some(key) = key else { return Ok(None) };
+    let record = rows::version(read, &key)?;
+    Ok(record.map(|record| VersionHandle { package: package.clone(), key, record }))
+}
+
+/// The same selector with `+` where a client's plus sign became a blank; `None` without blanks.
+fn with_plus(selector: &Selector) -> Option<Selector> {
+    let plus = |text: &str| text.replace(' ', "+");
+    let mut again = selector.clone();
+    if let Wanted::Exact(text) = &mut again.version {
+        *text = plus(text);
+    }
+    let pairs = selector.qualifiers.iter().map(|(key, value)| (key, plus(value)));
+    again.qualifiers = Qualifiers::from_pairs(pairs).ok()?;
+    (again != *selector).then_some(again)
+}
+
+/// The qualifiers of a stored file.
+pub(crate) fn qualifiers(file: &FileValue) -> Result<Qualifiers, StoreError> {
+    file.qualifiers
+        .parse()
+        .map_err(|_| StoreError::damaged(format!("the record of file `{}`", file.file_name)))
+}
+
+impl PackageHandle {
+    /// `group/name` for messages.
+    pub(crate) fn spelled(&self) -> String {
+        spelled(&self.record.group, &self.record.name)
+    }
+
+    /// The name key in the row's key.
+    pub(crate) fn name_key(&self) -> &[u8] {
+        self.key.get(4..).unwrap_or_default()
+    }
+
+    /// The checked name that the rows stand for.
+    pub(crate) fn package_name(&self) -> Result<PackageName, StoreError> {
+        let key = NameKey::from_bytes(self.name_key())
+            .ok_or_else(|| StoreError::damaged(format!("the key of `{}`", self.spelled())))?;
+        Ok(PackageName::new(&self.record.group, &self.record.name, key))
+    }
+}
+
+impl VersionHandle {
+    /// `group/name version` for messages.
+    pub(crate) fn spelled(&self) -> String {
+        format!("{} {}", self.package.spelled(), self.record.text)
+    }
+
+    /// Sort key and identity.
+    pub(crate) fn suffix(&self) -> &[u8] {
+        self.key.get(self.package.key.len()..).unwrap_or_default()
+    }
+
+    /// The checked version that the rows stand for.
+    pub(crate) fn version(&self) -> Version {
+        let length = self.suffix().len().saturating_sub(self.record.identity.len());
+        let sort_key = self.suffix().get(..length).unwrap_or_default();
+        Version::new(
+            &self.record.text,
+            &self.record.identity,
+            SortKey::from_bytes(sort_key),
+            self.record.stability.into(),
+        )
+    }
+
+    /// The identity of one of its files.
+    pub(crate) fn identity(&self, file: &FileValue) -> Result<Identity, StoreError> {
+        Ok(Identity {
+            package: self.package.package_name()?,
+            version: self.version(),
+            qualifiers: qualifiers(file)?,
+        })
+    }
+}
+
+/// `group/name`.
+pub(crate) fn spelled(group: &str, name: &str) -> String {
+    if group.is_empty() { name.to_owned() } else { format!("{group}/{name}") }
+}

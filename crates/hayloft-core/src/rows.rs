@@ -1,0 +1,102 @@
+//! Typed reading of rows, the same for snapshots and for plans.
+
+use crate::codec::{self, Record};
+use crate::records::{MoreFilesRecord, VersionRecord};
+use crate::tables;
+use crate::{Direction, KeyRange, MetaRead, StoreError, Table};
+
+/// One row.
+pub(crate) fn get<R: Record>(
+    read: &dyn MetaRead,
+    table: Table,
+    key: &[u8],
+) -> Result<Option<R>, StoreError> {
+    read.get(table, key)?.map(|value| codec::decode(table, key, &value)).transpose()
+}
+
+/// One row that another row promises.
+pub(crate) fn need<R: Record>(
+    read: &dyn MetaRead,
+    table: Table,
+    key: &[u8],
+) -> Result<R, StoreError> {
+    get(read, table, key)?.ok_or_else(|| {
+        StoreError::damaged(format!("row {} of `{}` is missing: it", codec::shown(key), table.0))
+    })
+}
+
+/// At most `limit` rows of a range.
+pub(crate) fn scan<R: Record>(
+    read: &dyn MetaRead,
+    table: Table,
+    range: KeyRange,
+    direction: Direction,
+    limit: usize,
+) -> Result<Vec<(Vec<u8>, R)>, StoreError> {
+    read.scan(table, range, direction, limit)?
+        .into_iter()
+        .map(|(key, value)| {
+            let record = codec::decode(table, &key, &value)?;
+            Ok((key, record))
+        })
+        .collect()
+}
+
+/// A counter; a missing one is zero.
+pub(crate) fn counter(read: &dyn MetaRead, table: Table, key: &[u8]) -> Result<i64, StoreError> {
+    match read.get(table, key)? {
+        None => Ok(0),
+        Some(value) => counter_value(table, key, &value),
+    }
+}
+
+/// The value of a counter row.
+pub(crate) fn counter_value(table: Table, key: &[u8], value: &[u8]) -> Result<i64, StoreError> {
+    let bytes = value.try_into().map_err(|_| {
+        StoreError::damaged(format!("counter {} of `{}`", codec::shown(key), table.0))
+    })?;
+    Ok(i64::from_be_bytes(bytes))
+}
+
+/// Calls `visit` for all keys that begin with `prefix`, a page at a time.
+pub(crate) fn each(
+    read: &dyn MetaRead,
+    table: Table,
+    prefix: &[u8],
+    mut visit: impl FnMut(&[u8], &[u8]) -> Result<(), StoreError>,
+) -> Result<(), StoreError> {
+    const PAGE: usize = 1_000;
+    let mut range = tables::prefixed(prefix);
+    loop {
+        let page = read.scan(table, range, Direction::Forward, PAGE)?;
+        for (key, value) in &page {
+            visit(key, value)?;
+        }
+        match page.last() {
+            Some((key, _)) if page.len() == PAGE => range = tables::prefixed_after(prefix, key),
+            _ => return Ok(()),
+        }
+    }
+}
+
+/// A version with all its files, those in further rows included.
+pub(crate) fn version(
+    read: &dyn MetaRead,
+    key: &[u8],
+) -> Result<Option<VersionRecord>, StoreError> {
+    let Some(record) = get(read, tables::VERSION, key)? else { return Ok(None) };
+    Ok(Some(completed(read, record)?))
+}
+
+/// A version as its row holds it, completed by the files in further rows.
+pub(crate) fn completed(
+    read: &dyn MetaRead,
+    mut record: VersionRecord,
+) -> Result<VersionRecord, StoreError> {
+    for part in 0..record.more {
+        let key = tables::part(record.version, part);
+        let MoreFilesRecord(files) = need(read, tables::VERSION_FILES, &key)?;
+        record.files.extend(files);
+    }
+    Ok(record)
+}

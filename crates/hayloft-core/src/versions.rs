@@ -1,0 +1,607 @@
+//! Adding files to versions and removing them: the rows that every change of content keeps true.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use hayloft_feed::{Arrival, CaseTwins, FeedType, FileRole, Identity, TagChange, Version};
+
+use crate::blob_rows::{self, Source, User};
+use crate::documents::{self, PreparedDocument};
+use crate::plan::Plan;
+use crate::records::{
+    DeprecationValue, DigestsValue, FacetRecord, FileValue, ListingValue, MoreFilesRecord,
+    OriginValue, PackageRecord, Pointer, RoleValue, StabilityValue, VersionPlaceRecord,
+    VersionRecord,
+};
+use crate::resolve::{FeedHandle, PackageHandle, VersionHandle, qualifiers};
+use crate::tables::{self, Total};
+use crate::{Direction, Overwrite, Overwriting, Stored, StoreError, rows};
+
+/// Most files of a version.
+pub(crate) const FILES_PER_VERSION: usize = 2_000;
+/// Files in one row; the rest lies in further rows.
+const FILES_PER_ROW: usize = 100;
+
+/// A file to be added to a version.
+#[derive(Debug, Clone)]
+pub(crate) struct NewFile {
+    pub(crate) identity: Identity,
+    pub(crate) role: FileRole,
+    pub(crate) file_name: String,
+    pub(crate) size: u64,
+    pub(crate) digests: DigestsValue,
+    pub(crate) source: Source,
+    pub(crate) manifest: PreparedDocument,
+    pub(crate) history: Option<PreparedDocument>,
+    pub(crate) documents: Vec<(String, PreparedDocument)>,
+}
+
+impl NewFile {
+    /// Bytes that it adds to a commit, roughly.
+    pub(crate) fn weight(&self) -> usize {
+        let documents: usize = self.documents.iter().map(|(_, text)| text.weight()).sum();
+        let history = self.history.as_ref().map_or(0, PreparedDocument::weight);
+        self.source.weight() + self.manifest.weight() + history + documents + 4_096
+    }
+}
+
+/// What holds for all files that one operation adds to a version.
+#[derive(Debug, Clone)]
+pub(crate) struct Terms {
+    pub(crate) overwrite: Overwrite,
+    pub(crate) published_by: String,
+    pub(crate) origin: OriginValue,
+    pub(crate) arrival: Arrival,
+    /// Tags to point at the version.
+    pub(crate) tags: Vec<String>,
+    /// Listing and deprecation of a version that is new.
+    pub(crate) listing: ListingValue,
+    pub(crate) deprecated: Option<DeprecationValue>,
+}
+
+/// A version with the files that were to be added.
+#[derive(Debug, Clone)]
+pub(crate) struct Added {
+    pub(crate) version: VersionHandle,
+    /// For each file in the order given: its place in the version and what became of it.
+    pub(crate) files: Vec<(usize, Stored)>,
+    /// SHA-256 of the bytes that were replaced, if any.
+    pub(crate) replaced: Option<[u8; 32]>,
+}
+
+/// Files cannot be added.
+#[derive(Debug)]
+pub(crate) enum AddError {
+    Conflict { package: String },
+    CaseTwin { name: String, existing: String },
+    NoVersion { package: String },
+    TooManyFiles { package: String },
+    /// A content has to be published again.
+    Gone(usize),
+    Store(StoreError),
+}
+
+impl From<StoreError> for AddError {
+    fn from(error: StoreError) -> Self {
+        Self::Store(error)
+    }
+}
+
+/// Adds files of one version, or replaces them; all or none.
+pub(crate) fn add_files(
+    plan: &mut Plan,
+    feed: &FeedHandle,
+    feed_type: &Arc<dyn FeedType>,
+    files: &[NewFile],
+    terms: &Terms,
+) -> Result<Added, AddError> {
+    let Some(first) = files.first() else {
+        return Err(StoreError::damaged("a version without files").into());
+    };
+    let has_package = files.iter().any(|file| file.role == FileRole::Package);
+    let mut version = match find(plan, feed, &first.identity)? {
+        Some(found) => found,
+        None if has_package => begin(plan, feed, feed_type, &first.identity, terms)?,
+        None => return Err(AddError::NoVersion { package: shown(&first.identity) }),
+    };
+    let mut added = Vec::with_capacity(files.len());
+    let mut replaced = None;
+    for (at, file) in files.iter().enumerate() {
+        let (place, stored) = add_file(plan, feed, &mut version, file, terms, &mut replaced)
+            .map_err(|error| match error {
+                AddError::Gone(_) => AddError::Gone(at),
+                other => other,
+            })?;
+        added.push((place, stored));
+    }
+    let unchanged = added.iter().all(|(_, stored)| *stored == Stored::Unchanged);
+    if !unchanged {
+        for (place, _) in added.iter().filter(|(_, stored)| *stored != Stored::Unchanged) {
+            if let Some(file) = version.record.files.get(*place) {
+                remember(plan, feed, feed_type, file)?;
+            }
+        }
+        write_version(plan, feed.id, &version)?;
+    }
+    let tagged = set_tags(&mut version.package.record, &version.record.text, &terms.tags);
+    if !unchanged || tagged {
+        retag(
+            feed_type.as_ref(),
+            &mut version.package,
+            (!unchanged).then(|| (terms.arrival, version_of(&version.key, &version.record, &version.package.key))),
+        );
+        write_package(plan, feed.id, &mut version.package)?;
+    }
+    Ok(Added { version, files: added, replaced })
+}
+
+fn version_of(key: &[u8], record: &VersionRecord, package_key: &[u8]) -> Version {
+    let suffix = key.get(package_key.len()..).unwrap_or_default();
+    let length = suffix.len().saturating_sub(record.identity.len());
+    Version::new(
+        &record.text,
+        &record.identity,
+        hayloft_feed::SortKey::from_bytes(suffix.get(..length).unwrap_or_default()),
+        record.stability.into(),
+    )
+}
+
+fn shown(identity: &Identity) -> String {
+    let mut text = format!("{} {}", identity.package.spelled(), identity.version);
+    if !identity.qualifiers.is_empty() {
+        text.push(' ');
+        text.push_str(&identity.qualifiers.to_string());
+    }
+    hayloft_feed::shorten(&text)
+}
+
+/// The version that an identity names, if it is there.
+pub(crate) fn find(
+    plan: &Plan,
+    feed: &FeedHandle,
+    identity: &Identity,
+) -> Result<Option<VersionHandle>, StoreError> {
+    let key = tables::package(feed.id, identity.package.key().as_bytes());
+    let Some(record) = plan.get::<PackageRecord>(tables::PACKAGE, &key)? else {
+        return Ok(None);
+    };
+    let package = PackageHandle { key, record };
+    let key = version_key(&package, &identity.version);
+    let record = rows::version(plan, &key)?;
+    Ok(record.map(|record| VersionHandle { package, key, record }))
+}
+
+fn version_key(package: &PackageHandle, version: &Version) -> Vec<u8> {
+    let suffix = tables::version_suffix(version.sort_key().as_bytes(), version.identity());
+    tables::version(&package.key, &suffix)
+}
+
+/// A new version without files, and its package if that is new too.
+fn begin(
+    plan: &mut Plan,
+    feed: &FeedHandle,
+    feed_type: &Arc<dyn FeedType>,
+    identity: &Identity,
+    terms: &Terms,
+) -> Result<VersionHandle, AddError> {
+    let key = tables::package(feed.id, identity.package.key().as_bytes());
+    let mut package = match plan.get::<PackageRecord>(tables::PACKAGE, &key)? {
+        Some(record) => PackageHandle { key, record },
+        None => begin_package(plan, feed, feed_type, identity, key)?,
+    };
+    plan.counters().version += 1;
+    let number = plan.counters().version;
+    let key = version_key(&package, &identity.version);
+    let suffix = key.get(package.key.len()..).unwrap_or_default().to_vec();
+    let pointer = Pointer { suffix, text: identity.version.text().to_owned() };
+    let stability = StabilityValue::from(identity.version.stability());
+    let record = &mut package.record;
+    raise(&mut record.latest, &pointer);
+    if stability == StabilityValue::Stable {
+        raise(&mut record.latest_stable, &pointer);
+    }
+    record.versions += 1;
+    plan.add_total(feed.id, Total::Versions, 1);
+    let place = VersionPlaceRecord { feed: feed.id, key: key.clone() };
+    plan.put(tables::VERSION_ID, tables::number(number), &place)?;
+    let record = VersionRecord {
+        version: number,
+        package: package.record.package,
+        text: identity.version.text().to_owned(),
+        identity: identity.version.identity().to_owned(),
+        stability,
+        listing: terms.listing,
+        allow: None,
+        deprecated: terms.deprecated.clone(),
+        status_changed: plan.now().millis(),
+        origin: terms.origin.clone(),
+        next_file: 0,
+        more: 0,
+        files: Vec::new(),
+    };
+    Ok(VersionHandle { package, key, record })
+}
+
+fn raise(pointer: &mut Option<Pointer>, candidate: &Pointer) {
+    if pointer.as_ref().is_none_or(|current| candidate.suffix > current.suffix) {
+        *pointer = Some(candidate.clone());
+    }
+}
+
+fn begin_package(
+    plan: &mut Plan,
+    feed: &FeedHandle,
+    feed_type: &Arc<dyn FeedType>,
+    identity: &Identity,
+    key: Vec<u8>,
+) -> Result<PackageHandle, AddError> {
+    let name_key = identity.package.key();
+    if feed_type.case_twins() == CaseTwins::Refused
+        && let Some(twin) = feed.case_twins(plan, name_key)?.first()
+    {
+        return Err(AddError::CaseTwin {
+            name: identity.package.spelled(),
+            existing: twin.spelled(),
+        });
+    }
+    let lower = name_key.without_case();
+    if lower != name_key.as_bytes() {
+        let key = tables::package_case(feed.id, &lower, name_key.as_bytes());
+        plan.put_bytes(tables::PACKAGE_CASE, key, Vec::new());
+    }
+    plan.counters().package += 1;
+    plan.add_total(feed.id, Total::Packages, 1);
+    let now = plan.now().millis();
+    let record = PackageRecord {
+        package: plan.counters().package,
+        group: identity.package.group().to_owned(),
+        name: identity.package.name().to_owned(),
+        versions: 0,
+        latest: None,
+        latest_stable: None,
+        tags: Vec::new(),
+        created: now,
+        changed: now,
+        revision: 0,
+    };
+    Ok(PackageHandle { key, record })
+}
+
+fn add_file(
+    plan: &mut Plan,
+    feed: &FeedHandle,
+    version: &mut VersionHandle,
+    file: &NewFile,
+    terms: &Terms,
+    replaced: &mut Option<[u8; 32]>,
+) -> Result<(usize, Stored), AddError> {
+    let role = RoleValue::from(file.role);
+    let key = file.identity.qualifiers.key();
+    let same = |known: &FileValue| known.role == role && known.qualifiers.to_ascii_lowercase() == key;
+    let place = version.record.files.iter().position(same);
+    let Some((place, known)) =
+        place.and_then(|place| Some((place, version.record.files.get(place)?.clone())))
+    else {
+        if version.record.files.len() >= FILES_PER_VERSION {
+            return Err(AddError::TooManyFiles { package: shown(&file.identity) });
+        }
+        let number = version.record.next_file;
+        version.record.next_file += 1;
+        let value = write_file(plan, version.record.version, number, file, terms)?;
+        count_file(plan, feed.id, 1, value.size);
+        version.record.files.push(value);
+        return Ok((version.record.files.len() - 1, Stored::Created));
+    };
+    if known.digests.blake3 == file.digests.blake3 {
+        heal_damaged(plan, version.record.version, &known, file)?;
+        return Ok((place, Stored::Unchanged));
+    }
+    let feed_allows = feed.record.overwriting == Overwriting::Allowed.into();
+    if terms.overwrite == Overwrite::Refuse || !feed_allows {
+        return Err(AddError::Conflict { package: shown(&file.identity) });
+    }
+    let value = write_file(plan, version.record.version, known.number, file, terms)?;
+    let user = User { version: version.record.version, file: known.number };
+    blob_rows::release_blob(plan, &known.digests.key(), user)?;
+    delete_documents(plan, &known)?;
+    forget(plan, feed.id, &known)?;
+    count_file(plan, feed.id, -1, known.size);
+    count_file(plan, feed.id, 1, value.size);
+    *replaced = Some(known.digests.sha256);
+    version.record.origin = terms.origin.clone();
+    if let Some(slot) = version.record.files.get_mut(place) {
+        *slot = value;
+    }
+    Ok((place, Stored::Replaced))
+}
+
+/// Lets the same bytes, sent again, take the place of damaged ones.
+fn heal_damaged(
+    plan: &mut Plan,
+    version: u64,
+    known: &FileValue,
+    file: &NewFile,
+) -> Result<(), AddError> {
+    let record = blob_rows::of_file(plan, &known.digests)?;
+    if record.health == crate::records::Health::Damaged {
+        let user = User { version, file: known.number };
+        blob_rows::use_blob(plan, &known.digests, known.size, &file.source, user)?
+            .map_err(|blob_rows::Gone| AddError::Gone(0))?;
+    }
+    Ok(())
+}
+
+fn count_file(plan: &mut Plan, feed: u32, files: i64, size: u64) {
+    let bytes = i64::try_from(size).unwrap_or(i64::MAX).saturating_mul(files);
+    plan.add_total(feed, Total::Files, files);
+    plan.add_total(feed, Total::Bytes, bytes);
+}
+
+fn write_file(
+    plan: &mut Plan,
+    version: u64,
+    number: u32,
+    file: &NewFile,
+    terms: &Terms,
+) -> Result<FileValue, AddError> {
+    let user = User { version, file: number };
+    blob_rows::use_blob(plan, &file.digests, file.size, &file.source, user)?
+        .map_err(|blob_rows::Gone| AddError::Gone(0))?;
+    let manifest = file.manifest.write(plan)?;
+    let history = file.history.as_ref().map(|text| text.write(plan)).transpose()?;
+    let documents = file
+        .documents
+        .iter()
+        .map(|(name, text)| Ok((name.clone(), text.write(plan)?)))
+        .collect::<Result<_, StoreError>>()?;
+    Ok(FileValue {
+        number,
+        role: file.role.into(),
+        qualifiers: file.identity.qualifiers.to_string(),
+        file_name: file.file_name.clone(),
+        size: file.size,
+        digests: file.digests,
+        published: plan.now().millis(),
+        published_by: terms.published_by.clone(),
+        manifest,
+        history,
+        documents,
+    })
+}
+
+fn delete_documents(plan: &mut Plan, file: &FileValue) -> Result<(), StoreError> {
+    let further = file.documents.iter().map(|(_, document)| *document);
+    for document in [file.manifest].into_iter().chain(file.history).chain(further) {
+        documents::delete(plan, document)?;
+    }
+    Ok(())
+}
+
+/// Counts the qualifiers of a new file that its type wants remembered.
+fn remember(
+    plan: &mut Plan,
+    feed: &FeedHandle,
+    feed_type: &Arc<dyn FeedType>,
+    file: &FileValue,
+) -> Result<(), StoreError> {
+    let qualifiers = qualifiers(file)?;
+    for name in feed_type.remembered_qualifiers() {
+        if let Some(value) = qualifiers.get(name) {
+            let key = tables::facet(feed.id, name, value);
+            let FacetRecord(count) =
+                plan.get(tables::FACET, &key)?.unwrap_or(FacetRecord(0));
+            plan.put(tables::FACET, key, &FacetRecord(count + 1))?;
+        }
+    }
+    Ok(())
+}
+
+/// Takes back what [`remember`] counted; needs no type, so that files of unknown ones can go.
+fn forget(plan: &mut Plan, feed: u32, file: &FileValue) -> Result<(), StoreError> {
+    for (name, value) in qualifiers(file)?.iter() {
+        let key = tables::facet(feed, name, value);
+        match plan.get(tables::FACET, &key)? {
+            None => {}
+            Some(FacetRecord(0 | 1)) => plan.delete(tables::FACET, key),
+            Some(FacetRecord(count)) => plan.put(tables::FACET, key, &FacetRecord(count - 1))?,
+        }
+    }
+    Ok(())
+}
+
+/// Writes a version's row and the rows for files beyond the first hundred.
+pub(crate) fn write_version(
+    plan: &mut Plan,
+    feed: u32,
+    version: &VersionHandle,
+) -> Result<(), StoreError> {
+    let record = &version.record;
+    let mut parts = record.files.chunks(FILES_PER_ROW);
+    let first = parts.next().unwrap_or_default().to_vec();
+    let mut more = 0_u16;
+    for part in parts {
+        let key = tables::part(record.version, more);
+        plan.put(tables::VERSION_FILES, key, &MoreFilesRecord(part.to_vec()))?;
+        more += 1;
+    }
+    for stale in more..record.more {
+        plan.delete(tables::VERSION_FILES, tables::part(record.version, stale));
+    }
+    let row = VersionRecord { files: first, more, ..record.clone() };
+    plan.put(tables::VERSION, version.key.clone(), &row)?;
+    plan.touch_feed(feed);
+    Ok(())
+}
+
+/// Writes a package's row with a new revision.
+pub(crate) fn write_package(
+    plan: &mut Plan,
+    feed: u32,
+    package: &mut PackageHandle,
+) -> Result<(), StoreError> {
+    package.record.revision = plan.sequence();
+    package.record.changed = plan.now().millis();
+    plan.put(tables::PACKAGE, package.key.clone(), &package.record)?;
+    plan.touch_feed(feed);
+    Ok(())
+}
+
+/// Points tags at a version; true if any pointed elsewhere.
+pub(crate) fn set_tags(package: &mut PackageRecord, version: &str, tags: &[String]) -> bool {
+    let mut map: BTreeMap<String, String> = package.tags.drain(..).collect();
+    let mut changed = false;
+    for tag in tags {
+        changed |= map.insert(tag.clone(), version.to_owned()).as_deref() != Some(version);
+    }
+    package.tags = map.into_iter().collect();
+    changed
+}
+
+/// Lets the feed type move tags after a change of versions.
+fn retag(
+    feed_type: &dyn FeedType,
+    package: &mut PackageHandle,
+    arrived: Option<(Arrival, Version)>,
+) {
+    let tags: BTreeMap<String, String> = package.record.tags.drain(..).collect();
+    let known = |pointer: &Option<Pointer>| {
+        pointer.as_ref().and_then(|pointer| feed_type.lookup_version(&pointer.text).ok())
+    };
+    let (highest, stable) = (known(&package.record.latest), known(&package.record.latest_stable));
+    let mut change = TagChange::new(&tags).highest(highest.as_ref(), stable.as_ref());
+    if let Some((arrival, version)) = &arrived {
+        change = change.arrived(*arrival, version);
+    }
+    package.record.tags = feed_type.tags(&change).into_iter().collect();
+}
+
+/// How much [`remove_files`] left.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Left {
+    /// Other package files of the version.
+    Files,
+    /// Other versions of the package.
+    Versions,
+    /// Nothing of the package.
+    Nothing,
+}
+
+/// Removes files of a version; the version goes with its last package file, and with it all
+/// companions. Gives what is left and how many files went.
+pub(crate) fn remove_files(
+    plan: &mut Plan,
+    feed: &FeedHandle,
+    mut version: VersionHandle,
+    doomed: &[usize],
+) -> Result<(Left, usize), StoreError> {
+    let keeps = |at: usize, file: &FileValue| {
+        file.role == RoleValue::Package && !doomed.contains(&at)
+    };
+    let survives =
+        version.record.files.iter().enumerate().any(|(at, file)| keeps(at, file));
+    let mut kept = Vec::new();
+    let mut removed = 0;
+    for (at, file) in std::mem::take(&mut version.record.files).into_iter().enumerate() {
+        if survives && !doomed.contains(&at) {
+            kept.push(file);
+        } else {
+            remove_file(plan, feed.id, &version, &file)?;
+            removed += 1;
+        }
+    }
+    version.record.files = kept;
+    if survives {
+        write_version(plan, feed.id, &version)?;
+        write_package(plan, feed.id, &mut version.package)?;
+        return Ok((Left::Files, removed));
+    }
+    let left = remove_version(plan, feed, version)?;
+    Ok((left, removed))
+}
+
+fn remove_file(
+    plan: &mut Plan,
+    feed: u32,
+    version: &VersionHandle,
+    file: &FileValue,
+) -> Result<(), StoreError> {
+    let user = User { version: version.record.version, file: file.number };
+    blob_rows::release_blob(plan, &file.digests.key(), user)?;
+    delete_documents(plan, file)?;
+    forget(plan, feed, file)?;
+    count_file(plan, feed, -1, file.size);
+    let key = tables::downloads(version.record.package, version.record.version, file.number);
+    plan.delete(tables::DOWNLOADS, key);
+    Ok(())
+}
+
+fn remove_version(
+    plan: &mut Plan,
+    feed: &FeedHandle,
+    version: VersionHandle,
+) -> Result<Left, StoreError> {
+    let VersionHandle { mut package, key, record } = version;
+    for part in 0..record.more {
+        plan.delete(tables::VERSION_FILES, tables::part(record.version, part));
+    }
+    plan.delete(tables::VERSION, key.clone());
+    plan.delete(tables::VERSION_ID, tables::number(record.version));
+    plan.add_total(feed.id, Total::Versions, -1);
+    plan.touch_feed(feed.id);
+    let suffix = key.get(package.key.len()..).unwrap_or_default();
+    let points_here =
+        |pointer: &Option<Pointer>| pointer.as_ref().is_some_and(|held| held.suffix == suffix);
+    if points_here(&package.record.latest) {
+        package.record.latest = highest(plan, &package.key, |_| true)?;
+    }
+    if points_here(&package.record.latest_stable) {
+        package.record.latest_stable = highest(plan, &package.key, |found| {
+            found.stability == StabilityValue::Stable
+        })?;
+    }
+    package.record.versions = package.record.versions.saturating_sub(1);
+    if package.record.latest.is_none() {
+        remove_package(plan, feed.id, &package);
+        return Ok(Left::Nothing);
+    }
+    package.record.tags.retain(|(_, text)| *text != record.text);
+    if let Some(feed_type) = &feed.feed_type {
+        retag(feed_type.as_ref(), &mut package, None);
+    }
+    write_package(plan, feed.id, &mut package)?;
+    Ok(Left::Versions)
+}
+
+/// The highest version that passes `filter`.
+pub(crate) fn highest(
+    read: &dyn crate::MetaRead,
+    package_key: &[u8],
+    filter: impl Fn(&VersionRecord) -> bool,
+) -> Result<Option<Pointer>, StoreError> {
+    const PAGE: usize = 32;
+    let mut range = tables::prefixed(package_key);
+    loop {
+        let page: Vec<(Vec<u8>, VersionRecord)> =
+            rows::scan(read, tables::VERSION, range, Direction::Backward, PAGE)?;
+        if let Some((key, record)) = page.iter().find(|(_, record)| filter(record)) {
+            let suffix = key.get(package_key.len()..).unwrap_or_default().to_vec();
+            return Ok(Some(Pointer { suffix, text: record.text.clone() }));
+        }
+        match page.last() {
+            Some((key, _)) if page.len() == PAGE => {
+                range = tables::prefixed_before(package_key, key);
+            }
+            _ => return Ok(None),
+        }
+    }
+}
+
+fn remove_package(plan: &mut Plan, feed: u32, package: &PackageHandle) {
+    plan.delete(tables::PACKAGE, package.key.clone());
+    let name_key = package.name_key();
+    let lower = name_key.to_ascii_lowercase();
+    if lower != name_key {
+        plan.delete(tables::PACKAGE_CASE, tables::package_case(feed, &lower, name_key));
+    }
+    plan.add_total(feed, Total::Packages, -1);
+}

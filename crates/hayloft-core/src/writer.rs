@@ -1,0 +1,223 @@
+//! The one thread that writes metadata: group commit.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{self, Receiver, SyncSender};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::{self, JoinHandle};
+
+use crate::metrics::Meter;
+use crate::plan::Plan;
+use crate::{Clock, CommitError, MetaStore, StoreError};
+
+/// Most operations in one commit.
+const BATCH_OPERATIONS: usize = 256;
+/// Most bytes in one commit, by the operations' own estimate; one operation may be larger.
+const BATCH_BYTES: usize = 8 << 20;
+/// Operations that may wait; more callers wait for a place.
+const QUEUE: usize = 1024;
+
+/// An operation on its way through the writer.
+trait Operation: Send {
+    /// Bytes that it is going to write, roughly.
+    fn weight(&self) -> usize;
+    /// Plans; true if it was not refused.
+    fn plan(&mut self, plan: &mut Plan) -> bool;
+    /// Answers the caller: with what planning gave, or with why that does not count.
+    fn answer(self: Box<Self>, failure: Option<StoreError>);
+}
+
+struct Planned<F, T, E> {
+    weight: usize,
+    plan: Option<F>,
+    result: Option<Result<T, E>>,
+    reply: SyncSender<Result<T, E>>,
+}
+
+impl<F, T, E> Operation for Planned<F, T, E>
+where
+    F: FnOnce(&mut Plan) -> Result<T, E> + Send,
+    T: Send,
+    E: From<StoreError> + Send,
+{
+    fn weight(&self) -> usize {
+        self.weight
+    }
+
+    fn plan(&mut self, plan: &mut Plan) -> bool {
+        self.result = self.plan.take().map(|run| run(plan));
+        matches!(self.result, Some(Ok(_)))
+    }
+
+    fn answer(self: Box<Self>, failure: Option<StoreError>) {
+        let result = match (failure, self.result) {
+            (None, Some(result)) => result,
+            (Some(failure), _) => Err(failure.into()),
+            (None, None) => Err(StoreError::Closed.into()),
+        };
+        // A caller that gave up waiting no longer wants to know.
+        let _ = self.reply.send(result);
+    }
+}
+
+/// The way to the writer thread.
+pub(crate) struct Writer {
+    queue: Mutex<Option<SyncSender<Box<dyn Operation>>>>,
+    thread: Mutex<Option<JoinHandle<()>>>,
+    stopped: Arc<AtomicBool>,
+}
+
+impl std::fmt::Debug for Writer {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        out.debug_struct("Writer").field("stopped", &self.stopped).finish_non_exhaustive()
+    }
+}
+
+impl Writer {
+    pub(crate) fn start(
+        meta: Arc<dyn MetaStore>,
+        clock: Arc<dyn Clock>,
+        meter: Arc<Meter>,
+    ) -> Result<Self, StoreError> {
+        let (queue, operations) = mpsc::sync_channel(QUEUE);
+        let stopped = Arc::new(AtomicBool::new(false));
+        let thread = Thread { meta, clock, meter, stopped: stopped.clone() };
+        let thread = thread::Builder::new()
+            .name("hayloft-writer".to_owned())
+            .spawn(move || thread.run(&operations))
+            .map_err(StoreError::io("start a thread for", "the writer"))?;
+        Ok(Self { queue: Mutex::new(Some(queue)), thread: Mutex::new(Some(thread)), stopped })
+    }
+
+    /// Runs `plan` in the writer and waits until what it wrote is durable.
+    ///
+    /// `plan` is to be a pure function of what it reads; it must not wait for anything.
+    pub(crate) fn change<T, E>(
+        &self,
+        weight: usize,
+        plan: impl FnOnce(&mut Plan) -> Result<T, E> + Send + 'static,
+    ) -> Result<T, E>
+    where
+        T: Send + 'static,
+        E: From<StoreError> + Send + 'static,
+    {
+        let queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let queue = queue.ok_or(StoreError::Closed)?;
+        let (reply, answer) = mpsc::sync_channel(1);
+        let operation = Planned { weight, plan: Some(plan), result: None, reply };
+        queue.send(Box::new(operation)).map_err(|_| StoreError::Closed)?;
+        drop(queue);
+        answer.recv().unwrap_or_else(|_| Err(StoreError::Closed.into()))
+    }
+
+    /// Refuses all further changes: something failed whose outcome is not known.
+    pub(crate) fn stop(&self) {
+        self.stopped.store(true, Ordering::Release);
+    }
+
+    /// True once changes are refused.
+    pub(crate) fn is_stopped(&self) -> bool {
+        self.stopped.load(Ordering::Acquire)
+    }
+
+    /// Lets the thread finish what waits and end.
+    pub(crate) fn close(&self) {
+        drop(self.queue.lock().unwrap_or_else(PoisonError::into_inner).take());
+        let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if thread.is_some_and(|thread| thread.join().is_err()) {
+            tracing::error!("the writer thread ended by a panic");
+        }
+    }
+}
+
+struct Thread {
+    meta: Arc<dyn MetaStore>,
+    clock: Arc<dyn Clock>,
+    meter: Arc<Meter>,
+    stopped: Arc<AtomicBool>,
+}
+
+impl Thread {
+    fn run(&self, operations: &Receiver<Box<dyn Operation>>) {
+        let mut first = operations.recv().ok();
+        while let Some(operation) = first.take() {
+            let mut bytes = operation.weight();
+            let mut batch = vec![operation];
+            // No timer: a lone caller waits for no one, and many meet while a commit runs.
+            while batch.len() < BATCH_OPERATIONS && bytes < BATCH_BYTES {
+                let Ok(next) = operations.try_recv() else { break };
+                if bytes.saturating_add(next.weight()) > BATCH_BYTES {
+                    first = Some(next);
+                    break;
+                }
+                bytes += next.weight();
+                batch.push(next);
+            }
+            self.serve(batch, first.is_some());
+            if first.is_none() {
+                first = operations.recv().ok();
+            }
+        }
+    }
+
+    fn serve(&self, mut batch: Vec<Box<dyn Operation>>, more_wait: bool) {
+        match self.commit(&mut batch, more_wait) {
+            Ok(()) => batch.into_iter().for_each(|operation| operation.answer(None)),
+            Err(failure) => {
+                for operation in batch {
+                    operation.answer(Some(failure.again()));
+                }
+            }
+        }
+    }
+
+    fn commit(
+        &self,
+        batch: &mut [Box<dyn Operation>],
+        more_wait: bool,
+    ) -> Result<(), StoreError> {
+        if self.stopped.load(Ordering::Acquire) {
+            return Err(StoreError::Stopped);
+        }
+        let mut plan = Plan::new(self.meta.snapshot()?, self.clock.now())?;
+        let mut accepted = 0;
+        for operation in batch {
+            if operation.plan(&mut plan) {
+                plan.accept();
+                accepted += 1;
+            } else {
+                plan.reject();
+            }
+        }
+        if plan.is_empty() {
+            return Ok(());
+        }
+        let mut changes = plan.into_batch()?;
+        changes.more_wait = more_wait;
+        self.meta.commit(changes).map_err(|error| self.failed(error))?;
+        Meter::count(&self.meter.commits);
+        self.meter.changes.fetch_add(accepted, Ordering::Relaxed);
+        self.meter.largest_batch.fetch_max(accepted, Ordering::Relaxed);
+        Ok(())
+    }
+
+    fn failed(&self, error: CommitError) -> StoreError {
+        tracing::error!(%error, "a commit failed");
+        match error {
+            CommitError::Rejected(_) => {
+                if self.meta.must_reopen() {
+                    self.stopped.store(true, Ordering::Release);
+                }
+                StoreError::NotStored(Arc::new(error))
+            }
+            // Only another writer on the same store can make the fence fail.
+            CommitError::Conflict => {
+                self.stopped.store(true, Ordering::Release);
+                StoreError::NotStored(Arc::new(error))
+            }
+            CommitError::Unknown(_) => {
+                self.stopped.store(true, Ordering::Release);
+                StoreError::Unknown(Arc::new(error))
+            }
+        }
+    }
+}

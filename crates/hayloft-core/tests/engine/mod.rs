@@ -1,0 +1,106 @@
+//! What the tests of the whole engine share: a small feed type, operations and what can be seen.
+
+mod operation;
+mod plain;
+mod view;
+
+pub use operation::{Kind, Operation, Outcome};
+pub use plain::{Plain, package};
+pub use view::{View, garbage, view};
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use hayloft_core::sim::{SimFs, SimImage};
+use hayloft_core::{
+    Actor, Background, FeedDraft, FeedTypes, ManualClock, OpenError, OpenOptions, Store, Timestamp,
+};
+
+pub const FEEDS: [&str; 2] = ["main", "next"];
+
+/// A store on a simulated disk.
+pub struct Engine {
+    pub fs: SimFs,
+    pub store: Store,
+    pub clock: Arc<ManualClock>,
+}
+
+pub fn directory() -> PathBuf {
+    PathBuf::from("/store")
+}
+
+pub fn actor() -> Actor {
+    Actor::named("tester")
+}
+
+/// How the store is opened in all runs of one test.
+#[derive(Clone, Copy)]
+pub struct Setup {
+    pub inline_limit: u64,
+}
+
+impl Setup {
+    pub fn options(self, clock: &Arc<ManualClock>) -> OpenOptions {
+        let mut options = OpenOptions::default();
+        options.inline_limit = self.inline_limit;
+        options.cache = 4 << 20;
+        options.background = Background::Caller;
+        options.clock = clock.clone();
+        options
+    }
+
+    pub fn open(self, fs: &SimFs, clock: &Arc<ManualClock>) -> Result<Engine, OpenError> {
+        let types = FeedTypes::none().with(Plain);
+        let store = Store::open_on(fs.shared(), &directory(), types, self.options(clock))?;
+        Ok(Engine { fs: fs.clone(), store, clock: clock.clone() })
+    }
+
+    /// The disk after a store with two empty feeds was made and closed.
+    pub fn base(self) -> SimImage {
+        let fs = SimFs::new(0);
+        let engine = self.open(&fs, &clock()).unwrap();
+        for feed in FEEDS {
+            engine.store.create_feed(FeedDraft::new(feed, "plain"), &actor()).unwrap();
+        }
+        engine.store.close().unwrap();
+        drop(engine);
+        fs.images().pop().unwrap()
+    }
+}
+
+pub fn clock() -> Arc<ManualClock> {
+    Arc::new(ManualClock::new(Timestamp::from_millis(1_800_000_000_000)))
+}
+
+/// All blob files, as the digest in hex.
+pub fn blob_files(fs: &SimFs) -> Vec<String> {
+    let fs = fs.shared();
+    let root = directory().join("blobs");
+    let mut found = Vec::new();
+    for shard in fs.list(&root).unwrap() {
+        for file in fs.list(&root.join(&shard.name)).unwrap() {
+            found.push(format!("{}{}", shard.name, file.name));
+        }
+    }
+    found
+}
+
+/// Files of uploads that never ended.
+pub fn staged_files(fs: &SimFs) -> Vec<PathBuf> {
+    let fs = fs.shared();
+    let root = directory().join("tmp");
+    let mut found = Vec::new();
+    for entry in fs.list(&root).unwrap() {
+        let path = root.join(&entry.name);
+        if entry.is_directory {
+            found.extend(fs.list(&path).unwrap().iter().map(|file| path.join(&file.name)));
+        } else {
+            found.push(path);
+        }
+    }
+    found
+}
+
+pub fn root() -> &'static Path {
+    Path::new("/")
+}

@@ -1,0 +1,121 @@
+//! A feed type as small as one can be: the file begins with a line `plain NAME VERSION` and a line
+//! of history; the rest is the payload.
+
+use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom, Write};
+
+use hayloft_core::sim::Random;
+use hayloft_feed::{
+    FeedType, FeedTypeError, FileRole, HistoryEntry, Identity, Inspected, Limits, NameKey,
+    PackageName, Qualifiers, ReadSeek, Repackage, Repackaged, SortKey, Stability, Upload, Version,
+};
+
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Plain;
+
+/// A package file.
+pub fn package(name: &str, version: &str, content: u64, len: usize) -> Vec<u8> {
+    let mut bytes = format!("plain {name} {version}\n[]\n").into_bytes();
+    let mut payload = vec![0; len];
+    Random::new(content).fill(&mut payload);
+    bytes.extend_from_slice(&payload);
+    bytes
+}
+
+struct Head {
+    name: String,
+    version: String,
+    history: Vec<HistoryEntry>,
+    /// Where the payload begins.
+    len: u64,
+}
+
+fn refused(why: &str) -> FeedTypeError {
+    FeedTypeError::Refused { feed_type: "plain", detail: why.into() }
+}
+
+fn head(content: &mut dyn ReadSeek) -> Result<Head, FeedTypeError> {
+    content.seek(SeekFrom::Start(0)).map_err(FeedTypeError::Io)?;
+    let mut reader = BufReader::new(content.take(16 << 10));
+    let mut lines = [String::new(), String::new()];
+    let mut len = 0;
+    for line in &mut lines {
+        let mut bytes = Vec::new();
+        len += reader.read_until(b'\n', &mut bytes).map_err(FeedTypeError::Io)?;
+        *line = String::from_utf8(bytes).map_err(|_| refused("not text"))?;
+    }
+    let [first, second] = lines;
+    let mut words = first.split_whitespace();
+    let (Some("plain"), Some(name), Some(version)) = (words.next(), words.next(), words.next())
+    else {
+        return Err(refused("no head"));
+    };
+    let history = serde_json::from_str(&second).map_err(|_| refused("no history"))?;
+    Ok(Head { name: name.to_owned(), version: version.to_owned(), history, len: len as u64 })
+}
+
+impl FeedType for Plain {
+    fn tag(&self) -> &'static str {
+        "plain"
+    }
+
+    fn package_name(&self, group: &str, name: &str) -> Result<PackageName, FeedTypeError> {
+        let key = NameKey::new(group, name).map_err(|error| FeedTypeError::Name {
+            feed_type: "plain",
+            text: name.to_owned(),
+            detail: error.into(),
+        })?;
+        Ok(PackageName::new(group, name, key))
+    }
+
+    fn version(&self, text: &str) -> Result<Version, FeedTypeError> {
+        let bad = |detail: &str| FeedTypeError::Version {
+            feed_type: "plain",
+            text: text.to_owned(),
+            detail: detail.into(),
+        };
+        let mut key = SortKey::builder();
+        for part in text.split('.') {
+            key = key.number(part).map_err(|_| bad("not a number"))?.mark(1);
+        }
+        Ok(Version::new(text, text, key.mark(0).finish(), Stability::Stable))
+    }
+
+    fn qualifiers(&self, asked: &Qualifiers) -> Result<Qualifiers, FeedTypeError> {
+        Ok(asked.clone())
+    }
+
+    fn inspect(&self, upload: Upload<'_>, _limits: &Limits) -> Result<Inspected, FeedTypeError> {
+        let head = head(upload.content)?;
+        Ok(Inspected {
+            identity: Identity {
+                package: self.package_name("", &head.name)?,
+                version: self.version(&head.version)?,
+                qualifiers: Qualifiers::none(),
+            },
+            manifest: format!("{{\"name\":\"{}\"}}", head.name),
+            documents: Vec::new(),
+            history: head.history,
+            role: FileRole::Package,
+            warnings: Vec::new(),
+        })
+    }
+
+    fn repackage(
+        &self,
+        order: Repackage<'_>,
+        _limits: &Limits,
+    ) -> Result<Repackaged, FeedTypeError> {
+        let mut head = head(order.source)?;
+        order.source.seek(SeekFrom::Start(head.len)).map_err(FeedTypeError::Io)?;
+        head.history.push(order.entry.clone());
+        let history = serde_json::to_string(&head.history).map_err(|_| refused("history"))?;
+        write!(order.out, "plain {} {}\n{history}\n", head.name, order.to.version.text())
+            .and_then(|()| io::copy(order.source, order.out))
+            .map_err(FeedTypeError::Io)?;
+        Ok(Repackaged::plain())
+    }
+
+    fn file_name(&self, identity: &Identity) -> String {
+        format!("{}-{}.plain", identity.package.name(), identity.version.text())
+    }
+}

@@ -1,0 +1,386 @@
+use std::io::{self, Read, SeekFrom};
+use std::ops::Range;
+
+use data_encoding::BASE64;
+use hayloft_archive::{ZipEntry, ZipLayout};
+use hayloft_feed::{FeedTypeError, ReadSeek, shorten};
+use sha2::digest::DynDigest;
+use sha2::{Sha256, Sha384, Sha512};
+
+use crate::der::{CONTEXT_0, CONTEXT_1, OBJECT, OCTETS, Part, Parts, SEQUENCE, SET};
+use crate::package::PackageError;
+use crate::{Signature, SignatureKind};
+
+/// `1.2.840.113549.1.7.2`
+const SIGNED_DATA: &[u8] = &[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x07, 0x02];
+/// `1.2.840.113549.1.9.6`
+const COUNTERSIGNATURE: &[u8] = &[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x09, 0x06];
+/// `1.2.840.113549.1.9.16.2.16`
+const COMMITMENT: &[u8] = &[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x09, 0x10, 0x02, 0x10];
+/// `1.2.840.113549.1.9.16.6.1`
+const AUTHOR: &[u8] = &[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x09, 0x10, 0x06, 0x01];
+/// `1.2.840.113549.1.9.16.6.2`
+const REPOSITORY: &[u8] = &[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x09, 0x10, 0x06, 0x02];
+
+/// A signature does not hold, or clients would not look at it.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum SignatureError {
+    /// Clients read it only where it is stored plainly.
+    #[error("it is {0}; clients accept only a stored entry without flags and attributes")]
+    Entry(&'static str),
+    /// Clients do not accept signed archives with 64-bit records.
+    #[error("the archive has zip64 records, which signed packages must not have")]
+    Zip64,
+    /// Not a CMS message with content.
+    #[error("it is not a signed message in DER")]
+    Message,
+    /// The content does not state a hash.
+    #[error("its content states no hash of the package")]
+    Statement,
+    /// A hash that is not SHA-256, SHA-384 or SHA-512.
+    #[error("it states a hash of the unknown algorithm `{0}`")]
+    Algorithm(String),
+    /// The package was changed after it was signed.
+    #[error("the package was changed after it was signed; sign it again or remove the signature")]
+    Changed,
+}
+
+/// Clients look for these properties before they read the signature.
+pub(crate) fn check_entry(entry: &ZipEntry) -> Result<(), SignatureError> {
+    if !entry.is_stored() {
+        Err(SignatureError::Entry("compressed"))
+    } else if entry.flags() != 0 {
+        Err(SignatureError::Entry("flagged"))
+    } else if entry.external_attributes() != 0 {
+        Err(SignatureError::Entry("given attributes"))
+    } else {
+        Ok(())
+    }
+}
+
+/// Checks the hash that a signature states against the archive without the signature.
+///
+/// No certificate is looked at: this finds damage and careless edits, not forgery.
+pub(crate) fn check(
+    content: &mut dyn ReadSeek,
+    layout: &ZipLayout,
+    index: usize,
+    message: &[u8],
+) -> Result<Signature, FeedTypeError> {
+    let fault = |error| PackageError::Signature(error).refused();
+    if layout.zip64_end.is_some() || layout.zip64_locator.is_some() {
+        return Err(fault(SignatureError::Zip64));
+    }
+    let statement = read(message).map_err(fault)?;
+    let mut digest = statement.algorithm.digest();
+    hash_without(content, layout, index, &mut *digest).map_err(FeedTypeError::Io)?;
+    if *digest.finalize() != *statement.hash {
+        return Err(fault(SignatureError::Changed));
+    }
+    Ok(Signature {
+        kind: statement.kind,
+        countersigned: statement.countersigned,
+        hash_algorithm: statement.algorithm.name().to_owned(),
+    })
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Algorithm {
+    Sha256,
+    Sha384,
+    Sha512,
+}
+
+impl Algorithm {
+    fn of(object_identifier: &str) -> Option<Self> {
+        match object_identifier {
+            "2.16.840.1.101.3.4.2.1" => Some(Self::Sha256),
+            "2.16.840.1.101.3.4.2.2" => Some(Self::Sha384),
+            "2.16.840.1.101.3.4.2.3" => Some(Self::Sha512),
+            _ => None,
+        }
+    }
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::Sha256 => "SHA256",
+            Self::Sha384 => "SHA384",
+            Self::Sha512 => "SHA512",
+        }
+    }
+
+    fn digest(self) -> Box<dyn DynDigest> {
+        match self {
+            Self::Sha256 => Box::<Sha256>::default(),
+            Self::Sha384 => Box::<Sha384>::default(),
+            Self::Sha512 => Box::<Sha512>::default(),
+        }
+    }
+}
+
+#[derive(Debug, PartialEq, Eq)]
+struct Statement {
+    algorithm: Algorithm,
+    hash: Vec<u8>,
+    kind: Option<SignatureKind>,
+    countersigned: bool,
+}
+
+/// Reads a CMS message: RFC 5652 §5.
+fn read(message: &[u8]) -> Result<Statement, SignatureError> {
+    let (content, signer) = walk(message).ok_or(SignatureError::Message)?;
+    let text = str::from_utf8(content).map_err(|_| SignatureError::Statement)?;
+    let (name, hash) = text
+        .lines()
+        .find_map(|line| line.trim().split_once("-Hash:"))
+        .ok_or(SignatureError::Statement)?;
+    let algorithm = Algorithm::of(name).ok_or_else(|| SignatureError::Algorithm(shorten(name)))?;
+    let hash = BASE64.decode(hash.as_bytes()).map_err(|_| SignatureError::Statement)?;
+    let commitment = attributes(signer, CONTEXT_0)
+        .find_map(|(name, values)| (name == COMMITMENT).then_some(values))
+        .and_then(|mut values| values.expect(SEQUENCE)?.parts().expect(OBJECT));
+    let kind = match commitment.map(|part| part.body) {
+        Some(AUTHOR) => Some(SignatureKind::Author),
+        Some(REPOSITORY) => Some(SignatureKind::Repository),
+        _ => None,
+    };
+    let countersigned = attributes(signer, CONTEXT_1).any(|(name, _)| name == COUNTERSIGNATURE);
+    Ok(Statement { algorithm, hash, kind, countersigned })
+}
+
+/// The signed content and the first signer.
+fn walk(message: &[u8]) -> Option<(&[u8], Part<'_>)> {
+    let mut outer = Parts(message).expect(SEQUENCE)?.parts();
+    outer.expect(OBJECT).filter(|name| name.body == SIGNED_DATA)?;
+    let mut signed = outer.expect(CONTEXT_0)?.parts().expect(SEQUENCE)?.parts();
+    signed.next()?;
+    signed.expect(SET)?;
+    let mut content = signed.expect(SEQUENCE)?.parts();
+    content.expect(OBJECT)?;
+    let content = content.expect(CONTEXT_0)?.parts().expect(OCTETS)?;
+    let signer = signed.find(|part| part.tag == SET)?.parts().expect(SEQUENCE)?;
+    Some((content.body, signer))
+}
+
+/// Names and values of the signed or unsigned attributes of a signer.
+fn attributes<'b>(signer: Part<'b>, tag: u8) -> impl Iterator<Item = (&'b [u8], Parts<'b>)> {
+    // The version, the signer's name and the digest algorithm come first.
+    let list = signer.parts().skip(3).find(move |part| part.tag == tag);
+    list.into_iter().flat_map(Part::parts).filter_map(|attribute| {
+        let mut parts = attribute.parts();
+        Some((parts.expect(OBJECT)?.body, parts.expect(SET)?.parts()))
+    })
+}
+
+/// Hashes the archive as it would be without the entry `index`: its record and its directory
+/// header are cut out, and what counts or points behind it is lowered.
+fn hash_without(
+    content: &mut dyn ReadSeek,
+    layout: &ZipLayout,
+    index: usize,
+    digest: &mut dyn DynDigest,
+) -> io::Result<()> {
+    let cut = layout.records.get(index).ok_or(io::ErrorKind::InvalidInput)?;
+    let cut_length = cut.local.end - cut.local.start;
+    hash(content, 0..cut.local.start, digest)?;
+    hash(content, cut.local.end..layout.directory.start, digest)?;
+    for (at, record) in layout.records.iter().enumerate() {
+        if at == index {
+            continue;
+        }
+        let mut header = bytes(content, record.central.clone())?;
+        if record.local.start > cut.local.start {
+            lower::<4>(&mut header, 42, cut_length)?;
+        }
+        digest.update(&header);
+    }
+    let mut end = bytes(content, layout.end.clone())?;
+    lower::<2>(&mut end, 8, 1)?;
+    lower::<2>(&mut end, 10, 1)?;
+    lower::<4>(&mut end, 12, cut.central.end - cut.central.start)?;
+    lower::<4>(&mut end, 16, cut_length)?;
+    digest.update(&end);
+    Ok(())
+}
+
+fn hash(
+    content: &mut dyn ReadSeek,
+    range: Range<u64>,
+    digest: &mut dyn DynDigest,
+) -> io::Result<()> {
+    content.seek(SeekFrom::Start(range.start))?;
+    let mut rest = content.take(range.end.saturating_sub(range.start));
+    let mut buffer = vec![0; 64 << 10];
+    loop {
+        match rest.read(&mut buffer) {
+            Ok(0) => return Ok(()),
+            Ok(length) => digest.update(buffer.get(..length).unwrap_or_default()),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+/// A header or the end record: at most some 200 KB by its format.
+fn bytes(content: &mut dyn ReadSeek, range: Range<u64>) -> io::Result<Vec<u8>> {
+    content.seek(SeekFrom::Start(range.start))?;
+    let mut bytes = Vec::new();
+    let mut rest = content.take(range.end.saturating_sub(range.start));
+    io::copy(&mut rest, &mut bytes)?;
+    Ok(bytes)
+}
+
+/// Lowers a little-endian number of `N` bytes.
+fn lower<const N: usize>(record: &mut [u8], at: usize, by: u64) -> io::Result<()> {
+    let place = record.get_mut(at..at.saturating_add(N)).ok_or(io::ErrorKind::UnexpectedEof)?;
+    let value = place.iter().rev().fold(0_u64, |sum, byte| sum << 8 | u64::from(*byte));
+    let lowered = value.wrapping_sub(by).to_le_bytes();
+    for (byte, new) in place.iter_mut().zip(lowered) {
+        *byte = new;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Cursor, Write};
+
+    use hayloft_archive::Zip;
+    use hayloft_feed::Limits;
+    use rstest::rstest;
+    use sha2::Digest;
+
+    use super::*;
+
+    fn part(tag: u8, body: &[&[u8]]) -> Vec<u8> {
+        let body = body.concat();
+        let length = u16::try_from(body.len()).unwrap().to_be_bytes();
+        [&[tag, 0x82, length[0], length[1]], &body[..]].concat()
+    }
+
+    /// A message without any certificate that states `content`.
+    fn message(content: &str, kind: &[u8]) -> Vec<u8> {
+        let octets = part(CONTEXT_0, &[&part(OCTETS, &[content.as_bytes()])]);
+        let inner = part(SEQUENCE, &[&part(OBJECT, &[&[42]]), &octets]);
+        let commitment = part(SET, &[&part(SEQUENCE, &[&part(OBJECT, &[kind])])]);
+        let attribute = part(SEQUENCE, &[&part(OBJECT, &[COMMITMENT]), &commitment]);
+        let counter = part(SEQUENCE, &[&part(OBJECT, &[COUNTERSIGNATURE]), &part(SET, &[])]);
+        let signer = part(
+            SEQUENCE,
+            &[
+                &part(2, &[&[1]]),
+                &part(SEQUENCE, &[]),
+                &part(SEQUENCE, &[]),
+                &part(CONTEXT_0, &[&attribute]),
+                &part(SEQUENCE, &[]),
+                &part(OCTETS, &[]),
+                &part(CONTEXT_1, &[&counter]),
+            ],
+        );
+        let certificates = part(CONTEXT_0, &[]);
+        let signed = part(
+            SEQUENCE,
+            &[&part(2, &[&[1]]), &part(SET, &[]), &inner, &certificates, &part(SET, &[&signer])],
+        );
+        part(SEQUENCE, &[&part(OBJECT, &[SIGNED_DATA]), &part(CONTEXT_0, &[&signed])])
+    }
+
+    #[test]
+    fn a_message_is_read_to_its_statement_and_kind() {
+        let hash = BASE64.encode(&[7; 48]);
+        let text = format!("Version:1\r\n\r\n2.16.840.1.101.3.4.2.2-Hash:{hash}\r\n\r\n");
+        let found = read(&message(&text, REPOSITORY)).unwrap();
+        let expected = Statement {
+            algorithm: Algorithm::Sha384,
+            hash: vec![7; 48],
+            kind: Some(SignatureKind::Repository),
+            countersigned: true,
+        };
+        assert_eq!(found, expected);
+        let author = read(&message(&text, AUTHOR)).unwrap();
+        assert_eq!(author.kind, Some(SignatureKind::Author));
+    }
+
+    #[rstest]
+    #[case::nothing(Vec::new(), SignatureError::Message)]
+    #[case::text(b"-----BEGIN PKCS7-----".to_vec(), SignatureError::Message)]
+    #[case::no_hash(message("Version:1\n", AUTHOR), SignatureError::Statement)]
+    #[case::no_base64(message("2.16.840.1.101.3.4.2.1-Hash:!", AUTHOR), SignatureError::Statement)]
+    #[case::weak_hash(
+        message("1.3.14.3.2.26-Hash:AAAA", AUTHOR),
+        SignatureError::Algorithm("1.3.14.3.2.26".into())
+    )]
+    fn what_states_no_hash_is_refused(#[case] message: Vec<u8>, #[case] error: SignatureError) {
+        assert_eq!(read(&message), Err(error));
+    }
+
+    #[test]
+    fn cut_off_messages_are_refused() {
+        let whole = message("2.16.840.1.101.3.4.2.1-Hash:AAAA", AUTHOR);
+        for length in 0..whole.len() {
+            assert_eq!(read(&whole[..length]), Err(SignatureError::Message), "{length}");
+        }
+    }
+
+    fn archive(entries: &[(&str, &[u8])]) -> Vec<u8> {
+        let mut local = Vec::new();
+        let mut central = Vec::new();
+        for (name, data) in entries {
+            let offset = u32::try_from(local.len()).unwrap();
+            let length = u32::try_from(data.len()).unwrap().to_le_bytes();
+            let name_length = u16::try_from(name.len()).unwrap().to_le_bytes();
+            let common = [
+                &[20, 0, 0, 0, 0, 0, 0, 0, 0x21, 0][..],
+                &crc(data).to_le_bytes(),
+                &length,
+                &length,
+                &name_length,
+                &[0, 0],
+            ]
+            .concat();
+            local.write_all(&[b"PK\x03\x04", &common[..], name.as_bytes(), data].concat()).unwrap();
+            central
+                .write_all(
+                    &[
+                        b"PK\x01\x02\x14\x00",
+                        &common[..],
+                        &[0; 10],
+                        &offset.to_le_bytes(),
+                        name.as_bytes(),
+                    ]
+                    .concat(),
+                )
+                .unwrap();
+        }
+        let count = u16::try_from(entries.len()).unwrap().to_le_bytes();
+        let size = u32::try_from(central.len()).unwrap().to_le_bytes();
+        let start = u32::try_from(local.len()).unwrap().to_le_bytes();
+        [&local[..], &central, b"PK\x05\x06\0\0\0\0", &count, &count, &size, &start, b"\x03\0end"]
+            .concat()
+    }
+
+    fn crc(bytes: &[u8]) -> u32 {
+        !bytes.iter().fold(u32::MAX, |sum, byte| {
+            (0..8).fold(sum ^ u32::from(*byte), |sum, _| {
+                sum >> 1 ^ (0xedb8_8320 & 0_u32.wrapping_sub(sum & 1))
+            })
+        })
+    }
+
+    #[test]
+    fn the_hash_is_that_of_the_archive_without_the_signature() {
+        let entries = [("a", &b"first"[..]), ("b", b""), ("c/d", b"third")];
+        let unsigned = Sha256::digest(archive(&entries));
+        for at in 0..=entries.len() {
+            let mut signed = entries.to_vec();
+            signed.insert(at, (".signature.p7s", b"any bytes"));
+            let signed = archive(&signed);
+            let mut content = Cursor::new(signed.clone());
+            let layout = Zip::open(&mut content, &Limits::default()).unwrap().layout().clone();
+            let mut digest = Algorithm::Sha256.digest();
+            hash_without(&mut Cursor::new(signed), &layout, at, &mut *digest).unwrap();
+            assert_eq!(*digest.finalize(), *unsigned, "signature at {at}");
+        }
+    }
+}

@@ -1,0 +1,161 @@
+//! Every real and every odd gem of the corpus gets the verdict of its index.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::print_stdout,
+    reason = "tests panic to fail and report what they saw"
+)]
+
+use std::collections::BTreeMap;
+use std::io::{Cursor, Read};
+use std::path::PathBuf;
+
+use hayloft_archive::TarReader;
+use hayloft_feed::{FeedType, FileRole, Limits};
+use hayloft_rubygems::RubyGems;
+use hayloft_testkit::{digests, history_entry, inspect, repackage};
+
+/// Gems that the index calls sound but whose versions or names an upload may not have, and those
+/// that it calls broken.
+const REFUSED: &[&str] = &["must be rejected", "gem refuses it", "pre-0.8 format"];
+
+fn corpus() -> Option<PathBuf> {
+    let folder = std::env::var_os("HAYLOFT_CORPUS").map_or_else(
+        || PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../../shared/corpus")),
+        PathBuf::from,
+    );
+    let folder = folder.join("rubygems");
+    if folder.exists() {
+        return Some(folder);
+    }
+    println!("skipped: no corpus at {}", folder.display());
+    None
+}
+
+/// Members of a gem by name, as stored.
+fn members(bytes: &[u8]) -> BTreeMap<String, Vec<u8>> {
+    let mut reader = TarReader::new(Cursor::new(bytes), &Limits::default());
+    let mut members = BTreeMap::new();
+    while let Some(mut member) = reader.next().unwrap() {
+        let name = member.path_text().unwrap().to_owned();
+        let mut data = Vec::new();
+        std::io::copy(&mut member.by_ref(), &mut data).unwrap();
+        members.insert(name, data);
+    }
+    members
+}
+
+fn repackaged_twice(name: &str, bytes: &[u8]) {
+    let first = inspect(&RubyGems, bytes, None, &[]).unwrap();
+    let entry = history_entry(&first.identity, bytes);
+    let (middle, done) =
+        repackage(&RubyGems, bytes, &first.identity, "77.1.0.rc1", &entry).unwrap();
+    let (again, _) = repackage(&RubyGems, bytes, &first.identity, "77.1.0.rc1", &entry).unwrap();
+    assert!(middle == again, "{name}: two runs differ");
+    let second = inspect(&RubyGems, &middle, None, &[]).unwrap();
+    assert_eq!(second.identity.version.text(), "77.1.0.rc1", "{name}");
+    let entry_two = history_entry(&second.identity, &middle);
+    let (last, _) = repackage(&RubyGems, &middle, &second.identity, "77.1.0", &entry_two).unwrap();
+    let third = inspect(&RubyGems, &last, None, &[]).unwrap();
+    let sources: Vec<&str> =
+        third.history.iter().map(|entry| entry.id.rsplit(':').next().unwrap()).collect();
+    let sha1 = |bytes: &[u8]| {
+        digests(bytes).sha1.iter().map(|byte| format!("{byte:02x}")).collect::<String>()
+    };
+    assert_eq!(sources, [sha1(bytes), sha1(&middle)], "{name}");
+    let (old, new) = (members(bytes), members(&last));
+    assert_eq!(old["data.tar.gz"], new["data.tar.gz"], "{name}: the files changed");
+    let mut expected: Vec<&str> = old
+        .keys()
+        .map(String::as_str)
+        .filter(|member| !member.ends_with(".sig"))
+        .chain(["checksums.yaml.gz", "repackage_history.json"])
+        .collect();
+    expected.sort_unstable();
+    expected.dedup();
+    assert_eq!(new.keys().map(String::as_str).collect::<Vec<_>>(), expected, "{name}");
+    let signed = old.keys().any(|member| member.ends_with(".sig"));
+    assert_eq!(!done.signatures_removed.is_empty(), signed, "{name}");
+    assert_eq!(third.history[0].other.contains_key("_signatureRemoved"), signed, "{name}");
+    assert_eq!(first.identity.qualifiers, third.identity.qualifiers, "{name}");
+}
+
+#[test]
+fn every_gem_gets_the_verdict_of_its_index() {
+    let Some(folder) = corpus() else { return };
+    let (mut accepted, mut refused) = (0, 0);
+    for (index, verdict_column) in [("INDEX.tsv", None), ("odd/INDEX.tsv", Some(6))] {
+        let path = folder.join(index);
+        let text = std::fs::read_to_string(&path).unwrap();
+        for line in text.lines().skip(1) {
+            let columns: Vec<&str> = line.split('\t').collect();
+            let name = columns[0];
+            let mut bytes = Vec::new();
+            std::fs::File::open(path.parent().unwrap().join(name))
+                .unwrap()
+                .take(64 << 20)
+                .read_to_end(&mut bytes)
+                .unwrap();
+            let is_sound = match verdict_column {
+                Some(column) => columns[column] == "accept",
+                None => !REFUSED.iter().any(|mark| columns[6].contains(mark)),
+            };
+            match (inspect(&RubyGems, &bytes, Some(name), &[]), is_sound) {
+                (Ok(found), true) => {
+                    accepted += 1;
+                    assert_eq!(found.identity.package.name(), columns[3], "{name}");
+                    assert_eq!(found.identity.version.text(), columns[4], "{name}");
+                    assert_eq!(found.role, FileRole::Package);
+                    let manifest: serde_json::Value =
+                        serde_json::from_str(&found.manifest).unwrap();
+                    assert_eq!(manifest["name"], columns[3], "{name}");
+                    if verdict_column.is_none() && columns[5] != "ruby" {
+                        assert_eq!(found.identity.qualifiers.get("platform"), Some(columns[5]));
+                    }
+                    repackaged_twice(name, &bytes);
+                }
+                (Err(error), false) => {
+                    refused += 1;
+                    assert!(error.is_input(), "{name}: {error:?}");
+                    let mut chain = error.to_string();
+                    let mut source = std::error::Error::source(&error);
+                    while let Some(next) = source {
+                        chain = format!("{chain}: {next}");
+                        source = next.source();
+                    }
+                    println!("{name}: {chain}");
+                }
+                (Ok(_), false) => panic!("{name} was accepted: {line}"),
+                (Err(error), true) => panic!("{name} was refused: {error:?}"),
+            }
+        }
+    }
+    println!("rubygems: {accepted} accepted and repackaged, {refused} refused as expected");
+    assert!(accepted > 20 && refused > 15);
+}
+
+#[test]
+fn index_lines_are_those_of_the_golden_feed() {
+    let Some(folder) = corpus() else { return };
+    let feed = folder.join("mini-feed");
+    let mut checked = 0;
+    for entry in std::fs::read_dir(feed.join("gems")).unwrap() {
+        let path = entry.unwrap().path();
+        let bytes = std::fs::read(&path).unwrap();
+        let found = inspect(&RubyGems, &bytes, None, &[]).unwrap();
+        let manifest: serde_json::Value = serde_json::from_str(&found.manifest).unwrap();
+        let line = manifest["compactIndexLine"].as_str().unwrap();
+        let info =
+            std::fs::read_to_string(feed.join("info").join(found.identity.package.name())).unwrap();
+        assert!(
+            info.lines().any(|known| known == line || known.starts_with(&format!("{line},created_at"))),
+            "{}: `{line}` is not in\n{info}",
+            path.display()
+        );
+        checked += 1;
+    }
+    assert!(checked > 0);
+    assert!(RubyGems.version("1").is_ok());
+}

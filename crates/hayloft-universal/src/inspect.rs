@@ -1,0 +1,81 @@
+use hayloft_archive::DosTime;
+use hayloft_feed::{Document, FeedTypeError, FileRole, Identity, Inspected, Limits, Upload};
+use serde::Serialize;
+
+use crate::package::{Package, PackageEntry, PackageError};
+use crate::{TAG, refused};
+
+/// A file of a package as `fileList` of the feed API shows it; directories are not listed.
+#[derive(Debug, Serialize)]
+struct Listed<'p> {
+    name: &'p str,
+    size: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    date: Option<String>,
+}
+
+/// The document that holds the list of a package's files: a JSON array of objects with `name`,
+/// `size` in bytes and, where the archive has one, `date`.
+pub const FILE_LIST: &str = "fileList";
+
+pub(crate) fn inspect(upload: Upload<'_>, limits: &Limits) -> Result<Inspected, FeedTypeError> {
+    let package = Package::open(upload.content, limits).map_err(blamed)?;
+    let manifest = package.manifest();
+    let identity = Identity {
+        package: manifest.package().package_name().map_err(refused)?,
+        version: manifest.version().ranked().map_err(refused)?,
+        qualifiers: hayloft_feed::Qualifiers::none(),
+    };
+    Ok(Inspected {
+        identity,
+        manifest: manifest.text().to_owned(),
+        documents: vec![Document {
+            name: FILE_LIST.to_owned(),
+            bytes: file_list(&package, limits).map_err(refused)?,
+        }],
+        history: manifest.history().to_vec(),
+        role: FileRole::Package,
+        warnings: package.warnings(),
+    })
+}
+
+/// The storage is to blame for a failure to read, the file for all else.
+pub(crate) fn blamed(error: PackageError) -> FeedTypeError {
+    match error {
+        PackageError::Archive(error) => error.into_feed_type_error(TAG),
+        error => refused(error),
+    }
+}
+
+/// The names of a package's files take more memory than allowed.
+#[derive(Debug, thiserror::Error)]
+#[error("the list of files is larger than the limit of {limit} bytes; pack fewer files")]
+struct FileListTooLarge {
+    limit: u64,
+}
+
+fn file_list(package: &Package<'_>, limits: &Limits) -> Result<Vec<u8>, FileListTooLarge> {
+    let too_large = || FileListTooLarge { limit: limits.metadata };
+    let mut json = vec![b'['];
+    for entry in package.entries() {
+        if json.len() > 1 {
+            json.push(b',');
+        }
+        // Writing text and numbers to memory cannot fail.
+        serde_json::to_writer(&mut json, &listed(entry)).map_err(|_| too_large())?;
+        if u64::try_from(json.len()).is_ok_and(|length| length >= limits.metadata) {
+            return Err(too_large());
+        }
+    }
+    json.push(b']');
+    Ok(json)
+}
+
+fn listed(entry: PackageEntry<'_>) -> Listed<'_> {
+    Listed { name: entry.path(), size: entry.size(), date: entry.modified().map(text) }
+}
+
+fn text(time: DosTime) -> String {
+    let (year, month, day, hour, minute, second) = time.parts();
+    format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}Z")
+}
