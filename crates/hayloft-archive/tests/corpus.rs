@@ -20,7 +20,7 @@ use hayloft_feed::Limits;
 
 /// What is wrong with the archive itself, for files that are broken on purpose; other oddities are
 /// for the feed types to find.
-const REFUSED: [(&str, &str); 8] = [
+const REFUSED: [(&str, &str); 11] = [
     ("Zip64Package.Corrupted.1.0.0.nupkg", "its zip64 locator points outside the file"),
     ("DuplicateReadmeFiles.nupkg", "there is more than one entry"),
     ("PackageWithDoubleForwardSlash.1.0.0.nupkg", "there is more than one entry"),
@@ -28,7 +28,12 @@ const REFUSED: [(&str, &str); 8] = [
     ("bad-ar-fmag.deb", "a member header does not end as it must"),
     ("bad-odd-no-pad.deb", "its padding is missing"),
     ("bad-truncated.deb", "its data is cut off"),
-    ("bad-truncated.gem", "its data is cut off"),
+    ("bad-truncated.gem", "it is cut off within a header"),
+    ("PackageWithDoubleBackwardSlash.1.0.0.nupkg", "there is more than one entry"),
+    // A tar archive that was gzipped whole.
+    ("bad-characters-1.0.0.gem", "a header has a wrong checksum"),
+    // A Ruby script, as gems were before 0.8.
+    ("one-ruby-0.0.1.gem", "a header has a wrong checksum"),
 ];
 
 /// Members whose own data is damaged or in a compression that is not read.
