@@ -19,7 +19,8 @@ struct Listed<'p> {
 pub const FILE_LIST: &str = "fileList";
 
 pub(crate) fn inspect(upload: Upload<'_>, limits: &Limits) -> Result<Inspected, FeedTypeError> {
-    let package = Package::open(upload.content, limits).map_err(blamed)?;
+    let Upload { content, .. } = upload;
+    let package = Package::open(content, limits).map_err(blamed)?;
     let manifest = package.manifest();
     let identity = Identity {
         package: manifest.package().package_name().map_err(refused)?,

@@ -253,7 +253,7 @@ fn with_property(text: &str, key: &str, value: &str) -> Result<String, JsonEditE
     let member = format!("{}: {value}", quoted(key));
     let Some(last) = object.members().last() else { return Ok(format!("{{\n  {member}\n}}")) };
     let inside = text.trim_start_matches('{');
-    let blank = inside.chars().take_while(|shown| shown.is_ascii_whitespace()).collect::<String>();
+    let blank = inside.chars().take_while(char::is_ascii_whitespace).collect::<String>();
     let blank = if blank.contains('\n') { blank } else { " ".to_owned() };
     Ok(replaced(text, &(last.span.end..last.span.end), &format!(",{blank}{member}")))
 }

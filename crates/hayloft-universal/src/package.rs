@@ -20,7 +20,7 @@ pub struct Package<'a> {
 #[derive(Debug)]
 pub(crate) enum Container<'a> {
     /// The archive, where the manifest is, and what it holds, a byte order mark included.
-    Archive { zip: Zip<'a>, manifest: usize, written: Vec<u8> },
+    Archive { zip: Box<Zip<'a>>, manifest: usize, written: Vec<u8> },
     /// The manifest alone, as written.
     Bare(Vec<u8>),
 }
@@ -153,7 +153,10 @@ impl<'a> Package<'a> {
         {
             return Err(PackageError::VirtualWithFiles(other.path().to_owned()));
         }
-        Ok(Self { manifest, container: Container::Archive { zip, manifest: index, written } })
+        Ok(Self {
+            manifest,
+            container: Container::Archive { zip: Box::new(zip), manifest: index, written },
+        })
     }
 
     /// The manifest.

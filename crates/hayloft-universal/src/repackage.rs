@@ -1,6 +1,4 @@
-use std::io::Write;
-
-use hayloft_archive::{ZipEdit, ZipEntry};
+use hayloft_archive::ZipEdit;
 use hayloft_feed::{FeedTypeError, Identity, Limits, Repackage, Repackaged, shorten};
 
 use crate::inspect::blamed;
@@ -20,11 +18,12 @@ pub(crate) fn repackage(
     order: Repackage<'_>,
     limits: &Limits,
 ) -> Result<Repackaged, FeedTypeError> {
-    let mut package = Package::open(order.source, limits).map_err(blamed)?;
-    check_identity(&package, order.from)?;
+    let Repackage { source, from, to, entry, out, .. } = order;
+    let mut package = Package::open(source, limits).map_err(blamed)?;
+    check_identity(&package, from)?;
     let edit = |written: &[u8]| {
         let text = std::str::from_utf8(written).map_err(|_| ManifestError::Encoding)?;
-        repackaged(text, order.to.version.text(), order.entry)
+        repackaged(text, to.version.text(), entry)
     };
     match package.container() {
         Container::Archive { zip, manifest, written } => {
@@ -33,11 +32,11 @@ pub(crate) fn repackage(
             let mut edits: Vec<ZipEdit> =
                 twins.map(|entry| ZipEdit::Remove { index: entry.index() }).collect();
             edits.push(ZipEdit::Replace { index: *manifest, bytes });
-            zip.rewrite(&edits, order.out).map_err(|error| error.into_feed_type_error(TAG))?;
+            zip.rewrite(&edits, out).map_err(|error| error.into_feed_type_error(TAG))?;
         }
         Container::Bare(written) => {
             let text = edit(written).map_err(unchangeable)?;
-            order.out.write_all(text.as_bytes()).map_err(FeedTypeError::Io)?;
+            out.write_all(text.as_bytes()).map_err(FeedTypeError::Io)?;
         }
     }
     Ok(Repackaged::plain())

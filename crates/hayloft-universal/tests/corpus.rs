@@ -9,7 +9,7 @@
 )]
 
 use std::collections::BTreeMap;
-use std::io::{Cursor, Read};
+use std::io::Cursor;
 use std::path::PathBuf;
 
 use hayloft_feed::{HistoryEntry, Inspected};
@@ -46,7 +46,6 @@ fn entries(bytes: &[u8]) -> Vec<Entry> {
         .map(|index| {
             let mut file = archive.by_index_raw(index).unwrap();
             let mut raw = Vec::new();
-            file.read_exact(&mut vec![0; 0]).unwrap();
             std::io::copy(&mut file, &mut raw).unwrap();
             Entry {
                 name: file.name_raw().to_vec(),
@@ -121,8 +120,7 @@ fn without_the_edit(last: &Inspected, added: &[HistoryEntry]) -> String {
     let text = last.manifest.as_str();
     let from: hayloft_feed::SourceReference = added[0].id.parse().unwrap();
     let text = text.replacen("\"9.0.0\"", &format!("\"{}\"", from.version), 1);
-    let at = text.find("\"repackageHistory\"").unwrap();
-    let start = text[..at].rfind(',').unwrap();
-    let end = text[at..].rfind(']').unwrap() + at + 1;
-    format!("{}{}", &text[..start], &text[end..])
+    let (before, rest) = text.split_once("\"repackageHistory\"").unwrap();
+    let (_, after) = rest.rsplit_once(']').unwrap();
+    format!("{}{after}", before.rsplit_once(',').unwrap().0)
 }

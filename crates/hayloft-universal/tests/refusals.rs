@@ -12,7 +12,7 @@ use std::io::{Cursor, Write};
 
 use hayloft_feed::{FeedTypeError, Inspected, Limits};
 use hayloft_testkit::{Sample, history_entry, inspect, repackage, upack, vpack};
-use hayloft_universal::{Package, Universal};
+use hayloft_universal::{Package, PackageEntry, Universal};
 use rstest::rstest;
 use zip::ZipWriter;
 use zip::write::SimpleFileOptions;
@@ -110,7 +110,7 @@ fn equal_names_of_other_files_are_accepted_and_kept() {
     let same: Vec<_> = package
         .entries()
         .filter(|entry| entry.path() == "package/a")
-        .map(hayloft_universal::PackageEntry::index)
+        .map(PackageEntry::index)
         .collect();
     let mut contents = Vec::new();
     for index in same {
@@ -214,7 +214,7 @@ fn files_are_found_with_both_slashes_and_in_any_case() {
     assert_eq!(find("package/bin/b.txt").as_deref(), Some("package/bin/b.txt"));
     assert_eq!(find("package/bin/b.TXT").as_deref(), Some("package/bin/B.TXT"));
     assert_eq!(find("package/bin/c.txt"), None);
-    let content: Vec<_> = package.entries().filter_map(|entry| entry.content_path()).collect();
+    let content: Vec<_> = package.entries().filter_map(PackageEntry::content_path).collect();
     assert_eq!(content, ["bin/A.txt", "bin/b.txt", "bin/B.TXT"]);
 }
 
