@@ -153,8 +153,7 @@ impl Container {
             if entry.kind() != TarKind::File {
                 return Err(ContainerError::ControlKind);
             }
-            let max = CONTROL_LIMIT.min(limits.manifest).min(limits.metadata);
-            if text.replace(entry.read(max)?).is_some() {
+            if text.replace(entry.read(control_limit(limits))?).is_some() {
                 return Err(ContainerError::TwoControls);
             }
         }
@@ -173,8 +172,8 @@ impl Container {
         let Some(member) = self.members.iter().find(|member| member.name == HISTORY) else {
             return Ok(None);
         };
-        let max = limits.manifest.min(limits.metadata);
-        let read = Limits::read(&mut Section::new(content, member.data.clone()), max);
+        let mut section = Section::new(content, member.data.clone());
+        let read = Limits::read(&mut section, history_limit(limits));
         let bytes = match read {
             Err(ReadError::Io(error)) => return Err(ArchiveError::Io(error).into()),
             read => read.map_err(UnreadableHistory::Size),
@@ -202,6 +201,17 @@ pub enum UnreadableHistory {
     Shape(#[source] HistoryError),
 }
 
+/// Bytes of `control`.
+pub(crate) fn control_limit(limits: &Limits) -> u64 {
+    CONTROL_LIMIT.min(limits.manifest).min(limits.metadata)
+}
+
+/// Bytes of the history.
+pub(crate) fn history_limit(limits: &Limits) -> u64 {
+    limits.manifest.min(limits.metadata)
+}
+
+/// For unfolding the control archive.
 pub(crate) fn control_limits(limits: &Limits) -> Limits {
     let mut control = limits.clone();
     control.unpacked = CONTROL_ARCHIVE_LIMIT.min(limits.unpacked).min(limits.metadata);

@@ -21,8 +21,8 @@ const RELATION_FIELDS: [&str; 9] = [
 
 /// Fields that an index writes itself. apt takes the last of two, and fails on the whole index if
 /// a `Description-md5` is not one.
-const INDEX_FIELDS: [&str; 8] =
-    ["Filename", "Size", "MD5sum", "SHA1", "SHA256", "SHA512", "Description-md5", "Conffiles"];
+const INDEX_FIELDS: [&str; 7] =
+    ["Filename", "Size", "MD5sum", "SHA1", "SHA256", "SHA512", "Description-md5"];
 
 /// Which of the three families of binary packages a file belongs to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
@@ -296,22 +296,25 @@ impl<'t> Control<'t> {
                 "the version does not begin with a digit; dpkg builds no such package".to_owned(),
             );
         }
-        for field in self.stanza.fields() {
+        let fields = self.stanza.fields();
+        // One of a kind is enough: a file may have very many fields.
+        if let Some(field) = fields.iter().find(|field| field.colon_is_spaced) {
             let name = shorten(field.name);
-            if field.colon_is_spaced {
-                warnings.push(format!("the field `{name}` has a blank before its colon"));
+            warnings.push(format!("the field `{name}` has a blank before its colon"));
+        }
+        if let Some(field) = fields.iter().find(|field| !field.is_utf8()) {
+            warnings.push(format!("the field `{}` is not UTF-8", shorten(field.name)));
+        }
+        for old in ["Recommended", "Optional", "Class"] {
+            if self.stanza.field(old).is_some() {
+                warnings.push(format!("the field `{old}` is obsolete; apt does not look at it"));
             }
-            if !field.is_utf8() {
-                warnings.push(format!("the field `{name}` is not UTF-8"));
-            }
-            if ["Recommended", "Optional", "Class"]
-                .iter()
-                .any(|old| old.eq_ignore_ascii_case(field.name))
-            {
-                warnings.push(format!("the field `{name}` is obsolete; apt does not look at it"));
-            }
-            if !Self::is_indexed(field.name) {
-                warnings.push(format!("the field `{name}` is written by indexes; the package's own is left out of them"));
+        }
+        for name in INDEX_FIELDS {
+            if self.stanza.field(name).is_some() {
+                warnings.push(format!(
+                    "the field `{name}` is written by indexes; the package's own is left out of them"
+                ));
             }
         }
         self.warnings.extend(warnings);

@@ -5,7 +5,10 @@ use hayloft_archive::{ArWriter, ArchiveError, Section, TarAction, encoder, rewri
 use hayloft_feed::{FeedTypeError, HistoryEntry, Limits, Repackage, Repackaged};
 
 use crate::TAG;
-use crate::container::{Container, ContainerError, HISTORY, control_limits, is_control_path};
+use crate::container::{
+    Container, ContainerError, HISTORY, control_limit, control_limits, history_limit,
+    is_control_path,
+};
 use crate::control::Control;
 
 /// Writes a package again under a new version.
@@ -35,6 +38,7 @@ pub(crate) fn repackage(
     }
     let edited = control.stanza.with_value("Version", to.version.text());
     let edited = edited.ok_or_else(|| refused("it has no version"))?;
+    check_size("its control file", &edited, control_limit(limits))?;
 
     let removed: Vec<String> = container
         .members()
@@ -84,7 +88,19 @@ fn extended_history(
     let not_repackageable =
         |detail: Box<dyn Error + Send + Sync>| FeedTypeError::NotRepackageable { detail };
     let existing = existing.transpose().map_err(|error| not_repackageable(Box::new(error)))?;
-    entry.append_to_list(existing.as_deref()).map_err(|error| not_repackageable(Box::new(error)))
+    let extended = entry.append_to_list(existing.as_deref());
+    let extended = extended.map_err(|error| not_repackageable(Box::new(error)))?;
+    check_size("its history", extended.as_bytes(), history_limit(limits))?;
+    Ok(extended)
+}
+
+/// What is written must be within what will be read.
+fn check_size(what: &str, bytes: &[u8], limit: u64) -> Result<(), FeedTypeError> {
+    if length(bytes) <= limit {
+        return Ok(());
+    }
+    let detail = format!("{what} would be larger than the limit of {limit} bytes").into();
+    Err(FeedTypeError::NotRepackageable { detail })
 }
 
 /// The control archive with `control` replaced, compressed as it was. Its size is that of a

@@ -307,7 +307,7 @@ mod tests {
     }
 
     fn written(fields: &[(String, String)]) -> String {
-        fields.iter().map(|(name, value)| format!("{name}: {value}\n")).collect()
+        fields.iter().map(|(name, value)| format!("{name}: {value}\n")).collect::<Vec<_>>().concat()
     }
 
     proptest! {

@@ -13,6 +13,7 @@ mod opened;
 use std::error::Error;
 use std::path::PathBuf;
 
+use data_encoding::HEXLOWER;
 use hayloft_debian::{Debian, Manifest, Stanza};
 use hayloft_feed::{FeedType, Inspected};
 use hayloft_testkit::{digests, history_entry, inspect, repackage};
@@ -66,7 +67,7 @@ fn chain(error: &dyn Error) -> String {
 
 fn bytes_of(row: &Row) -> Vec<u8> {
     let bytes = std::fs::read(&row.path).unwrap_or_else(|error| panic!("{}: {error}", row.file));
-    let sha256: String = digests(&bytes).sha256.iter().map(|byte| format!("{byte:02x}")).collect();
+    let sha256 = HEXLOWER.encode(&digests(&bytes).sha256);
     assert_eq!(sha256, row.sha256, "{}", row.file);
     bytes
 }
@@ -138,7 +139,7 @@ fn repackaged(row: &Row, bytes: &[u8], before: &Inspected, to: &str) -> (Vec<u8>
     let after = inspect(&Debian, &result, Some(&Debian.file_name(&target)), &HINTS)
         .unwrap_or_else(|error| panic!("{label}: {}", chain(&error)));
     assert_eq!(after.identity, target, "{label}");
-    let sha1: String = digests(bytes).sha1.iter().map(|byte| format!("{byte:02x}")).collect();
+    let sha1 = HEXLOWER.encode(&digests(bytes).sha1);
     let newest = after.history.last().unwrap();
     assert_eq!(
         newest.id,

@@ -115,6 +115,20 @@ fn a_control_file_that_would_break_apt_by_its_size_is_refused() {
     assert!(text.contains("larger than the limit of 1048576 bytes"), "{text}");
 }
 
+#[test]
+fn a_control_file_that_has_no_room_for_the_new_version_is_not_repackaged() {
+    let mut large = CONTROL.to_vec();
+    let filler = (1 << 20) - large.len() - 3;
+    large.extend([&b" ."[..], &vec![b'x'; filler], b"\n"].concat());
+    assert_eq!(large.len(), 1 << 20);
+    let package = package(&tar(&[entry(b"./control", &large)]));
+    let found = inspect(&Debian, &package, None, &[("distro", "sid")]).unwrap();
+    let run = |to| repackage(&Debian, &package, &found.identity, to, &HistoryEntry::of("zz:1.0"));
+    assert!(run("2.0").is_ok());
+    let error = run("2.00").unwrap_err();
+    assert!(matches!(error, FeedTypeError::NotRepackageable { .. }), "{error:?}");
+}
+
 #[rstest]
 #[case::gzip("control.tar.gz", Compression::Gzip)]
 #[case::xz("control.tar.xz", Compression::Xz)]

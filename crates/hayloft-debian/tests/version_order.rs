@@ -81,9 +81,9 @@ fn perl_compares(pairs: &[(String, String)]) -> Vec<Ordering> {
         .stdout(Stdio::piped())
         .spawn()
         .unwrap();
-    let lines: String = pairs.iter().map(|(a, b)| format!("{a} {b}\n")).collect();
+    let lines: Vec<String> = pairs.iter().map(|(a, b)| format!("{a} {b}\n")).collect();
     let mut input = perl.stdin.take().unwrap();
-    let writer = std::thread::spawn(move || input.write_all(lines.as_bytes()));
+    let writer = std::thread::spawn(move || input.write_all(lines.concat().as_bytes()));
     let output = perl.wait_with_output().unwrap();
     writer.join().unwrap().unwrap();
     assert!(output.status.success(), "perl refused a version");

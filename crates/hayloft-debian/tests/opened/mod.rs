@@ -1,6 +1,6 @@
 //! Packages taken apart, for comparing them member by member.
 
-use std::io::{Cursor, Read};
+use std::io::Cursor;
 
 use hayloft_archive::{Compression, TarReader, decoder, read_ar};
 use hayloft_feed::Limits;
@@ -39,8 +39,7 @@ pub(crate) fn control_of(package: &[u8]) -> Vec<Entry> {
     let mut entries = Vec::new();
     while let Some(mut entry) = archive.next().unwrap() {
         let (path, header) = (entry.path().to_vec(), entry.header().to_vec());
-        let mut data = Vec::new();
-        entry.read_to_end(&mut data).unwrap();
+        let data = entry.read(limits.metadata).unwrap();
         entries.push(Entry { path, header, data });
     }
     entries
