@@ -253,9 +253,10 @@ impl<'a> Zip<'a> {
     }
 }
 
-/// flate2 reports damaged data by these two kinds, without an inner error of its own.
+/// flate2 reports damaged data by these two kinds, the operating system by a number besides.
 fn is_inflate_error(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::InvalidInput | io::ErrorKind::UnexpectedEof)
+        && error.raw_os_error().is_none()
 }
 
 /// Counts and sums what goes to `out`, and keeps its errors apart from those of the reader.

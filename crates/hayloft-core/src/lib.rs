@@ -1,26 +1,15 @@
-//! The durable store under Hayloft: feeds, packages and their files, in one directory.
+//! The lower half of the store: ordered rows in redb, contents under their BLAKE3 digest, and the
+//! file operations under both.
 //!
-//! A [`Store`] keeps metadata in redb and package files under their BLAKE3 digest. A change that
-//! was acknowledged survives a loss of power; each is all or nothing, for readers too. The store
-//! knows no ecosystem: it is opened with the [`FeedTypes`] it is to serve, and compares the bytes
-//! that these derive from names and versions. It leaves out HTTP, permissions and async.
+//! A batch that [`MetaStore::commit`] acknowledged and a content that [`BlobStore::put`] published
+//! survive a loss of power; each is all or nothing. Feature `sim` adds a disk in memory that loses
+//! power and fails on command. No ecosystem, HTTP or async is known here.
 
-mod actor;
 mod blobs;
-mod error;
-mod feed;
-mod feed_types;
 mod fs;
 mod meta;
-mod metrics;
-mod operation;
-mod options;
-mod package;
-mod select;
 #[cfg(feature = "sim")]
 pub mod sim;
-mod store;
-mod timestamp;
 
 pub use blobs::{BlobKey, BlobRead, BlobStore, LocalBlobs, Put, StagedFile};
 pub use fs::{Fs, FsEntry, FsFile, FsLock, RealFs};
@@ -28,17 +17,3 @@ pub use meta::{
     Batch, CommitError, Direction, Expect, KeyRange, MetaError, MetaRead, MetaStore, OpenMetaError,
     RedbOptions, RedbStore, RepairProgress, Row, Table,
 };
-
-pub use actor::Actor;
-pub use error::{LookupError, NoSuchFeed, StoreError, UnknownFeedType};
-pub use feed::{
-    Activity, DeleteMode, Feed, FeedDraft, FeedError, FeedSettings, FeedStats, Overwriting,
-};
-pub use feed_types::FeedTypes;
-pub use metrics::Metrics;
-pub use operation::*;
-pub use options::{Background, Create, OpenOptions, VerifyOnRead};
-pub use package::{Allow, Deprecation, FileId, Listing, Origin, PackageFile, PackageInfo, Status};
-pub use select::{SelectError, Selector, Wanted};
-pub use store::{Download, OpenError, Opened, Rows, Staged, Staging, Store};
-pub use timestamp::{Clock, ManualClock, SystemClock, Timestamp};

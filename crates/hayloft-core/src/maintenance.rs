@@ -86,8 +86,13 @@ impl Maintenance {
     /// Begins the next round now, if many counts wait.
     pub(crate) fn wake_for_counts(&self, waiting: usize) {
         if waiting >= COUNTS {
-            self.signal.set(|state| state.woken = true);
+            self.wake();
         }
+    }
+
+    /// Begins the next round now.
+    pub(crate) fn wake(&self) {
+        self.signal.set(|state| state.woken = true);
     }
 
     /// Ends the thread.
@@ -213,15 +218,18 @@ impl Inner {
     /// removed, then its row. A crash in between leaves a step that is run again.
     pub(crate) fn collect(&self, blob: BlobKey) -> Result<Collected, StoreError> {
         let Some(_claim) = self.pins.claim(blob) else { return Ok(Collected::InUse) };
+        let grace = self.options.grace;
         let doomed = self.writer.change::<bool, StoreError>(512, move |plan| {
             let Some(mut row) = plan.get::<BlobRecord>(tables::BLOB, &blob.0)? else {
                 return Ok(false);
             };
-            let condemned = matches!(row.state, BlobState::Condemned(_));
             if blob_rows::has_use(plan, &blob)? {
                 return Ok(false);
             }
-            if condemned {
+            let now = plan.now().millis();
+            if let BlobState::Condemned(since) = row.state
+                && now.saturating_sub(since) >= grace
+            {
                 row.state = BlobState::Deleting;
                 plan.put(tables::BLOB, blob.0.to_vec(), &row)?;
             }

@@ -8,7 +8,8 @@
 //!   what a power cut at that moment leaves: a history is run once and judged at every step.
 //! - [`SimFs::crash_at`] cuts the power in the running program, and [`SimFs::reboot`] brings it back.
 //! - [`Fault`] makes the n-th call fail.
-//! - [`Mutations`] leave out a step of the store's protocol, to prove that tests would notice.
+//! - [`Mutations`] and [`Store::skip_pins`](crate::Store::skip_pins) leave out a step of the store's
+//!   protocol, to prove that tests would notice.
 //!
 //! All choices follow from one seed.
 

@@ -177,14 +177,7 @@ pub struct Staging {
 
 impl Write for Staging {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let room = CHUNK.saturating_sub(self.chunk.len());
-        let taken = bytes.get(..room).unwrap_or(bytes);
-        self.check_limit(taken.len())?;
-        self.chunk.extend_from_slice(taken);
-        if self.chunk.len() >= CHUNK {
-            self.drain()?;
-        }
-        Ok(taken.len())
+        Ok(self.take(bytes)?)
     }
 
     /// Does nothing: bytes are durable only once they are part of a package.
@@ -198,6 +191,26 @@ impl Staging {
     pub fn size(&self) -> u64 {
         let pending = u64::try_from(self.chunk.len()).unwrap_or(u64::MAX);
         self.hashes.size().saturating_add(pending)
+    }
+
+    /// Takes in all of `bytes`.
+    pub(crate) fn append(&mut self, mut bytes: &[u8]) -> Result<(), StagingError> {
+        while !bytes.is_empty() {
+            bytes = bytes.get(self.take(bytes)?..).unwrap_or_default();
+        }
+        Ok(())
+    }
+
+    /// Takes in as many bytes as fit into the current chunk.
+    fn take(&mut self, bytes: &[u8]) -> Result<usize, StagingError> {
+        let room = CHUNK.saturating_sub(self.chunk.len());
+        let taken = bytes.get(..room).unwrap_or(bytes);
+        self.check_limit(taken.len())?;
+        self.chunk.extend_from_slice(taken);
+        if self.chunk.len() >= CHUNK {
+            self.drain()?;
+        }
+        Ok(taken.len())
     }
 
     /// Ends the file.

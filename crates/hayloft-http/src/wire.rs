@@ -9,7 +9,9 @@ mod package;
 mod promotion;
 mod server;
 
-pub use feed::{FeedInfo, FeedObject, RetentionRule, StorageConfiguration, StorageOption, StorageType};
+pub use feed::{
+    FeedInfo, FeedObject, RetentionRule, StorageConfiguration, StorageOption, StorageType,
+};
 pub use key::ApiKeyInfo;
 pub use package::{
     Artifact, AuditResult, PackageMetadata, PackageState, PackageStatus, PackageVersionInfo,

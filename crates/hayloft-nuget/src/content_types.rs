@@ -1,4 +1,5 @@
 use hayloft_feed::{Limits, json};
+use roxmltree::Node;
 
 use crate::XmlError;
 use crate::package::HISTORY;
@@ -13,7 +14,7 @@ pub(crate) const CONTENT_TYPES: &str = "[Content_Types].xml";
 pub(crate) fn with_json(text: &XmlText, limits: &Limits) -> Result<Option<String>, XmlError> {
     let document = text.parse(limits)?;
     let root = document.root_element();
-    let children = || root.children().filter(|child| child.is_element());
+    let children = || root.children().filter(Node::is_element);
     let covered = children().any(|child| match child.tag_name().name() {
         "Default" => is(child.attribute("Extension"), "json"),
         "Override" => {
@@ -38,7 +39,7 @@ pub(crate) fn with_json(text: &XmlText, limits: &Limits) -> Result<Option<String
         let changed = format!("{open}>{element}</{tag}>");
         return Ok(Some(json::replaced(text, &root.range(), &changed)));
     };
-    let last = children().filter(|child| child.tag_name().name() == "Default").last();
+    let last = children().rfind(|child| child.tag_name().name() == "Default");
     let (at, lead) = match last {
         Some(last) => {
             let before = of(content.start..last.range().start);

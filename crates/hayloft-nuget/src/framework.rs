@@ -87,16 +87,16 @@ fn long(text: &str) -> Option<Parts> {
     let mut parts = text.split(',').map(str::trim);
     let name = parts.next()?;
     let identifier = identifier_of(name)?;
-    let (mut version, mut profile) = (Vec::new(), String::new());
+    let (mut version, mut profile) = (Vec::new(), "");
     for part in parts {
         let (key, value) = part.split_once('=')?;
         match key.trim() {
             "version" => version = numbers(value.trim().trim_start_matches('v'))?,
-            "profile" => profile = value.trim().to_owned(),
+            "profile" => profile = value.trim(),
             _ => return None,
         }
     }
-    Some((identifier, version, profile))
+    Some((identifier, version, profile.to_owned()))
 }
 
 /// `.NETFramework4.5`, `.NETFramework4.0-Client`

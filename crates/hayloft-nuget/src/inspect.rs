@@ -40,7 +40,11 @@ fn read(
 ) -> Result<(Inspected, Manifest), FeedTypeError> {
     let bytes = package.read_nuspec()?;
     let fault = |source: NuspecError, package: &Package<'_>| {
-        PackageError::Nuspec { entry: package.entry_name(package.nuspec()), source }.refused()
+        PackageError::Nuspec {
+            entry: package.entry_name(package.nuspec()),
+            source: Box::new(source),
+        }
+        .refused()
     };
     let text = XmlText::decode(&bytes).map_err(|error| fault(NuspecError::Xml(error), package))?;
     let nuspec = nuspec::read(&text, limits).map_err(|error| fault(error, package))?;
@@ -87,19 +91,15 @@ fn read(
     Ok((inspected, manifest))
 }
 
-fn find(package: &Package<'_>, what: &'static str, path: &str) -> Result<usize, FeedTypeError> {
-    package
-        .find(path)
-        .ok_or_else(|| PackageError::NoSuchFile { what, path: path.to_owned() }.refused())
-}
-
 fn license(
     package: &mut Package<'_>,
     manifest: &Manifest,
     warnings: &mut Vec<String>,
 ) -> Result<Option<Document>, FeedTypeError> {
     let Some(License::File(path)) = &manifest.license else { return Ok(None) };
-    let index = find(package, "license", path)?;
+    let index = package
+        .find(path)
+        .ok_or_else(|| PackageError::NoLicense { path: path.to_owned() }.refused())?;
     let extension = path.rsplit('/').next().and_then(|file| file.rsplit_once('.'));
     if let Some((_, extension)) = extension
         && !LICENSE_EXTENSIONS.iter().any(|known| known.eq_ignore_ascii_case(extension))
@@ -118,7 +118,10 @@ fn embedded(
     warnings: &mut Vec<String>,
 ) -> Result<Option<EmbeddedFile>, FeedTypeError> {
     let Some(EmbeddedFile { path, .. }) = named else { return Ok(None) };
-    let index = find(package, what, &path)?;
+    let Some(index) = package.find(&path) else {
+        warnings.push(format!("the {what} `{}` is not in the package", shorten(&path)));
+        return Ok(None);
+    };
     let bytes = package.read(index)?;
     let media_type = match what {
         "icon" => icon_type(&bytes),

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 #[non_exhaustive]
+#[expect(clippy::struct_excessive_bools, reason = "each is a property of the JSON")]
 pub struct Manifest {
     /// Id as spelled in the package.
     pub id: String,
@@ -185,7 +186,7 @@ pub struct Signature {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub kind: Option<SignatureKind>,
     /// True if a second signature stands on the first.
-    #[serde(skip_serializing_if = "is_false")]
+    #[serde(default, skip_serializing_if = "is_false")]
     pub countersigned: bool,
     /// Hash of the content: `SHA256`, `SHA384` or `SHA512`.
     pub hash_algorithm: String,

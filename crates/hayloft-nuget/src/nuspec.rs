@@ -302,7 +302,7 @@ impl<'a, 'i> Reader<'a, 'i> {
         id: &PackageId,
         version: &NuGetVersion,
     ) -> Result<Manifest, NuspecError> {
-        let package_types = self.package_types(metadata)?;
+        let package_types = package_types(metadata)?;
         let (dependency_groups, dependencies_are_semver2) = self.dependency_groups(metadata)?;
         let get = |name: &str| self.fields.get(name);
         let manifest = Manifest {
@@ -395,24 +395,6 @@ impl<'a, 'i> Reader<'a, 'i> {
         }
     }
 
-    fn package_types(&mut self, metadata: Node<'a, 'i>) -> Result<Vec<PackageType>, NuspecError> {
-        children(metadata, "packageTypes")
-            .flat_map(|list| children(list, "packageType"))
-            .map(|element| {
-                let name = attribute(element, "name").unwrap_or_default();
-                name.parse::<PackageId>()
-                    .map_err(|source| NuspecError::PackageType { text: shorten(&name), source })?;
-                let version = attribute(element, "version");
-                match &version {
-                    Some(text) if !is_system_version(text) => {
-                        Err(NuspecError::PackageTypeVersion(shorten(text)))
-                    }
-                    _ => Ok(PackageType { name, version }),
-                }
-            })
-            .collect()
-    }
-
     /// The groups, and whether a bound is a version that only SemVer 2 clients read.
     fn dependency_groups(
         &mut self,
@@ -476,6 +458,24 @@ impl<'a, 'i> Reader<'a, 'i> {
         }
         Ok(found)
     }
+}
+
+fn package_types(metadata: Node<'_, '_>) -> Result<Vec<PackageType>, NuspecError> {
+    children(metadata, "packageTypes")
+        .flat_map(|list| children(list, "packageType"))
+        .map(|element| {
+            let name = attribute(element, "name").unwrap_or_default();
+            name.parse::<PackageId>()
+                .map_err(|source| NuspecError::PackageType { text: shorten(&name), source })?;
+            let version = attribute(element, "version");
+            match &version {
+                Some(text) if !is_system_version(text) => {
+                    Err(NuspecError::PackageTypeVersion(shorten(text)))
+                }
+                _ => Ok(PackageType { name, version }),
+            }
+        })
+        .collect()
 }
 
 fn dependency(element: Node<'_, '_>) -> Result<(Dependency, VersionRange), NuspecError> {

@@ -59,13 +59,14 @@ pub enum PackageError {
         entry: String,
         /// What is wrong.
         #[source]
-        source: NuspecError,
+        source: Box<NuspecError>,
     },
-    /// The nuspec names a file that is not there.
-    #[error("the nuspec names the {what} `{}`, which the package does not contain", shorten(path))]
-    NoSuchFile {
-        /// Icon, license or readme.
-        what: &'static str,
+    /// The nuspec names a license that is not there.
+    #[error(
+        "the nuspec names the license file `{}`, which the package does not contain",
+        shorten(path)
+    )]
+    NoLicense {
         /// What it names.
         path: String,
     },
@@ -196,12 +197,9 @@ impl<'a> Package<'a> {
         for name in [OLD_HISTORY, HISTORY] {
             let Some(index) = self.find(name) else { continue };
             let entry = self.entry_name(index);
-            let text = match String::from_utf8(self.read(index)?) {
-                Ok(text) => text,
-                Err(_) => {
-                    history.fault = Some(PackageError::HistoryEncoding(entry));
-                    continue;
-                }
+            let Ok(text) = String::from_utf8(self.read(index)?) else {
+                history.fault = Some(PackageError::HistoryEncoding(entry));
+                continue;
             };
             match HistoryEntry::parse_list(&text) {
                 Ok(entries) => history.entries.extend(entries),

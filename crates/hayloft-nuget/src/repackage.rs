@@ -20,14 +20,15 @@ pub(crate) fn repackage(
     order: Repackage<'_>,
     limits: &Limits,
 ) -> Result<Repackaged, FeedTypeError> {
-    let mut package = Package::open(order.source, limits)?;
-    let version: NuGetVersion = order.to.version.text().parse().map_err(package::detail)?;
+    let Repackage { source, from, to, entry, out, .. } = order;
+    let mut package = Package::open(source, limits)?;
+    let version: NuGetVersion = to.version.text().parse().map_err(package::detail)?;
     let mut edits = Vec::new();
     let mut done = Repackaged::plain();
 
     let (edit, nuspec) = nuspec_edit(&mut package, &version, limits)?;
     edits.push(edit);
-    check_identity(&nuspec, order.from)?;
+    check_identity(&nuspec, from)?;
     done.sibling_pins = sibling_pins(&nuspec);
 
     if let Some(index) = package.zip.find(SIGNATURE) {
@@ -37,15 +38,15 @@ pub(crate) fn repackage(
     edits.extend(property_edits(&mut package, &version, limits)?);
     edits.extend(content_types_edit(&mut package, limits)?);
     let entry = if done.signatures_removed.is_empty() {
-        order.entry.clone()
+        entry.clone()
     } else {
-        order.entry.with_signature_removed()
+        entry.with_signature_removed()
     };
     edits.extend(history_edits(&mut package, &entry)?);
 
     // Extra fields of local headers alone are leftovers, such as room to grow.
     let output = ZipOutput { extra_fields: ExtraFields::OfDirectory, ..ZipOutput::default() };
-    package.zip.rewrite_with(&edits, output, order.out).map_err(package::refused)?;
+    package.zip.rewrite_with(&edits, output, out).map_err(package::refused)?;
     Ok(done)
 }
 
@@ -63,8 +64,8 @@ fn nuspec_edit(
         let changed = nuspec::with_version(&text, version.original(), limits)?;
         Ok((text.encode(&changed), nuspec))
     };
-    let (bytes, nuspec) =
-        changed().map_err(|source| PackageError::Nuspec { entry, source }.refused())?;
+    let (bytes, nuspec) = changed()
+        .map_err(|source| PackageError::Nuspec { entry, source: Box::new(source) }.refused())?;
     Ok((ZipEdit::Replace { index, bytes }, nuspec))
 }
 

@@ -153,18 +153,18 @@ fn read(message: &[u8]) -> Result<Statement, SignatureError> {
 fn walk(message: &[u8]) -> Option<(&[u8], Part<'_>)> {
     let mut outer = Parts(message).expect(SEQUENCE)?.parts();
     outer.expect(OBJECT).filter(|name| name.body == SIGNED_DATA)?;
-    let mut signed = outer.expect(CONTEXT_0)?.parts().expect(SEQUENCE)?.parts();
-    signed.next()?;
-    signed.expect(SET)?;
-    let mut content = signed.expect(SEQUENCE)?.parts();
+    let mut data = outer.expect(CONTEXT_0)?.parts().expect(SEQUENCE)?.parts();
+    data.next()?;
+    data.expect(SET)?;
+    let mut content = data.expect(SEQUENCE)?.parts();
     content.expect(OBJECT)?;
     let content = content.expect(CONTEXT_0)?.parts().expect(OCTETS)?;
-    let signer = signed.find(|part| part.tag == SET)?.parts().expect(SEQUENCE)?;
+    let signer = data.find(|part| part.tag == SET)?.parts().expect(SEQUENCE)?;
     Some((content.body, signer))
 }
 
 /// Names and values of the signed or unsigned attributes of a signer.
-fn attributes<'b>(signer: Part<'b>, tag: u8) -> impl Iterator<Item = (&'b [u8], Parts<'b>)> {
+fn attributes(signer: Part<'_>, tag: u8) -> impl Iterator<Item = (&[u8], Parts<'_>)> {
     // The version, the signer's name and the digest algorithm come first.
     let list = signer.parts().skip(3).find(move |part| part.tag == tag);
     list.into_iter().flat_map(Part::parts).filter_map(|attribute| {
@@ -266,7 +266,7 @@ mod tests {
         let commitment = part(SET, &[&part(SEQUENCE, &[&part(OBJECT, &[kind])])]);
         let attribute = part(SEQUENCE, &[&part(OBJECT, &[COMMITMENT]), &commitment]);
         let counter = part(SEQUENCE, &[&part(OBJECT, &[COUNTERSIGNATURE]), &part(SET, &[])]);
-        let signer = part(
+        let who = part(
             SEQUENCE,
             &[
                 &part(2, &[&[1]]),
@@ -279,11 +279,11 @@ mod tests {
             ],
         );
         let certificates = part(CONTEXT_0, &[]);
-        let signed = part(
+        let data = part(
             SEQUENCE,
-            &[&part(2, &[&[1]]), &part(SET, &[]), &inner, &certificates, &part(SET, &[&signer])],
+            &[&part(2, &[&[1]]), &part(SET, &[]), &inner, &certificates, &part(SET, &[&who])],
         );
-        part(SEQUENCE, &[&part(OBJECT, &[SIGNED_DATA]), &part(CONTEXT_0, &[&signed])])
+        part(SEQUENCE, &[&part(OBJECT, &[SIGNED_DATA]), &part(CONTEXT_0, &[&data])])
     }
 
     #[test]

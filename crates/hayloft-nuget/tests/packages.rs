@@ -17,6 +17,7 @@ use hayloft_feed::{FeedType, FeedTypeError, FileRole, HistoryEntry, Limits, Repa
 use hayloft_nuget::NuGet;
 use hayloft_testkit::Sample;
 use proptest::prelude::*;
+use proptest::test_runner::FileFailurePersistence;
 use rstest::rstest;
 use support::{chain, inspect, manifest, names, nuspec, package, refusal, repackage, tree, zip};
 
@@ -66,9 +67,7 @@ fn the_contract_of_feed_types_is_met() {
     "nests elements deeper than 64 levels"
 )]
 #[case::bomb(zip(&[("A.nuspec", &vec![b' '; (3 << 20) + 1])]), "larger than the limit of 3145728")]
-#[case::missing_icon(package("<icon>i.png</icon>", &[]), "names the icon `i.png`")]
-#[case::missing_readme(package("<readme>r.md</readme>", &[]), "names the readme `r.md`")]
-#[case::missing_license(package("<license type='file'>l.txt</license>", &[]), "the license `l.txt`")]
+#[case::missing_license(package("<license type='file'>l.txt</license>", &[]), "the license file `l.txt`")]
 #[case::large_readme(
     package("<readme>r.md</readme>", &[("r.md", &vec![b'a'; (1 << 20) + 1])]),
     "`r.md` is larger than the limit of 1048576"
@@ -154,6 +153,11 @@ fn embedded_files_are_kept_if_a_browser_may_have_them() {
     ];
     assert_eq!(kept, expected);
     assert_eq!(manifest(&found).icon.unwrap().media_type, "image/png");
+
+    let missing = inspect(&package("<icon>i.png</icon><readme>r.md</readme>", &[])).unwrap();
+    assert_eq!(missing.documents.len(), 1);
+    assert_eq!(manifest(&missing).icon, None);
+    assert_eq!(missing.warnings.len(), 2);
 
     let svg = package(
         "<icon>i.png</icon><readme>r.txt</readme>",
@@ -302,14 +306,22 @@ fn every_truncation_and_flip_is_answered() {
             entry: &HistoryEntry::of("A:1"),
             out: &mut out,
         };
-        if NuGet.repackage(order, &Limits::default()).is_ok() {
-            assert_eq!(inspect(&out.into_inner()).unwrap().identity, to, "{at}");
+        let done = NuGet.repackage(order, &Limits::default());
+        match done.map(|_| inspect(&out.into_inner())) {
+            Ok(Ok(found)) => assert_eq!(found.identity, to, "{at}"),
+            // Damage to the icon alone shows when it is read.
+            Ok(Err(error)) => assert!(chain(&error).contains("entry `i.png`"), "{at}: {error:?}"),
+            Err(error) => assert!(error.is_input(), "{at}: {error:?}"),
         }
     }
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(64))]
+    #![proptest_config(ProptestConfig {
+        cases: 64,
+        failure_persistence: Some(Box::new(FileFailurePersistence::WithSource("regressions"))),
+        ..ProptestConfig::default()
+    })]
 
     #[test]
     fn a_repackaged_package_is_the_target_and_keeps_its_content(

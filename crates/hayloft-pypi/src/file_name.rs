@@ -1,4 +1,4 @@
-use std::fmt;
+use std::collections::BTreeSet;
 use std::str::FromStr;
 
 use hayloft_feed::shorten;
@@ -131,13 +131,18 @@ impl WheelName {
         format!("{distribution}-{version}{build}-{python}-{abi}-{platform}.whl")
     }
 
-    /// All combinations of one python, one abi and one platform tag, as `WHEEL` lists them.
-    pub(crate) fn expanded_tags(&self) -> impl Iterator<Item = String> {
-        self.python.split('.').flat_map(move |python| {
-            self.abi.split('.').flat_map(move |abi| {
-                self.platform.split('.').map(move |platform| format!("{python}-{abi}-{platform}"))
-            })
-        })
+    /// True if `stated` are all combinations of one python, one abi and one platform tag, which is
+    /// how `WHEEL` lists them.
+    pub(crate) fn has_tags(&self, stated: &BTreeSet<&str>) -> bool {
+        let mut tags = BTreeSet::new();
+        for python in self.python.split('.') {
+            for abi in self.abi.split('.') {
+                for platform in self.platform.split('.') {
+                    tags.insert(format!("{python}-{abi}-{platform}"));
+                }
+            }
+        }
+        tags.iter().map(String::as_str).eq(stated.iter().copied())
     }
 }
 
@@ -189,15 +194,6 @@ impl FromStr for FileName {
         match form {
             None => wheel(stem).map(Self::Wheel),
             Some(form) => Ok(Self::Sdist(SdistName { stem: stem.to_owned(), form })),
-        }
-    }
-}
-
-impl fmt::Display for FileName {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Wheel(wheel) => out.write_str(&wheel.with_version(&wheel.version)),
-            Self::Sdist(sdist) => write!(out, "{}{}", sdist.stem, sdist.form.extension()),
         }
     }
 }
@@ -395,7 +391,9 @@ mod tests {
     #[test]
     fn tag_sets_expand_to_their_cross_product() {
         let wheel = wheel_name("a-1-py2.py3-none-x_1.x_2.whl");
-        let tags: Vec<_> = wheel.expanded_tags().collect();
-        assert_eq!(tags, ["py2-none-x_1", "py2-none-x_2", "py3-none-x_1", "py3-none-x_2"]);
+        let all = ["py2-none-x_1", "py2-none-x_2", "py3-none-x_1", "py3-none-x_2"];
+        assert!(wheel.has_tags(&all.into()));
+        assert!(!wheel.has_tags(&all.into_iter().skip(1).collect()));
+        assert!(!wheel.has_tags(&all.into_iter().chain(["py3-abi3-x_1"]).collect()));
     }
 }

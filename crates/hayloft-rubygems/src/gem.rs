@@ -77,10 +77,7 @@ pub(crate) fn damaged(error: ArchiveError) -> FeedTypeError {
 }
 
 /// Reads and checks a whole gem; its files are walked but not kept.
-pub(crate) fn read(
-    content: &mut dyn ReadSeek,
-    limits: &Limits,
-) -> Result<Contents, FeedTypeError> {
+pub(crate) fn read(content: &mut dyn ReadSeek, limits: &Limits) -> Result<Contents, FeedTypeError> {
     content.seek(SeekFrom::Start(0)).map_err(FeedTypeError::Io)?;
     refuse_old_format(content)?;
     let mut metadata = None;
@@ -175,9 +172,8 @@ fn inflated(
     name: &str,
     limits: &Limits,
 ) -> Result<Vec<u8>, FeedTypeError> {
-    let mut plain =
-        decoder_with(Compression::Gzip, Box::new(stored), limits, Trailing::Anything)
-            .map_err(damaged)?;
+    let mut plain = decoder_with(Compression::Gzip, Box::new(stored), limits, Trailing::Anything)
+        .map_err(damaged)?;
     limited(&mut plain, limit.min(limits.manifest), name)
 }
 
@@ -231,8 +227,8 @@ impl Read for HashingReader<'_> {
 
 /// What a gem is, from its specification.
 pub(crate) fn specification(contents: &Contents) -> Result<Parsed, FeedTypeError> {
-    let parsed = gemspec::parse(&contents.metadata)
-        .map_err(|error| refused(GemError::Gemspec(error)))?;
+    let parsed =
+        gemspec::parse(&contents.metadata).map_err(|error| refused(GemError::Gemspec(error)))?;
     if parsed.gemspec.certificates > 0 {
         let unsigned = contents
             .digests

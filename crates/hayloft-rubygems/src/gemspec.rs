@@ -159,9 +159,8 @@ pub(crate) fn parse(bytes: &[u8]) -> Result<Parsed, GemspecError> {
         return Err(GemspecError::NotASpecification);
     }
     let name_text = required_text(&root, "name")?;
-    let name: GemName = name_text
-        .parse()
-        .map_err(|error| GemspecError::Name { text: name_text.clone(), error })?;
+    let name: GemName =
+        name_text.parse().map_err(|error| GemspecError::Name { text: name_text.clone(), error })?;
     let version_text = version_of(root.get("version").ok_or(GemspecError::Missing("version"))?)
         .ok_or(GemspecError::Shape { key: "version", expected: "a Gem::Version" })?;
     let version: GemVersion = version_text

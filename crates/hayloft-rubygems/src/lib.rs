@@ -91,11 +91,8 @@ impl FeedType for RubyGems {
     }
 
     fn qualifiers(&self, asked: &Qualifiers) -> Result<Qualifiers, FeedTypeError> {
-        let invalid = |detail| FeedTypeError::Qualifier {
-            feed_type: TAG,
-            text: asked.to_string(),
-            detail,
-        };
+        let invalid =
+            |detail| FeedTypeError::Qualifier { feed_type: TAG, text: asked.to_string(), detail };
         let mut pairs = Vec::new();
         for (key, value) in asked.iter() {
             if key != "platform" {

@@ -86,10 +86,7 @@ fn is_i386_family(cpu: &str) -> bool {
 }
 
 /// The operating systems that the library knows, in the order in which it tries them.
-fn normal<'t>(
-    cpu: Option<&'t str>,
-    os: &'t str,
-) -> (Option<&'t str>, &'t str, Option<&'t str>) {
+fn normal<'t>(cpu: Option<&'t str>, os: &'t str) -> (Option<&'t str>, &'t str, Option<&'t str>) {
     if let Some(version) = suffix(os, "aix") {
         return (cpu, "aix", digits(version));
     }

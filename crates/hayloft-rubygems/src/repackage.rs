@@ -32,10 +32,8 @@ pub(crate) fn repackage(
     } else {
         order.entry.with_signature_removed()
     };
-    let history = entry
-        .append_to_list(contents.history.as_deref())
-        .map_err(not_repackageable)?
-        .into_bytes();
+    let history =
+        entry.append_to_list(contents.history.as_deref()).map_err(not_repackageable)?.into_bytes();
     let mut replacements: BTreeMap<&str, Vec<u8>> = BTreeMap::from([
         (contents.metadata_member.as_str(), metadata),
         (CHECKSUMS, checksums),
@@ -69,9 +67,7 @@ pub(crate) fn repackage(
     Ok(done)
 }
 
-fn not_repackageable(
-    error: impl std::error::Error + Send + Sync + 'static,
-) -> FeedTypeError {
+fn not_repackageable(error: impl std::error::Error + Send + Sync + 'static) -> FeedTypeError {
     FeedTypeError::NotRepackageable { detail: Box::new(error) }
 }
 
@@ -86,12 +82,13 @@ fn gzip(bytes: &[u8]) -> Result<Vec<u8>, FeedTypeError> {
 
 fn new_checksums(contents: &Contents, metadata: &[u8]) -> Result<Vec<u8>, FeedTypeError> {
     let metadata_digests = MemberHasher::of(metadata);
-    let listed: Vec<(&str, &MemberDigests)> =
-        [(contents.metadata_member.as_str(), Some(&metadata_digests)),
-         (DATA, contents.digests.get(DATA))]
-        .into_iter()
-        .filter_map(|(name, digests)| Some((name, digests?)))
-        .collect();
+    let listed: Vec<(&str, &MemberDigests)> = [
+        (contents.metadata_member.as_str(), Some(&metadata_digests)),
+        (DATA, contents.digests.get(DATA)),
+    ]
+    .into_iter()
+    .filter_map(|(name, digests)| Some((name, digests?)))
+    .collect();
     gzip(checksums::render(&listed).as_bytes())
 }
 

@@ -26,10 +26,8 @@ pub(crate) fn with_version(
     version: &GemVersion,
 ) -> Result<Vec<u8>, SpecificationEditError> {
     let newline = if bytes.windows(2).any(|pair| pair == b"\r\n") { "\r\n" } else { "\n" };
-    let node = format!(
-        ": !ruby/object:Gem::Version{newline}  version: {}",
-        scalar(version.as_str())
-    );
+    let node =
+        format!(": !ruby/object:Gem::Version{newline}  version: {}", scalar(version.as_str()));
     let mut edits = vec![(
         after_key(bytes, root, "version")?.ok_or(SpecificationEditError::Missing("version"))?,
         node,

@@ -218,11 +218,7 @@ impl Reader<'_> {
         }
         let tag = allowed_tag(tag, line)?;
         let start = self.positions.byte(span.start.index());
-        self.open.push(Open {
-            node: Node { value, tag, span: start..start },
-            key: None,
-            anchor,
-        });
+        self.open.push(Open { node: Node { value, tag, span: start..start }, key: None, anchor });
         Ok(())
     }
 
@@ -233,7 +229,10 @@ impl Reader<'_> {
         }
         let inside_requirements = self.open.first().is_some_and(|outermost| {
             outermost.key.as_ref().and_then(Node::text).is_some_and(|key| {
-                matches!(key, "dependencies" | "required_ruby_version" | "required_rubygems_version")
+                matches!(
+                    key,
+                    "dependencies" | "required_ruby_version" | "required_rubygems_version"
+                )
             })
         });
         if !inside_requirements {
@@ -312,12 +311,7 @@ fn allowed_tag(tag: Option<&Tag>, line: usize) -> Result<Option<String>, YamlErr
     if known { Ok(Some(text)) } else { Err(YamlError::Tag { line, tag: text }) }
 }
 
-fn check_symbol(
-    text: &str,
-    plain: bool,
-    tag: Option<&str>,
-    line: usize,
-) -> Result<(), YamlError> {
+fn check_symbol(text: &str, plain: bool, tag: Option<&str>, line: usize) -> Result<(), YamlError> {
     let tagged = tag.is_some_and(|tag| tag.starts_with("!ruby/sym"));
     // Psych reads a plain scalar with a leading colon as a symbol, quoted inside or not.
     let name = match text.strip_prefix(':') {

@@ -66,14 +66,20 @@ fn order_is_that_of_gem_version() {
     let pairs: Vec<(String, String)> = (0..4000)
         .map(|_| (version(), version()).new_tree(&mut runner).unwrap().current())
         .collect();
-    let script = "ARGF.each_line { |l| a, b = l.split; puts Gem::Version.new(a) <=> Gem::Version.new(b) }";
+    let script =
+        "ARGF.each_line { |l| a, b = l.split; puts Gem::Version.new(a) <=> Gem::Version.new(b) }";
     let folder = std::env::temp_dir().join(format!("hayloft-gem-order-{}", std::process::id()));
     let input: String = pairs.iter().map(|(a, b)| format!("{a} {b}\n")).collect();
     std::fs::write(&folder, input).unwrap();
     let output = Command::new("ruby").args(["-e", script]).arg(&folder).output().unwrap();
     std::fs::remove_file(&folder).unwrap();
     let answers = String::from_utf8(output.stdout).unwrap();
-    assert_eq!(answers.lines().count(), pairs.len(), "{:?}", String::from_utf8_lossy(&output.stderr));
+    assert_eq!(
+        answers.lines().count(),
+        pairs.len(),
+        "{:?}",
+        String::from_utf8_lossy(&output.stderr)
+    );
     for ((a, b), answer) in pairs.iter().zip(answers.lines()) {
         let (left, right) = (RubyGems.version(a).unwrap(), RubyGems.version(b).unwrap());
         let ours = left.sort_key().cmp(right.sort_key()) as i8;
@@ -88,7 +94,8 @@ fn gem_installs_what_was_repackaged() {
         println!("skipped: no gem on this machine");
         return;
     }
-    let package = gem("hay-fork", "2.0.0.rc1", "ruby").file("lib/hay_fork.rb", "module HayFork; end\n");
+    let package =
+        gem("hay-fork", "2.0.0.rc1", "ruby").file("lib/hay_fork.rb", "module HayFork; end\n");
     let bytes = package.build();
     let found = inspect(&RubyGems, &bytes, None, &[]).unwrap();
     let entry = history_entry(&found.identity, &bytes);

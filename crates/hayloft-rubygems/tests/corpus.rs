@@ -150,7 +150,8 @@ fn index_lines_are_those_of_the_golden_feed() {
         let info =
             std::fs::read_to_string(feed.join("info").join(found.identity.package.name())).unwrap();
         assert!(
-            info.lines().any(|known| known == line || known.starts_with(&format!("{line},created_at"))),
+            info.lines()
+                .any(|known| known == line || known.starts_with(&format!("{line},created_at"))),
             "{}: `{line}` is not in\n{info}",
             path.display()
         );

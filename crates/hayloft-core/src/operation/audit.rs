@@ -1,4 +1,11 @@
-use crate::Timestamp;
+use crate::plan::Plan;
+use crate::records::AuditRecord;
+use crate::resolve::VersionHandle;
+use crate::rows_pager::{Pager, Rows};
+use crate::store::Inner;
+use crate::{Actor, Direction, Store, StoreError, Timestamp, rows, tables};
+use std::ops::Bound;
+use std::sync::Arc;
 
 /// What was done; the text in rows and filters is given at each variant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -107,4 +114,138 @@ pub struct AuditQuery {
     pub name: Option<String>,
     /// Only this action.
     pub action: Option<Action>,
+}
+
+/// What an operation tells the audit log.
+#[derive(Debug, Default)]
+pub(crate) struct Entry {
+    pub(crate) action: Option<Action>,
+    pub(crate) feed: String,
+    pub(crate) to_feed: Option<String>,
+    pub(crate) group: String,
+    pub(crate) name: String,
+    pub(crate) version: String,
+    pub(crate) new_version: Option<String>,
+    pub(crate) comments: Option<String>,
+    pub(crate) old_sha256: Option<[u8; 32]>,
+    pub(crate) new_sha256: Option<[u8; 32]>,
+    pub(crate) details: Option<serde_json::Value>,
+}
+
+impl Entry {
+    /// A change that has no feed.
+    pub(crate) fn of(action: Action) -> Self {
+        Self { action: Some(action), ..Self::default() }
+    }
+
+    /// A change of a feed itself.
+    pub(crate) fn of_feed(action: Action, feed: &str) -> Self {
+        Self { feed: feed.to_owned(), ..Self::of(action) }
+    }
+
+    /// A change of a version.
+    pub(crate) fn of_version(action: Action, feed: &str, version: &VersionHandle) -> Self {
+        Self {
+            group: version.package.record.group.clone(),
+            name: version.package.record.name.clone(),
+            version: version.record.text.clone(),
+            ..Self::of_feed(action, feed)
+        }
+    }
+
+    /// Appends the row.
+    pub(crate) fn write(self, plan: &mut Plan, actor: &Actor) -> Result<u64, StoreError> {
+        let at = plan.now().millis();
+        plan.audit(AuditRecord {
+            at,
+            actor: actor.name.clone(),
+            key_id: actor.key_id,
+            address: actor.address.clone(),
+            action: self.action.map_or("", Action::as_str).to_owned(),
+            feed: self.feed,
+            to_feed: self.to_feed,
+            group: self.group,
+            name: self.name,
+            version: self.version,
+            new_version: self.new_version,
+            comments: self.comments,
+            old_sha256: self.old_sha256,
+            new_sha256: self.new_sha256,
+            details: self.details.unwrap_or_else(|| serde_json::json!({})).to_string(),
+            chain: [0; 32],
+        })
+    }
+}
+
+impl Store {
+    /// The audit log, newest first.
+    pub fn audit_log(&self, query: &AuditQuery) -> Result<Rows<AuditRow>, StoreError> {
+        self.inner.snapshot()?;
+        Ok(Rows::new(AuditPager {
+            inner: self.inner.clone(),
+            query: query.clone(),
+            before: query.before,
+        }))
+    }
+}
+
+struct AuditPager {
+    inner: Arc<Inner>,
+    query: AuditQuery,
+    before: Option<u64>,
+}
+
+impl Pager<AuditRow> for AuditPager {
+    fn page(&mut self) -> Result<Option<Vec<AuditRow>>, StoreError> {
+        const PAGE: usize = 500;
+        let end = self.before.map_or(Bound::Unbounded, |id| Bound::Excluded(tables::number(id)));
+        let page: Vec<(Vec<u8>, AuditRecord)> = rows::scan(
+            self.inner.snapshot()?.as_ref(),
+            tables::AUDIT,
+            (Bound::Unbounded, end),
+            Direction::Backward,
+            PAGE,
+        )?;
+        let Some((last, _)) = page.last() else { return Ok(None) };
+        self.before = tables::u64_at(last, 0);
+        let shown = page.into_iter().filter_map(|(key, record)| {
+            let row = shown(tables::u64_at(&key, 0)?, record);
+            self.query.fits(&row).then_some(row)
+        });
+        Ok(Some(shown.collect()))
+    }
+}
+
+impl AuditQuery {
+    fn fits(&self, row: &AuditRow) -> bool {
+        let alike = |wanted: &Option<String>, found: &str| {
+            wanted.as_ref().is_none_or(|wanted| wanted.eq_ignore_ascii_case(found))
+        };
+        (alike(&self.feed, &row.feed)
+            || row.to_feed.as_ref().is_some_and(|to| alike(&self.feed, to)))
+            && alike(&self.name, &row.name)
+            && self.action.is_none_or(|action| action.as_str() == row.action)
+    }
+}
+
+fn shown(id: u64, record: AuditRecord) -> AuditRow {
+    AuditRow {
+        id,
+        at: Timestamp::from_millis(record.at),
+        actor: record.actor,
+        key_id: record.key_id,
+        address: record.address,
+        action: record.action,
+        feed: record.feed,
+        to_feed: record.to_feed,
+        group: record.group,
+        name: record.name,
+        version: record.version,
+        new_version: record.new_version,
+        comments: record.comments,
+        old_sha256: record.old_sha256,
+        new_sha256: record.new_sha256,
+        details: record.details,
+        chain: record.chain,
+    }
 }

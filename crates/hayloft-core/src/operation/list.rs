@@ -1,9 +1,29 @@
+use std::ops::Bound;
+use std::sync::Arc;
+
+use hayloft_feed::Purl;
+
+use crate::file_rows::{self, listed};
+use crate::records::{PackageRecord, VersionRecord};
+use crate::resolve::{FeedHandle, PackageHandle, VersionHandle};
+use crate::rows_pager::{Pager, Rows};
+use crate::store::Inner;
+use crate::{
+    Direction, KeyRange, MetaRead, PackageFile, PackageInfo, SelectError, Selector, Store,
+    StoreError, Wanted, rows, tables,
+};
+
+/// Rows of one view of a list, roughly.
+const PAGE: usize = 1_000;
+/// Bytes of manifests in one view of a list, roughly.
+const PAGE_BYTES: usize = 4 << 20;
+
 /// Which versions [`Store::versions`](crate::Store::versions) lists.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct VersionsQuery {
     /// Only this group; an empty text means packages without one.
     pub group: Option<String>,
-    /// Only this package.
+    /// Only this package; without `group`, the one that has none.
     pub name: Option<String>,
     /// Only this version, by the type's rule of equality.
     pub version: Option<String>,
@@ -18,7 +38,7 @@ pub struct VersionsQuery {
 pub struct LatestQuery {
     /// Only this group; an empty text means packages without one.
     pub group: Option<String>,
-    /// Only this package.
+    /// Only this package; without `group`, the one that has none.
     pub name: Option<String>,
     /// Which version of each package.
     pub pick: Pick,
@@ -54,4 +74,336 @@ pub enum Files {
     Packages,
     /// Companions as well.
     All,
+}
+
+impl Store {
+    /// One row per package file of the picked version of each package, by group and name.
+    ///
+    /// Unlisted and deprecated versions are in it. A filter that matches nothing gives an empty
+    /// list.
+    pub fn latest(
+        &self,
+        feed: &str,
+        query: &LatestQuery,
+    ) -> Result<Rows<PackageFile>, SelectError> {
+        let which = match query.pick {
+            Pick::Highest => Which::Only(Wanted::Latest),
+            Pick::HighestStable => Which::Only(Wanted::LatestStable),
+        };
+        let list = FileList { which, manifests: query.manifests, files: Files::Packages };
+        self.list(feed, query.group.as_deref(), query.name.as_deref(), list)
+    }
+
+    /// One row per file of each version, by group and name, highest version first.
+    ///
+    /// A filter that matches nothing gives an empty list.
+    pub fn versions(
+        &self,
+        feed: &str,
+        query: &VersionsQuery,
+    ) -> Result<Rows<PackageFile>, SelectError> {
+        let which = match &query.version {
+            None => Which::All,
+            Some(text) => Which::Only(Wanted::Exact(text.clone())),
+        };
+        let list = FileList { which, manifests: query.manifests, files: query.files };
+        self.list(feed, query.group.as_deref(), query.name.as_deref(), list)
+    }
+
+    fn list(
+        &self,
+        feed: &str,
+        group: Option<&str>,
+        name: Option<&str>,
+        list: FileList,
+    ) -> Result<Rows<PackageFile>, SelectError> {
+        let snapshot = self.inner.snapshot()?;
+        let handle = FeedHandle::find(snapshot.as_ref(), self.types(), feed)?;
+        let packages = Packages::new(snapshot.as_ref(), &handle, group, name)?;
+        Ok(Rows::new(FilePager {
+            inner: self.inner.clone(),
+            feed: handle.id,
+            packages,
+            list,
+            current: None,
+        }))
+    }
+
+    /// All packages of a feed, by group and name; only those of `group` if given.
+    pub fn packages(
+        &self,
+        feed: &str,
+        group: Option<&str>,
+    ) -> Result<Rows<PackageInfo>, SelectError> {
+        let snapshot = self.inner.snapshot()?;
+        let handle = FeedHandle::find(snapshot.as_ref(), self.types(), feed)?;
+        let packages = Packages::new(snapshot.as_ref(), &handle, group, None)?;
+        Ok(Rows::new(PackagePager { inner: self.inner.clone(), feed: handle.id, packages }))
+    }
+
+    /// One package; the name matches as in [`Selector`].
+    pub fn package(&self, feed: &str, group: &str, name: &str) -> Result<PackageInfo, SelectError> {
+        let snapshot = self.inner.snapshot()?;
+        let handle = FeedHandle::find(snapshot.as_ref(), self.types(), feed)?;
+        let found = handle.package(snapshot.as_ref(), group, name)?;
+        let found = found.ok_or_else(|| SelectError::NotFound {
+            package: hayloft_feed::shorten(&crate::resolve::spelled(group, name)),
+            feed: handle.record.name.clone(),
+        })?;
+        Ok(file_rows::package_info(handle.id, &found))
+    }
+
+    /// What a package URL asks for, ready for [`Store::file`]; `missing` stands for a version that
+    /// it does not name.
+    pub fn read_purl(
+        &self,
+        feed: &str,
+        purl: &Purl,
+        missing: Wanted,
+    ) -> Result<Selector, SelectError> {
+        let snapshot = self.inner.snapshot()?;
+        let handle = FeedHandle::find(snapshot.as_ref(), self.types(), feed)?;
+        let (group, name, qualifiers) = match &handle.feed_type {
+            Some(known) => {
+                let coordinates = known.coordinates(purl)?;
+                (coordinates.group, coordinates.name, coordinates.qualifiers)
+            }
+            None => (purl.group.clone(), purl.name.clone(), purl.qualifiers.clone()),
+        };
+        let version = purl.version.clone().map_or(missing, Wanted::Exact);
+        Ok(Selector::of(name, version).in_group(group).with_qualifiers(qualifiers))
+    }
+
+    /// The one file that a selector names.
+    pub fn file(&self, feed: &str, selector: &Selector) -> Result<PackageFile, SelectError> {
+        let snapshot = self.inner.snapshot()?;
+        let read = snapshot.as_ref();
+        let handle = FeedHandle::find(read, self.types(), feed)?;
+        let version = handle.select_version(read, selector)?;
+        let place = handle.select_file(&version.record, selector)?;
+        let found =
+            self.inner.context.files(read, &handle, &version, &[place], Manifests::Omitted)?;
+        found.into_iter().next().ok_or_else(|| handle.not_found(selector))
+    }
+
+    /// All files of a version, companions included, that satisfy the selector's qualifiers; the
+    /// role does not count. Never empty.
+    pub fn files(&self, feed: &str, selector: &Selector) -> Result<Vec<PackageFile>, SelectError> {
+        let snapshot = self.inner.snapshot()?;
+        let read = snapshot.as_ref();
+        let handle = FeedHandle::find(read, self.types(), feed)?;
+        let version = handle.select_version(read, selector)?;
+        let places = handle.matching_files(&version.record, selector)?;
+        if places.is_empty() {
+            return Err(handle.not_found(selector));
+        }
+        Ok(self.inner.context.files(read, &handle, &version, &places, Manifests::Omitted)?)
+    }
+}
+
+/// The packages that a list goes through, and how far it has come.
+struct Packages {
+    /// Keys still to visit.
+    range: KeyRange,
+    /// The group as spelled, compared without ASCII case.
+    group: Option<String>,
+    at_end: bool,
+}
+
+impl Packages {
+    fn new(
+        read: &dyn MetaRead,
+        feed: &FeedHandle,
+        group: Option<&str>,
+        name: Option<&str>,
+    ) -> Result<Self, SelectError> {
+        let all = tables::prefixed(&tables::feed(feed.id));
+        let Some(name) = name else {
+            return Ok(Self { range: all, group: group.map(str::to_owned), at_end: false });
+        };
+        let found = match feed.package(read, group.unwrap_or_default(), name) {
+            // What is no name of the type is the name of no package.
+            Err(SelectError::Invalid(_)) => None,
+            found => found?,
+        };
+        let nothing = Self { range: all, group: None, at_end: true };
+        Ok(found.map_or(nothing, |package| Self::one(&package)))
+    }
+
+    fn one(package: &PackageHandle) -> Self {
+        let key = Bound::Included(package.key.clone());
+        Self { range: (key.clone(), key), group: None, at_end: false }
+    }
+
+    /// The next packages, and where they end.
+    fn next(&mut self, read: &dyn MetaRead, limit: usize) -> Result<Vec<PackageHandle>, StoreError> {
+        if self.at_end {
+            return Ok(Vec::new());
+        }
+        let page: Vec<(Vec<u8>, PackageRecord)> =
+            rows::scan(read, tables::PACKAGE, self.range.clone(), Direction::Forward, limit)?;
+        self.at_end = page.len() < limit;
+        if let Some((key, _)) = page.last() {
+            self.range.0 = Bound::Excluded(key.clone());
+            // A range of one key is empty once that was visited.
+            self.at_end |= matches!(&self.range.1, Bound::Included(end) if end == key);
+        }
+        let fits = |record: &PackageRecord| {
+            self.group.as_ref().is_none_or(|group| record.group.eq_ignore_ascii_case(group))
+        };
+        Ok(page
+            .into_iter()
+            .filter(|(_, record)| fits(record))
+            .map(|(key, record)| PackageHandle { key, record })
+            .collect())
+    }
+}
+
+struct PackagePager {
+    inner: Arc<Inner>,
+    feed: u32,
+    packages: Packages,
+}
+
+impl Pager<PackageInfo> for PackagePager {
+    fn page(&mut self) -> Result<Option<Vec<PackageInfo>>, StoreError> {
+        let snapshot = self.inner.snapshot()?;
+        let types = &self.inner.context.types;
+        let live = FeedHandle::by_id(snapshot.as_ref(), types, self.feed)?.is_some();
+        if self.packages.at_end || !live {
+            return Ok(None);
+        }
+        let page = self.packages.next(snapshot.as_ref(), PAGE)?;
+        Ok(Some(page.iter().map(|found| file_rows::package_info(self.feed, found)).collect()))
+    }
+}
+
+/// Which files of each package a list shows, and how.
+struct FileList {
+    which: Which,
+    manifests: Manifests,
+    files: Files,
+}
+
+enum Which {
+    All,
+    Only(Wanted),
+}
+
+struct FilePager {
+    inner: Arc<Inner>,
+    feed: u32,
+    packages: Packages,
+    list: FileList,
+    /// The package that was left in its middle, and the last version shown.
+    current: Option<(PackageHandle, Option<Vec<u8>>)>,
+}
+
+impl Pager<PackageFile> for FilePager {
+    fn page(&mut self) -> Result<Option<Vec<PackageFile>>, StoreError> {
+        let snapshot = self.inner.snapshot()?;
+        let read = snapshot.as_ref();
+        let Some(feed) = FeedHandle::by_id(read, &self.inner.context.types, self.feed)? else {
+            return Ok(None);
+        };
+        if self.current.is_none() && self.packages.at_end {
+            return Ok(None);
+        }
+        let mut page = Page::default();
+        while !page.is_full() {
+            let (package, after) = match self.current.take() {
+                Some(current) => current,
+                None => match self.packages.next(read, 1)?.pop() {
+                    Some(package) => (package, None),
+                    None if self.packages.at_end => break,
+                    None => continue,
+                },
+            };
+            let rest = self.package(read, &feed, &package, after, &mut page)?;
+            self.current = rest.map(|last| (package, Some(last)));
+        }
+        Ok(Some(page.rows))
+    }
+}
+
+#[derive(Default)]
+struct Page {
+    rows: Vec<PackageFile>,
+    bytes: usize,
+}
+
+impl Page {
+    fn is_full(&self) -> bool {
+        self.rows.len() >= PAGE || self.bytes >= PAGE_BYTES
+    }
+
+    fn add(&mut self, rows: Vec<PackageFile>) {
+        let manifests = rows.iter().filter_map(|row| row.manifest.as_ref());
+        self.bytes += manifests.map(String::len).sum::<usize>();
+        self.rows.extend(rows);
+    }
+}
+
+impl FilePager {
+    /// Adds files of a package to a page; the last version shown if the page is full before the
+    /// package is at its end.
+    fn package(
+        &self,
+        read: &dyn MetaRead,
+        feed: &FeedHandle,
+        package: &PackageHandle,
+        after: Option<Vec<u8>>,
+        page: &mut Page,
+    ) -> Result<Option<Vec<u8>>, StoreError> {
+        const VERSIONS: usize = 128;
+        let context = &self.inner.context;
+        let downloads = context.package_downloads(read, package.record.package)?;
+        let mut add = |version: &VersionHandle| -> Result<bool, StoreError> {
+            let places = listed(version, self.list.files);
+            page.add(context.files_with(
+                read,
+                feed,
+                version,
+                &places,
+                self.list.manifests,
+                downloads,
+            )?);
+            Ok(page.is_full())
+        };
+        let mut range = match (&self.list.which, after) {
+            (Which::Only(wanted), _) => {
+                // A text that is no version of the type is no version of the package.
+                match feed.version(read, package, wanted) {
+                    Ok(Some(version)) => add(&version)?,
+                    Ok(None) | Err(SelectError::Invalid(_)) => false,
+                    Err(SelectError::Store(error)) => return Err(error),
+                    Err(_) => false,
+                };
+                return Ok(None);
+            }
+            (Which::All, None) => tables::prefixed(&package.key),
+            (Which::All, Some(last)) => tables::prefixed_before(&package.key, &last),
+        };
+        loop {
+            let versions: Vec<(Vec<u8>, VersionRecord)> =
+                rows::scan(read, tables::VERSION, range, Direction::Backward, VERSIONS)?;
+            let count = versions.len();
+            let mut last = None;
+            for (key, record) in versions {
+                let record = rows::completed(read, record)?;
+                let version = VersionHandle { package: package.clone(), key, record };
+                let full = add(&version)?;
+                if full {
+                    return Ok(Some(version.key));
+                }
+                last = Some(version.key);
+            }
+            match last {
+                Some(last) if count == VERSIONS => {
+                    range = tables::prefixed_before(&package.key, &last);
+                }
+                _ => return Ok(None),
+            }
+        }
+    }
 }

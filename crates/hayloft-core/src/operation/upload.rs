@@ -1,9 +1,27 @@
 use std::collections::BTreeMap;
-use std::io;
+use std::io::{self, Read};
+use std::sync::Arc;
 
-use hayloft_feed::FeedTypeError;
+use hayloft_feed::{Arrival, FeedType, FeedTypeError, Inspected, Upload};
 
-use crate::{NoSuchFeed, PackageFile, StoreError, UnknownFeedType};
+use crate::documents::PreparedDocument;
+use crate::metrics::Meter;
+use crate::plan::Plan;
+use crate::publish::Publish;
+use crate::records::{ListingValue, OriginValue};
+use crate::resolve::FeedHandle;
+use crate::staging::StagingError;
+use crate::versions::{AddError, Added, FILES_PER_VERSION, NewFile, Terms, add_files};
+use crate::{
+    Action, Actor, LookupError, Manifests, NoSuchFeed, PackageFile, Staged, Staging, Store,
+    StoreError, UnknownFeedType,
+};
+
+use super::audit::Entry;
+use super::feeds::facets;
+
+/// How often an upload publishes again because its content went away meanwhile.
+const ATTEMPTS: usize = 8;
 
 /// Whether the caller may replace an existing file by other bytes.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -104,4 +122,250 @@ pub enum UploadError {
     /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
+}
+
+impl From<LookupError> for UploadError {
+    fn from(error: LookupError) -> Self {
+        match error {
+            LookupError::Feed(missing) => Self::Feed(missing),
+            LookupError::Store(error) => Self::Store(error),
+        }
+    }
+}
+
+impl From<StagingError> for UploadError {
+    fn from(error: StagingError) -> Self {
+        match error {
+            StagingError::TooLarge { limit } => Self::TooLarge { limit },
+            StagingError::Store(error) => Self::Store(error),
+        }
+    }
+}
+
+impl From<AddError> for UploadError {
+    fn from(error: AddError) -> Self {
+        match error {
+            AddError::Conflict { package } => Self::Conflict { package },
+            AddError::CaseTwin { name, existing } => Self::CaseTwin { name, existing },
+            AddError::NoVersion { package } => Self::NoVersion { package },
+            AddError::TooManyFiles { package } => {
+                Self::TooManyFiles { package, limit: FILES_PER_VERSION }
+            }
+            AddError::Gone(_) => Self::Store(StoreError::damaged("a content just stored")),
+            AddError::Store(error) => Self::Store(error),
+        }
+    }
+}
+
+impl Store {
+    /// Begins a file of at most `limit` bytes; `None` is the store's own limit.
+    pub fn stage(&self, limit: Option<u64>) -> Result<Staging, StoreError> {
+        if self.inner.is_closed() {
+            return Err(StoreError::Closed);
+        }
+        self.inner.staging.begin(limit)
+    }
+
+    /// Stores all that `content` yields as a package file of a feed.
+    pub fn upload(
+        &self,
+        feed: &str,
+        request: &UploadRequest,
+        content: &mut dyn Read,
+        actor: &Actor,
+    ) -> Result<Uploaded, UploadError> {
+        let mut staging = self.stage(None)?;
+        let mut buffer = vec![0; 128 << 10];
+        loop {
+            let read = match content.read(&mut buffer) {
+                Ok(0) => break,
+                Ok(read) => read,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                Err(error) => return Err(UploadError::Source(error)),
+            };
+            staging.append(buffer.get(..read).unwrap_or_default())?;
+        }
+        self.upload_staged(feed, request, staging.finish()?, actor)
+    }
+
+    /// Stores a staged file as a package file of a feed.
+    ///
+    /// Bytes that are there already are a success without a change; other bytes under the same
+    /// identity need the right to overwrite from both the request and the feed.
+    pub fn upload_staged(
+        &self,
+        feed: &str,
+        request: &UploadRequest,
+        staged: Staged,
+        actor: &Actor,
+    ) -> Result<Uploaded, UploadError> {
+        let handle = {
+            let snapshot = self.inner.snapshot()?;
+            FeedHandle::find(snapshot.as_ref(), self.types(), feed)?
+        };
+        let feed_type = handle.known_type()?.clone();
+        let remembered = self.remembered(&handle, feed_type.as_ref())?;
+        let inspected = feed_type
+            .inspect(
+                Upload {
+                    content: staged.read()?.as_mut(),
+                    size: staged.size(),
+                    digests: staged.digests(),
+                    file_name: request.file_name.as_deref(),
+                    hints: &request.hints,
+                    remembered: &remembered,
+                },
+                &self.options().limits,
+            )
+            .map_err(refused)?;
+        let warnings = inspected.warnings.clone();
+        let terms = Terms {
+            overwrite: request.overwrite,
+            published_by: actor.name.clone(),
+            origin: OriginValue::Uploaded,
+            arrival: if request.tags.is_empty() { Arrival::Untagged } else { Arrival::Tagged },
+            tags: request.tags.clone(),
+            listing: ListingValue::Listed,
+            deprecated: None,
+        };
+        let mut file = new_file(feed_type.as_ref(), &inspected, &staged)?;
+        let mut publish = Publish::IfMissing;
+        for _ in 0..ATTEMPTS {
+            let (pin, source) = self.inner.publish(&staged, publish)?;
+            file.source = source;
+            let step = UploadStep {
+                store: self.clone_context(),
+                feed: handle.id,
+                feed_type: feed_type.clone(),
+                file: file.clone(),
+                terms: terms.clone(),
+                actor: actor.clone(),
+                asked: feed.to_owned(),
+            };
+            let stored = self.inner.writer.change(file.weight(), move |plan| step.plan(plan))?;
+            drop(pin);
+            match stored {
+                Some((stored, file)) => {
+                    if stored != Stored::Unchanged {
+                        Meter::count(&self.inner.meter.files_stored);
+                    }
+                    return Ok(Uploaded { stored, file, warnings });
+                }
+                None => publish = Publish::Again,
+            }
+        }
+        Err(StoreError::damaged("a content just stored").into())
+    }
+
+    /// Up to two values in use of each qualifier that the type wants remembered.
+    fn remembered(
+        &self,
+        handle: &FeedHandle,
+        feed_type: &dyn FeedType,
+    ) -> Result<BTreeMap<String, Vec<String>>, StoreError> {
+        if feed_type.remembered_qualifiers().is_empty() {
+            return Ok(BTreeMap::new());
+        }
+        let found = facets(self.inner.snapshot()?.as_ref(), handle.id)?;
+        Ok(found
+            .into_iter()
+            .map(|(name, values)| (name, values.into_keys().take(2).collect()))
+            .collect())
+    }
+
+    pub(crate) fn clone_context(&self) -> Arc<crate::file_rows::Context> {
+        self.inner.context.clone()
+    }
+}
+
+fn refused(error: FeedTypeError) -> UploadError {
+    match error {
+        FeedTypeError::Io(source) => {
+            StoreError::io("read", "the staged file")(source).into()
+        }
+        input => UploadError::Refused(input),
+    }
+}
+
+/// A file as its type has read it, ready for the writer but for its source.
+pub(crate) fn new_file(
+    feed_type: &dyn FeedType,
+    inspected: &Inspected,
+    staged: &Staged,
+) -> Result<NewFile, StoreError> {
+    let history = match inspected.history.as_slice() {
+        [] => None,
+        entries => {
+            let text = serde_json::to_vec(entries)
+                .map_err(|_| StoreError::damaged("a history that was just read"))?;
+            Some(PreparedDocument::new(&text)?)
+        }
+    };
+    let documents = inspected
+        .documents
+        .iter()
+        .map(|document| Ok((document.name.clone(), PreparedDocument::new(&document.bytes)?)))
+        .collect::<Result<_, StoreError>>()?;
+    Ok(NewFile {
+        identity: inspected.identity.clone(),
+        role: inspected.role,
+        file_name: feed_type.file_name(&inspected.identity),
+        size: staged.size(),
+        digests: staged.digests().into(),
+        source: crate::blob_rows::Source::Present,
+        manifest: PreparedDocument::new(inspected.manifest.as_bytes())?,
+        history,
+        documents,
+    })
+}
+
+/// The part of an upload that runs in the writer.
+struct UploadStep {
+    store: Arc<crate::file_rows::Context>,
+    feed: u32,
+    feed_type: Arc<dyn FeedType>,
+    file: NewFile,
+    terms: Terms,
+    actor: Actor,
+    asked: String,
+}
+
+impl UploadStep {
+    /// `None` if the content has to be published again.
+    fn plan(self, plan: &mut Plan) -> Result<Option<(Stored, PackageFile)>, UploadError> {
+        let handle = FeedHandle::by_id(plan, &self.store.types, self.feed)?
+            .ok_or(NoSuchFeed { name: self.asked })?;
+        let files = [self.file];
+        let added = match add_files(plan, &handle, &self.feed_type, &files, &self.terms) {
+            Ok(added) => added,
+            Err(AddError::Gone(_)) => return Ok(None),
+            Err(error) => return Err(error.into()),
+        };
+        let Added { version, files: places, replaced } = added;
+        let Some(&(place, stored)) = places.first() else {
+            return Err(StoreError::damaged("a version without files").into());
+        };
+        let action = match stored {
+            Stored::Created => Some(Action::Upload),
+            Stored::Replaced => Some(Action::Replace),
+            Stored::Unchanged => None,
+        };
+        if let Some(action) = action {
+            let entry = Entry {
+                old_sha256: replaced,
+                new_sha256: files.first().map(|file| file.digests.sha256),
+                details: version
+                    .record
+                    .files
+                    .get(place)
+                    .map(|file| serde_json::json!({ "fileName": file.file_name })),
+                ..Entry::of_version(action, &handle.record.name, &version)
+            };
+            entry.write(plan, &self.actor)?;
+        }
+        let shown =
+            self.store.files(plan, &handle, &version, &[place], Manifests::Omitted)?.pop();
+        let file = shown.ok_or_else(|| StoreError::damaged("a file just stored"))?;
+        Ok(Some((stored, file)))
+    }
 }

@@ -11,7 +11,7 @@ use hayloft_feed::{FeedTypeError, HistoryEntry, Inspected, Limits, Repackaged};
 use hayloft_nuget::{Manifest, NuGet};
 
 /// The folder of real packages; printed as the reason to skip if it is not there.
-pub fn corpus(path: &str) -> Option<PathBuf> {
+pub(crate) fn corpus(path: &str) -> Option<PathBuf> {
     let root = std::env::var_os("HAYLOFT_CORPUS").map_or_else(
         || concat!(env!("CARGO_MANIFEST_DIR"), "/../../../shared/corpus").into(),
         PathBuf::from,
@@ -24,16 +24,16 @@ pub fn corpus(path: &str) -> Option<PathBuf> {
     None
 }
 
-pub fn inspect(bytes: &[u8]) -> Result<Inspected, FeedTypeError> {
+pub(crate) fn inspect(bytes: &[u8]) -> Result<Inspected, FeedTypeError> {
     hayloft_testkit::inspect(&NuGet, bytes, None, &[])
 }
 
-pub fn manifest(inspected: &Inspected) -> Manifest {
+pub(crate) fn manifest(inspected: &Inspected) -> Manifest {
     serde_json::from_str(&inspected.manifest).unwrap()
 }
 
 /// Repackages as the store does: the entry names the source and its SHA-1.
-pub fn repackage(
+pub(crate) fn repackage(
     bytes: &[u8],
     to: &str,
 ) -> Result<(Vec<u8>, Repackaged, HistoryEntry), FeedTypeError> {
@@ -43,7 +43,7 @@ pub fn repackage(
     Ok((bytes, done, entry))
 }
 
-pub fn chain(error: &dyn Error) -> String {
+pub(crate) fn chain(error: &dyn Error) -> String {
     let mut text = error.to_string();
     let mut source = error.source();
     while let Some(error) = source {
@@ -54,7 +54,7 @@ pub fn chain(error: &dyn Error) -> String {
 }
 
 /// The refusal of a file, all its causes in one line.
-pub fn refusal(bytes: &[u8]) -> String {
+pub(crate) fn refusal(bytes: &[u8]) -> String {
     match inspect(bytes) {
         Ok(found) => panic!("accepted as {:?}", found.identity),
         Err(error) => {
@@ -65,7 +65,7 @@ pub fn refusal(bytes: &[u8]) -> String {
 }
 
 /// Name to data as it lies in the file, and unpacked data.
-pub fn tree(bytes: &[u8]) -> BTreeMap<String, (Vec<u8>, Vec<u8>)> {
+pub(crate) fn tree(bytes: &[u8]) -> BTreeMap<String, (Vec<u8>, Vec<u8>)> {
     let mut content = Cursor::new(bytes.to_vec());
     let limits = Limits::default();
     let mut zip = Zip::open_with(&mut content, &limits, &ZipRules::default()).unwrap();
@@ -83,13 +83,13 @@ pub fn tree(bytes: &[u8]) -> BTreeMap<String, (Vec<u8>, Vec<u8>)> {
         .collect()
 }
 
-pub fn names(bytes: &[u8]) -> Vec<String> {
+pub(crate) fn names(bytes: &[u8]) -> Vec<String> {
     let mut content = Cursor::new(bytes.to_vec());
     let zip = Zip::open(&mut content, &Limits::default()).unwrap();
     zip.entries().iter().map(|entry| entry.name().to_owned()).collect()
 }
 
-pub fn zip(entries: &[(&str, &[u8])]) -> Vec<u8> {
+pub(crate) fn zip(entries: &[(&str, &[u8])]) -> Vec<u8> {
     let mut zip = ZipWriter::new(Cursor::new(Vec::new())).unwrap();
     for (name, data) in entries {
         zip.add(name, None, &mut Cursor::new(data)).unwrap();
@@ -98,7 +98,7 @@ pub fn zip(entries: &[(&str, &[u8])]) -> Vec<u8> {
 }
 
 /// A nuspec of `A` 1.0.0 with more metadata.
-pub fn nuspec(metadata: &str) -> Vec<u8> {
+pub(crate) fn nuspec(metadata: &str) -> Vec<u8> {
     format!(
         "<?xml version=\"1.0\"?>\r\n<package><metadata><id>A</id><version>1.0.0</version>\
          <authors>x</authors><description>y</description>{metadata}</metadata></package>\r\n"
@@ -107,7 +107,7 @@ pub fn nuspec(metadata: &str) -> Vec<u8> {
 }
 
 /// A package of a nuspec and other entries.
-pub fn package(metadata: &str, entries: &[(&str, &[u8])]) -> Vec<u8> {
+pub(crate) fn package(metadata: &str, entries: &[(&str, &[u8])]) -> Vec<u8> {
     let nuspec = nuspec(metadata);
     let mut all = vec![("A.nuspec", &nuspec[..])];
     all.extend_from_slice(entries);

@@ -1,0 +1,112 @@
+use std::io::{self, Read, Seek, SeekFrom};
+use std::sync::atomic::Ordering;
+
+use crate::publish::{BlobReader, Opening};
+use crate::records::{FileValue, VersionPlaceRecord, VersionRecord};
+use crate::resolve::FeedHandle;
+use crate::{
+    FileId, Manifests, MetaRead, PackageFile, SelectError, Selector, Store, StoreError, documents,
+    file_rows, rows, tables,
+};
+
+/// A stored file being read, from its start.
+///
+/// Keeps the bytes readable although the file may be deleted meanwhile. Damage shows as an error
+/// of kind `InvalidData` before the last byte is handed out, never as wrong bytes; see
+/// [`VerifyOnRead`](crate::VerifyOnRead).
+#[derive(Debug)]
+pub struct Download {
+    file: PackageFile,
+    reader: BlobReader,
+}
+
+impl Download {
+    /// The file, its length and digests.
+    pub fn file(&self) -> &PackageFile {
+        &self.file
+    }
+}
+
+impl Read for Download {
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        self.reader.read(into)
+    }
+}
+
+impl Seek for Download {
+    fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
+        self.reader.seek(to)
+    }
+}
+
+impl Store {
+    /// Opens a file for reading. Blocked versions are an error. Does not count as a download: see
+    /// [`Store::count_download`].
+    pub fn download(&self, feed: &str, selector: &Selector) -> Result<Download, SelectError> {
+        // A second attempt serves a file that was replaced while the first one was under way.
+        for _ in 0..2 {
+            let snapshot = self.inner.snapshot()?;
+            let read = snapshot.as_ref();
+            let handle = FeedHandle::find(read, self.types(), feed)?;
+            let version = handle.select_version(read, selector)?;
+            let place = handle.select_file(&version.record, selector)?;
+            if version.record.status().is_blocked() {
+                return Err(SelectError::Blocked { package: version.spelled() });
+            }
+            let file = self
+                .inner
+                .context
+                .files(read, &handle, &version, &[place], Manifests::Omitted)?
+                .pop();
+            let value = version.record.files.get(place);
+            let (Some(file), Some(value)) = (file, value) else {
+                return Err(handle.not_found(selector));
+            };
+            drop(snapshot);
+            match self.inner.open_blob(&value.digests, value.size)? {
+                Opening::Open(reader) => return Ok(Download { file, reader }),
+                Opening::Gone => {}
+            }
+        }
+        Err(StoreError::damaged(format!("the content of `{}`", selector.shown())).into())
+    }
+
+    /// Counts one download of a file, without a commit. Survives a crash of the process; a loss of
+    /// power may lose the last ten seconds.
+    pub fn count_download(&self, file: FileId) -> Result<(), StoreError> {
+        if self.inner.is_closed() {
+            return Err(StoreError::Closed);
+        }
+        self.inner.context.downloads.count(file)?;
+        let counted = self.inner.meter.downloads.fetch_add(1, Ordering::Relaxed);
+        if counted.is_multiple_of(1_024) {
+            self.inner.maintenance.wake_for_counts(self.inner.context.downloads.waiting());
+        }
+        Ok(())
+    }
+
+    /// The manifest of a file as JSON text; `None` once the file is gone.
+    pub fn manifest(&self, file: FileId) -> Result<Option<String>, StoreError> {
+        let snapshot = self.inner.snapshot()?;
+        let Some(value) = stored_file(snapshot.as_ref(), file)? else { return Ok(None) };
+        file_rows::text(documents::read(snapshot.as_ref(), value.manifest)?).map(Some)
+    }
+
+    /// A document that the feed type has kept with a file; `None` if there is none of that name.
+    pub fn document(&self, file: FileId, name: &str) -> Result<Option<Vec<u8>>, StoreError> {
+        let snapshot = self.inner.snapshot()?;
+        let Some(value) = stored_file(snapshot.as_ref(), file)? else { return Ok(None) };
+        let found = value.documents.iter().find(|(known, _)| known == name);
+        found.map(|(_, document)| documents::read(snapshot.as_ref(), *document)).transpose()
+    }
+}
+
+/// The row of a file by its number.
+fn stored_file(read: &dyn MetaRead, file: FileId) -> Result<Option<FileValue>, StoreError> {
+    let place: Option<VersionPlaceRecord> =
+        rows::get(read, tables::VERSION_ID, &tables::number(file.version))?;
+    let Some(place) = place else { return Ok(None) };
+    let version: Option<VersionRecord> = rows::version(read, &place.key)?;
+    Ok(version
+        .and_then(|version| version.files.into_iter().find(|known| known.number == file.number)))
+}

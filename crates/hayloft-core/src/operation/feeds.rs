@@ -1,0 +1,288 @@
+use std::collections::BTreeMap;
+
+use hayloft_feed::Detail;
+
+use crate::plan::Plan;
+use crate::records::{
+    ActivityValue, DeleteModeValue, FacetRecord, FeedNameRecord, FeedRecord, FeedState, JobRecord,
+    OverwritingValue,
+};
+use crate::resolve::{FeedHandle, folded};
+use crate::tables::{self, Total};
+use crate::{
+    Action, Actor, Feed, FeedDraft, FeedError, FeedSettings, FeedStats, FeedTypes, LookupError,
+    MetaRead, NoSuchFeed, Store, StoreError, codec, rows,
+};
+
+use super::audit::Entry;
+
+/// Most characters of a feed's name.
+const NAME_LENGTH: usize = 50;
+/// Bytes that a change of a feed writes, roughly.
+const WEIGHT: usize = 16 << 10;
+
+impl Store {
+    /// Makes a feed. Its name is 1 to 50 of `A-Z a-z 0-9 - . _`, and not `.` or `..`.
+    pub fn create_feed(&self, draft: FeedDraft, actor: &Actor) -> Result<Feed, FeedError> {
+        let types = self.types().clone();
+        let actor = actor.clone();
+        self.inner.writer.change(WEIGHT, move |plan| create(plan, &types, draft, &actor))
+    }
+
+    /// All feeds by name, without ASCII case.
+    pub fn feeds(&self) -> Result<Vec<Feed>, StoreError> {
+        let snapshot = self.inner.snapshot()?;
+        let read = snapshot.as_ref();
+        let mut feeds = Vec::new();
+        rows::each(read, tables::FEED, &[], |key, _| {
+            let id = tables::u32_at(key, 0)
+                .ok_or_else(|| StoreError::damaged("the number of a feed"))?;
+            if let Some(handle) = FeedHandle::by_id(read, self.types(), id)? {
+                feeds.push(handle.shown(read)?);
+            }
+            Ok(())
+        })?;
+        feeds.sort_by_key(|feed: &Feed| folded(&feed.name));
+        Ok(feeds)
+    }
+
+    /// A feed by its name or alternate name.
+    pub fn feed(&self, name: &str) -> Result<Feed, LookupError> {
+        let snapshot = self.inner.snapshot()?;
+        let handle = FeedHandle::find(snapshot.as_ref(), self.types(), name)?;
+        Ok(handle.shown(snapshot.as_ref())?)
+    }
+
+    /// A feed by its number.
+    pub fn feed_by_id(&self, id: u32) -> Result<Option<Feed>, StoreError> {
+        let snapshot = self.inner.snapshot()?;
+        let handle = FeedHandle::by_id(snapshot.as_ref(), self.types(), id)?;
+        handle.map(|handle| handle.shown(snapshot.as_ref())).transpose()
+    }
+
+    /// Changes a feed: `change` gets it as it is and says what it is to be. No other change comes
+    /// between, so read-modify-write is safe; an error from `change` leaves all as it was. It runs
+    /// in the store's writer: it must not wait and must not call the store.
+    pub fn update_feed(
+        &self,
+        name: &str,
+        change: impl FnOnce(&mut FeedDraft) -> Result<(), Detail> + Send + 'static,
+        actor: &Actor,
+    ) -> Result<Feed, FeedError> {
+        let types = self.types().clone();
+        let actor = actor.clone();
+        let name = name.to_owned();
+        self.inner.writer.change(WEIGHT, move |plan| {
+            let mut handle = find(plan, &types, &name)?;
+            let before = handle.record.draft();
+            let mut draft = before.clone();
+            change(&mut draft).map_err(FeedError::Refused)?;
+            if draft == before {
+                return Ok(handle.shown(plan)?);
+            }
+            check_settings(&draft.settings)?;
+            draft.feed_type = new_type(plan, &types, &handle, &draft.feed_type)?;
+            unname(plan, &handle.record);
+            name_feed(plan, handle.id, &draft)?;
+            handle.record.apply(draft);
+            handle.feed_type = types.get(&handle.record.tag).cloned();
+            plan.put(tables::FEED, tables::feed(handle.id), &handle.record)?;
+            plan.touch_feed(handle.id);
+            Entry::of_feed(Action::FeedUpdate, &handle.record.name).write(plan, &actor)?;
+            Ok(handle.shown(plan)?)
+        })
+    }
+
+    /// Deletes a feed with all its packages. It is gone for all readers when this returns; its
+    /// rows and files are removed step by step by maintenance.
+    pub fn delete_feed(&self, name: &str, actor: &Actor) -> Result<(), FeedError> {
+        let types = self.types().clone();
+        let actor = actor.clone();
+        let name = name.to_owned();
+        self.inner.writer.change(WEIGHT, move |plan| {
+            let mut handle = find(plan, &types, &name)?;
+            unname(plan, &handle.record);
+            handle.record.state = FeedState::Deleting;
+            plan.put(tables::FEED, tables::feed(handle.id), &handle.record)?;
+            plan.job(&JobRecord::DeleteFeed { feed: handle.id })?;
+            Entry::of_feed(Action::FeedDelete, &handle.record.name).write(plan, &actor)?;
+            Ok::<_, FeedError>(())
+        })?;
+        self.inner.maintenance.wake();
+        Ok(())
+    }
+
+    /// How much a feed holds.
+    pub fn feed_stats(&self, feed: &str) -> Result<FeedStats, LookupError> {
+        let snapshot = self.inner.snapshot()?;
+        let handle = FeedHandle::find(snapshot.as_ref(), self.types(), feed)?;
+        let total = |field| {
+            rows::counter(snapshot.as_ref(), tables::TOTALS, &tables::total(handle.id, field))
+                .map(|total| total.max(0).unsigned_abs())
+        };
+        Ok(FeedStats {
+            packages: total(Total::Packages)?,
+            versions: total(Total::Versions)?,
+            files: total(Total::Files)?,
+            bytes: total(Total::Bytes)?,
+        })
+    }
+
+    /// Values in use of the qualifiers that the feed's type wants remembered, such as Debian's
+    /// `distro`, with the number of files that have each: qualifier to value to count.
+    pub fn facets(
+        &self,
+        feed: &str,
+    ) -> Result<BTreeMap<String, BTreeMap<String, u64>>, LookupError> {
+        let snapshot = self.inner.snapshot()?;
+        let handle = FeedHandle::find(snapshot.as_ref(), self.types(), feed)?;
+        Ok(facets(snapshot.as_ref(), handle.id)?)
+    }
+}
+
+/// Remembered qualifiers of a feed: qualifier to value to count.
+pub(crate) fn facets(
+    read: &dyn MetaRead,
+    feed: u32,
+) -> Result<BTreeMap<String, BTreeMap<String, u64>>, StoreError> {
+    let prefix = tables::feed(feed);
+    let mut found: BTreeMap<String, BTreeMap<String, u64>> = BTreeMap::new();
+    rows::each(read, tables::FACET, &prefix, |key, value| {
+        let FacetRecord(count) = codec::decode(tables::FACET, key, value)?;
+        let text = String::from_utf8_lossy(key.get(prefix.len()..).unwrap_or_default());
+        if let Some((name, value)) = text.split_once('\0') {
+            found.entry(name.to_owned()).or_default().insert(value.to_owned(), count);
+        }
+        Ok(())
+    })?;
+    Ok(found)
+}
+
+fn create(
+    plan: &mut Plan,
+    types: &FeedTypes,
+    mut draft: FeedDraft,
+    actor: &Actor,
+) -> Result<Feed, FeedError> {
+    let feed_type = types
+        .get(&draft.feed_type)
+        .cloned()
+        .ok_or_else(|| FeedError::UnknownType(draft.feed_type.clone()))?;
+    feed_type.tag().clone_into(&mut draft.feed_type);
+    check_settings(&draft.settings)?;
+    plan.counters().feed += 1;
+    let id = plan.counters().feed;
+    name_feed(plan, id, &draft)?;
+    let mut record = FeedRecord {
+        name: String::new(),
+        alternates: Vec::new(),
+        tag: String::new(),
+        state: FeedState::Live,
+        created: plan.now().millis(),
+        description: None,
+        activity: ActivityValue::Active,
+        overwriting: OverwritingValue::Allowed,
+        delete_mode: DeleteModeValue::Unlist,
+        promote_to: None,
+        other: String::new(),
+    };
+    record.apply(draft);
+    plan.put(tables::FEED, tables::feed(id), &record)?;
+    plan.touch_feed(id);
+    Entry::of_feed(Action::FeedCreate, &record.name).write(plan, actor)?;
+    let handle = FeedHandle { id, record, feed_type: Some(feed_type) };
+    Ok(handle.shown(plan)?)
+}
+
+fn find(plan: &Plan, types: &FeedTypes, name: &str) -> Result<FeedHandle, FeedError> {
+    FeedHandle::find(plan, types, name).map_err(|error| match error {
+        LookupError::Feed(missing) => missing.into(),
+        LookupError::Store(error) => error.into(),
+    })
+}
+
+/// Frees the names of a feed.
+fn unname(plan: &mut Plan, record: &FeedRecord) {
+    for name in record.alternates.iter().chain([&record.name]) {
+        plan.delete(tables::FEED_NAME, folded(name));
+    }
+}
+
+/// Takes the names of a feed.
+fn name_feed(plan: &mut Plan, id: u32, draft: &FeedDraft) -> Result<(), FeedError> {
+    for name in draft.alternates.iter().chain([&draft.name]) {
+        if !is_name(name) {
+            return Err(FeedError::Name(name.clone()));
+        }
+        let key = folded(name);
+        if plan.get::<FeedNameRecord>(tables::FEED_NAME, &key)?.is_some() {
+            return Err(FeedError::Exists(name.clone()));
+        }
+        plan.put(tables::FEED_NAME, key, &FeedNameRecord(id))?;
+    }
+    Ok(())
+}
+
+/// True if a name can stand in a URL as it is.
+fn is_name(name: &str) -> bool {
+    (1..=NAME_LENGTH).contains(&name.len())
+        && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._".contains(&byte))
+        && !matches!(name, "." | "..")
+}
+
+fn check_settings(settings: &FeedSettings) -> Result<(), FeedError> {
+    if settings.other.is_empty() {
+        return Ok(());
+    }
+    serde_json::from_str::<serde_json::Map<String, serde_json::Value>>(&settings.other)
+        .map(drop)
+        .map_err(|error| FeedError::Setting { setting: "other", detail: Box::new(error) })
+}
+
+/// The tag that a feed is to have; types with the same package type may take each other's feeds,
+/// and an empty feed any.
+fn new_type(
+    plan: &Plan,
+    types: &FeedTypes,
+    handle: &FeedHandle,
+    asked: &str,
+) -> Result<String, FeedError> {
+    if asked.eq_ignore_ascii_case(&handle.record.tag) {
+        return Ok(handle.record.tag.clone());
+    }
+    let to = types.get(asked).ok_or_else(|| FeedError::UnknownType(asked.to_owned()))?;
+    let related = handle
+        .feed_type
+        .as_ref()
+        .is_some_and(|from| from.package_type() == to.package_type());
+    let packages =
+        rows::counter(plan, tables::TOTALS, &tables::total(handle.id, Total::Packages))?;
+    if related || packages == 0 {
+        return Ok(to.tag().to_owned());
+    }
+    Err(FeedError::TypeChange { from: handle.record.tag.clone(), to: asked.to_owned() })
+}
+
+impl From<LookupError> for crate::SelectError {
+    fn from(error: LookupError) -> Self {
+        match error {
+            LookupError::Feed(NoSuchFeed { name }) => Self::Feed(NoSuchFeed { name }),
+            LookupError::Store(error) => Self::Store(error),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn feed_names_need_no_escaping() {
+        for name in ["a", "My-Feed_1.0", &"x".repeat(50)] {
+            assert!(is_name(name), "{name}");
+        }
+        for name in ["", ".", "..", "a b", "a/b", "ä", "a%20", "a+b", "a~", &"x".repeat(51)] {
+            assert!(!is_name(name), "{name}");
+        }
+    }
+}

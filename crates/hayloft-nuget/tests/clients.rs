@@ -1,0 +1,130 @@
+//! The real client installs what repackaging writes.
+#![allow(
+    missing_docs,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::print_stdout,
+    reason = "tests panic to fail"
+)]
+
+mod support;
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use support::{corpus, inspect, repackage, tree};
+
+/// nuget.exe 5.8, which mono runs: the npm package `nuget-exe` holds it.
+fn client() -> Option<PathBuf> {
+    let Some(client) = std::env::var_os("HAYLOFT_NUGET_EXE").map(PathBuf::from) else {
+        println!("skipped: HAYLOFT_NUGET_EXE does not name a nuget.exe");
+        return None;
+    };
+    let mono = Command::new("mono").arg("--version").stdout(Stdio::null()).status();
+    if !client.exists() || !mono.is_ok_and(|status| status.success()) {
+        println!("skipped: {} or mono is not there", client.display());
+        return None;
+    }
+    Some(client)
+}
+
+fn fresh(name: &str) -> PathBuf {
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
+    if folder.exists() {
+        std::fs::remove_dir_all(&folder).unwrap();
+    }
+    std::fs::create_dir_all(folder.join("source")).unwrap();
+    folder
+}
+
+/// Runs `nuget install` from the folder `source`, with no state outside `folder`.
+fn install(client: &Path, folder: &Path, id: &str, version: &str) -> String {
+    let output = Command::new("mono")
+        .arg(client)
+        .args(["install", id, "-Version", version, "-Source"])
+        .arg(folder.join("source"))
+        .arg("-OutputDirectory")
+        .arg(folder.join("installed"))
+        .args(["-NonInteractive", "-DirectDownload", "-NoCache", "-DependencyVersion", "Ignore"])
+        .env("HOME", folder)
+        .env("NUGET_PACKAGES", folder.join("packages"))
+        .env("NUGET_HTTP_CACHE_PATH", folder.join("http-cache"))
+        .current_dir(folder)
+        .output()
+        .unwrap();
+    let told = String::from_utf8_lossy(&output.stdout).into_owned()
+        + &String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{id} {version}: {told}");
+    told
+}
+
+#[test]
+fn the_client_installs_repackaged_packages() {
+    let Some(client) = client() else { return };
+    let signed = "nuget.versioning.5.0.0.nupkg";
+    let files = [
+        "TestData.1.2.3.nupkg",
+        signed,
+        "feed.microsoft.web.infrastructure.1.0.0.nupkg",
+        "netfx-Guard.1.2.0.0.nupkg",
+        "Acme.Core.1.0.1+ace8cda.nupkg",
+    ];
+    let folder = fresh("clients");
+    for file in files {
+        let Some(path) = corpus(file) else { return };
+        let source = std::fs::read(path).unwrap();
+        let (candidate, _, _) = repackage(&source, "7.0.0-rc.1").unwrap();
+        let (stable, _, _) = repackage(&candidate, "7.0").unwrap();
+        let id = inspect(&stable).unwrap().identity.package.name().to_owned();
+        for (bytes, version) in [(&candidate, "7.0.0-rc.1"), (&stable, "7.0.0")] {
+            let name = format!("{id}.{version}.nupkg");
+            std::fs::write(folder.join("source").join(&name), bytes).unwrap();
+            let told = install(&client, &folder, &id, version);
+            assert!(told.contains("Successfully installed"), "{told}");
+            let mut places = std::fs::read_dir(folder.join("installed")).unwrap();
+            let place = places.next().expect("one folder").unwrap().path();
+            assert!(places.next().is_none());
+            same_content(bytes, &place);
+            std::fs::remove_dir_all(place).unwrap();
+        }
+    }
+}
+
+/// Every payload file that was unpacked is the one in the package.
+fn same_content(package: &[u8], place: &Path) {
+    let mut compared = 0;
+    for (name, (_, data)) in tree(package) {
+        let path = place.join(&name);
+        if name.starts_with("package/") || name.starts_with("_rels/") || !path.is_file() {
+            continue;
+        }
+        assert!(std::fs::read(&path).unwrap() == data, "{}", path.display());
+        compared += 1;
+    }
+    assert!(compared > 0, "nothing was unpacked to {}", place.display());
+}
+
+/// The client's own check of the hash is what makes a left-over signature harmful.
+#[test]
+fn the_client_refuses_a_signed_package_that_was_changed_without_us() {
+    let Some(client) = client() else { return };
+    let Some(path) = corpus("TestPackage.AuthorSigned.1.0.0.nupkg") else { return };
+    let output = |bytes: &[u8]| {
+        let folder = fresh("verify");
+        let file = folder.join("source/TestPackage.AuthorSigned.1.0.0.nupkg");
+        std::fs::write(&file, bytes).unwrap();
+        let run = Command::new("mono")
+            .arg(&client)
+            .args(["verify", "-Signatures"])
+            .arg(&file)
+            .env("HOME", &folder)
+            .output()
+            .unwrap();
+        String::from_utf8_lossy(&run.stdout).into_owned() + &String::from_utf8_lossy(&run.stderr)
+    };
+    let bytes = std::fs::read(path).unwrap();
+    let told = output(&bytes);
+    println!("{told}");
+}

@@ -1,0 +1,199 @@
+//! Versions and ranges against the reference library, which runs under mono.
+#![allow(
+    missing_docs,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::print_stdout,
+    reason = "tests panic to fail"
+)]
+
+mod support;
+
+use std::cmp::Ordering;
+use std::io::Write;
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use hayloft_nuget::{NuGetVersion, VersionRange};
+use proptest::prelude::*;
+use proptest::strategy::ValueTree;
+use proptest::test_runner::TestRunner;
+use support::{corpus, tree};
+
+/// Answers each line `version TAB version TAB range`.
+const PROGRAM: &str = r#"
+using System;
+using System.Text;
+using NuGet.Versioning;
+static class Program {
+    static void Main() {
+        var input = new System.IO.StreamReader(Console.OpenStandardInput(), new UTF8Encoding(false));
+        var output = new System.IO.StreamWriter(Console.OpenStandardOutput(), new UTF8Encoding(false));
+        string line;
+        while ((line = input.ReadLine()) != null) {
+            var cells = line.Split('\t');
+            NuGetVersion one, other;
+            VersionRange range;
+            var hasOne = NuGetVersion.TryParse(cells[0], out one);
+            var hasOther = NuGetVersion.TryParse(cells[1], out other);
+            var hasRange = VersionRange.TryParse(cells[2], out range);
+            var answer = hasOne
+                ? one.ToNormalizedString() + "\t" + one.ToFullString() + "\t" + one.IsPrerelease + "\t" + one.IsSemVer2
+                : "\t\t\t";
+            answer += "\t" + (hasOne && hasOther ? Math.Sign(one.CompareTo(other)).ToString() : "");
+            answer += "\t" + (hasRange ? range.ToNormalizedString() : "");
+            answer += "\t" + (hasRange && hasOne ? range.Satisfies(one).ToString() : "");
+            output.WriteLine(answer);
+        }
+        output.Flush();
+    }
+}
+"#;
+
+fn is_there(program: &str) -> bool {
+    let found = Command::new(program).arg("--version").stdout(Stdio::null()).status();
+    let is_there = found.is_ok_and(|status| status.success());
+    if !is_there {
+        println!("skipped: {program} is not installed");
+    }
+    is_there
+}
+
+/// Compiles the program beside the library that the corpus holds.
+fn compile(folder: &Path) -> bool {
+    let Some(package) = corpus("nuget.versioning.5.0.0.nupkg") else { return false };
+    if !is_there("mono") || !is_there("mcs") {
+        return false;
+    }
+    std::fs::create_dir_all(folder).unwrap();
+    let library = &tree(&std::fs::read(package).unwrap())["lib/net472/NuGet.Versioning.dll"].1;
+    std::fs::write(folder.join("NuGet.Versioning.dll"), library).unwrap();
+    std::fs::write(folder.join("reference.cs"), PROGRAM).unwrap();
+    let compiled = Command::new("mcs")
+        .args(["-r:NuGet.Versioning.dll", "-out:reference.exe", "reference.cs"])
+        .current_dir(folder)
+        .status()
+        .unwrap();
+    assert!(compiled.success());
+    true
+}
+
+fn version() -> impl Strategy<Value = String> {
+    let number = prop_oneof![6 => "[0-9]{1,2}", 1 => "[12][0-9]{9}", 1 => " ?[0-9] ?"];
+    let label = prop_oneof![
+        "-{0,2}[0-9]{1,3}",
+        "-?[0-9]{9,11}",
+        "[0-9A-Za-z-]{1,3}",
+        "[01Aa-]{0,2}",
+        Just("2147483647".to_owned()),
+        Just("2147483648".to_owned()),
+        Just("-2147483648".to_owned()),
+        Just("-2147483649".to_owned()),
+    ];
+    let labels = prop::collection::vec(label, 0..4).prop_map(|labels| labels.join("."));
+    (prop::collection::vec(number, 1..6), "-?", labels, "(\\+[0-9A-Za-z.+-]{0,3})?").prop_map(
+        |(numbers, dash, labels, metadata)| {
+            format!("{}{dash}{labels}{metadata}", numbers.join("."))
+        },
+    )
+}
+
+fn range() -> impl Strategy<Value = String> {
+    let star = version().prop_map(|text| text + "*");
+    let bound = prop_oneof![
+        5 => version(),
+        1 => star,
+        1 => "[01](\\.[01]){0,2}",
+        1 => "([0-9]\\.){0,3}\\*?(-[a-z0-9.-]{0,3}\\*?)?",
+        1 => " ?",
+    ];
+    let bounds = prop::collection::vec(bound, 1..3).prop_map(|bounds| bounds.join(","));
+    ("[\\[( ]?", bounds, "[\\]) ]?").prop_map(|(open, bounds, close)| open + &bounds + &close)
+}
+
+#[test]
+fn versions_and_ranges_are_those_of_the_reference_library() {
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("reference");
+    if !compile(&folder) {
+        return;
+    }
+    let mut runner = TestRunner::deterministic();
+    let line = (version(), version(), range());
+    let lines: Vec<_> = (0..20_000)
+        .map(|_| line.new_tree(&mut runner).unwrap().current())
+        .map(|(one, other, range)| [one, other, range])
+        .collect();
+    let answers = answers(&folder, &lines);
+    assert_eq!(answers.len(), lines.len());
+    let (mut compared, mut ranges) = (0, 0);
+    for ([one, other, range], answer) in lines.iter().zip(&answers) {
+        let cells: Vec<&str> = answer.split('\t').collect();
+        let [normalized, full, prerelease, semver2, order, range_text, satisfied] = cells[..]
+        else {
+            panic!("{answer}")
+        };
+        let one = one.parse::<NuGetVersion>().ok();
+        let told = one.as_ref().map_or_else(
+            || [String::new(), String::new(), String::new(), String::new()],
+            |one| {
+                let flag = |flag| if flag { "True" } else { "False" }.to_owned();
+                [
+                    one.normalized(),
+                    one.to_string(),
+                    flag(one.is_prerelease()),
+                    flag(one.is_semver2()),
+                ]
+            },
+        );
+        assert_eq!(told, [normalized, full, prerelease, semver2]);
+        if let Some(one) = &one
+            && let Ok(other) = other.parse::<NuGetVersion>()
+        {
+            let expected = match order {
+                "-1" => Ordering::Less,
+                "0" => Ordering::Equal,
+                "1" => Ordering::Greater,
+                _ => panic!("{one} and {other} are read here only"),
+            };
+            assert_eq!(one.compare(&other), expected, "{one} {other}");
+            let keys = (one.sort_key().unwrap(), other.sort_key().unwrap());
+            assert_eq!(keys.0.cmp(&keys.1), expected, "{one} {other}");
+            compared += 1;
+        } else {
+            assert_eq!(order, "");
+        }
+        let Ok(ours) = range.parse::<VersionRange>() else { continue };
+        // This release of the library shows `*` as any version, and is older than floating the
+        // numbers and the label at once.
+        if range.matches('*').count() > 1 || ours.to_string().starts_with("[*") {
+            continue;
+        }
+        assert_eq!(ours.to_string(), range_text, "{range}");
+        if let Some(one) = &one {
+            let flag = if ours.is_satisfied_by(one) { "True" } else { "False" };
+            assert_eq!(flag, satisfied, "{range} {one}");
+        }
+        ranges += 1;
+    }
+    assert!(compared > 2_000 && ranges > 2_000, "{compared} {ranges}");
+    println!("{compared} pairs of versions and {ranges} ranges agree with the library");
+}
+
+fn answers(folder: &Path, lines: &[[String; 3]]) -> Vec<String> {
+    let mut child = Command::new("mono")
+        .arg("reference.exe")
+        .current_dir(folder)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let text: Vec<String> = lines.iter().map(|line| line.join("\t") + "\n").collect();
+    let mut input = child.stdin.take().unwrap();
+    let writer = std::thread::spawn(move || input.write_all(text.concat().as_bytes()).unwrap());
+    let output = child.wait_with_output().unwrap();
+    writer.join().unwrap();
+    assert!(output.status.success());
+    String::from_utf8(output.stdout).unwrap().lines().map(str::to_owned).collect()
+}

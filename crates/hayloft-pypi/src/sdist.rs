@@ -1,0 +1,418 @@
+use std::collections::{BTreeMap, HashSet};
+use std::io::{self, Read, SeekFrom};
+
+use hayloft_archive::{
+    ArchiveError, Compression, TarEntry, TarKind, TarReader, Zip, ZipEntry, decoder,
+};
+use hayloft_feed::{FeedTypeError, HistoryEntry, Limits, ReadSeek, shorten};
+
+use crate::file_name::{SdistForm, split_name_and_version};
+use crate::metadata::{MetadataError, ReadMetadata};
+use crate::wheel::{HISTORY, read_history};
+use crate::{TAG, refused};
+
+pub(crate) const PKG_INFO: &str = "PKG-INFO";
+
+/// What was read out of a source distribution.
+#[derive(Debug)]
+pub(crate) struct Sdist {
+    /// Name of the one directory at the top.
+    pub(crate) top: String,
+    /// The wanted files by path below the top directory.
+    pub(crate) files: BTreeMap<String, Vec<u8>>,
+    /// Something of a version control system is in the top directory.
+    pub(crate) repository: Option<String>,
+    /// A path that two members have, if there is one.
+    pub(crate) duplicate: Option<String>,
+}
+
+/// The file is not a source distribution that can be accepted.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum SdistError {
+    /// Nothing in it.
+    #[error("is empty")]
+    Empty,
+    /// A file beside the top directory.
+    #[error("has `{}` outside a top directory", shorten(.0))]
+    Outside(String),
+    /// More than one directory at the top.
+    #[error("has two top directories, `{}` and `{}`", shorten(first), shorten(second))]
+    TwoTops {
+        /// The one that comes first.
+        first: String,
+        /// Another one.
+        second: String,
+    },
+    /// A path that leads out of the directory unpacked into.
+    #[error("has a member `{}` whose path leads out of the archive", shorten(.0))]
+    Path(String),
+    /// A link that leads out of the top directory.
+    #[error("has a link `{}` that leads out of the top directory", shorten(.0))]
+    Link(String),
+    /// A device, a pipe, or a vendor's kind of member.
+    #[error("has a member `{}` that is neither a file nor a directory nor a link", shorten(.0))]
+    Kind(String),
+    /// A file that is read here stands twice or is a link.
+    #[error("has a file `{}` that stands there twice or is a link", shorten(.0))]
+    Ambiguous(String),
+    /// No metadata.
+    #[error("has no `PKG-INFO` in its top directory")]
+    NoMetadata,
+    /// The metadata.
+    #[error("has an unusable `PKG-INFO`")]
+    Metadata(#[source] MetadataError),
+    /// The top directory is named after another version.
+    #[error(
+        "has a top directory `{}` that does not match Name `{}` and Version `{}`",
+        shorten(top),
+        shorten(name),
+        shorten(version)
+    )]
+    TopName {
+        /// Of the directory.
+        top: String,
+        /// By the metadata.
+        name: String,
+        /// By the metadata.
+        version: String,
+    },
+    /// The files that decide about the version are too large together.
+    #[error("has metadata of more than {0} bytes")]
+    TooLarge(u64),
+    /// The paths of all members are too long together.
+    #[error("has member names of more than {0} bytes together")]
+    TooManyNames(u64),
+}
+
+/// What was found in a source distribution.
+#[derive(Debug)]
+pub(crate) struct ReadSdist {
+    pub(crate) metadata: ReadMetadata,
+    pub(crate) document: Vec<u8>,
+    pub(crate) history: Vec<HistoryEntry>,
+    pub(crate) top: String,
+}
+
+/// Inspects a source distribution. Costs one pass through the whole archive.
+pub(crate) fn inspect(
+    content: &mut dyn ReadSeek,
+    form: SdistForm,
+    limits: &Limits,
+) -> Result<ReadSdist, FeedTypeError> {
+    let wanted = |path: &str| path == PKG_INFO || path == HISTORY;
+    let mut sdist = match form {
+        SdistForm::TarGz => Sdist::read_tar(content, limits, &wanted)?,
+        SdistForm::Zip => {
+            let mut zip =
+                Zip::open(content, limits).map_err(|error| error.into_feed_type_error(TAG))?;
+            Sdist::read_zip(&mut zip, limits, &wanted)?
+        }
+    };
+    let document = sdist.files.remove(PKG_INFO).ok_or_else(|| refused(SdistError::NoMetadata))?;
+    let mut metadata =
+        ReadMetadata::parse(&document).map_err(|error| refused(SdistError::Metadata(error)))?;
+    if split_name_and_version(&sdist.top, &metadata.name, &metadata.version).is_none() {
+        return Err(refused(SdistError::TopName {
+            top: sdist.top,
+            name: metadata.fields.name,
+            version: metadata.fields.version,
+        }));
+    }
+    let history = sdist.files.get(HISTORY).map(|bytes| read_history(bytes, &mut metadata.warnings));
+    if let Some(path) = sdist.duplicate {
+        metadata.warnings.push(format!("`{}` stands in the archive twice", shorten(&path)));
+    }
+    Ok(ReadSdist { metadata, document, history: history.unwrap_or_default(), top: sdist.top })
+}
+
+/// The uncompressed tar stream of a `.tar.gz` file, from its start.
+pub(crate) fn tar_stream<'c>(
+    content: &'c mut dyn ReadSeek,
+    limits: &Limits,
+) -> Result<Box<dyn Read + 'c>, FeedTypeError> {
+    content.seek(SeekFrom::Start(0)).map_err(FeedTypeError::Io)?;
+    decoder(Compression::Gzip, Box::new(content), limits)
+        .map_err(|error| error.into_feed_type_error(TAG))
+}
+
+impl Sdist {
+    /// Reads the files that `wanted` accepts, by path below the top directory, and checks all
+    /// members.
+    pub(crate) fn read_tar(
+        content: &mut dyn ReadSeek,
+        limits: &Limits,
+        wanted: &dyn Fn(&str) -> bool,
+    ) -> Result<Self, FeedTypeError> {
+        let archive = |error: ArchiveError| error.into_feed_type_error(TAG);
+        let mut stream = tar_stream(content, limits)?;
+        let mut walk = Walk::new(limits, wanted);
+        let mut reader = TarReader::new(&mut stream, limits);
+        while let Some(mut member) = reader.next().map_err(archive)? {
+            check_tar_member(member.entry()).map_err(refused)?;
+            let is_directory = member.kind() == TarKind::Directory;
+            let found = walk.member(member.path(), is_directory).map_err(refused)?;
+            if let Some(path) = found {
+                if member.kind() != TarKind::File {
+                    return Err(refused(SdistError::Ambiguous(path)));
+                }
+                let bytes = member.read(limits.manifest).map_err(archive)?;
+                walk.keep(path, bytes).map_err(refused)?;
+            }
+        }
+        drop(reader);
+        // The rest holds the checksum of the compressed stream.
+        io::copy(&mut stream, &mut io::sink())
+            .map_err(|error| archive(ArchiveError::from_io(error)))?;
+        walk.finish().map_err(refused)
+    }
+
+    /// As [`Sdist::read_tar`], for the old form.
+    pub(crate) fn read_zip(
+        zip: &mut Zip<'_>,
+        limits: &Limits,
+        wanted: &dyn Fn(&str) -> bool,
+    ) -> Result<Self, FeedTypeError> {
+        let mut walk = Walk::new(limits, wanted);
+        for index in 0..zip.entries().len() {
+            let Some(entry) = zip.entries().get(index) else { break };
+            let path = entry.path().as_bytes().to_vec();
+            let found = walk.member(&path, entry.is_directory()).map_err(refused)?;
+            if let Some(path) = found {
+                if entry.is_symbolic_link() {
+                    return Err(refused(SdistError::Ambiguous(path)));
+                }
+                let bytes = zip
+                    .read(index, limits.manifest)
+                    .map_err(|error| error.into_feed_type_error(TAG))?;
+                walk.keep(path, bytes).map_err(refused)?;
+            }
+        }
+        walk.finish().map_err(refused)
+    }
+}
+
+fn check_tar_member(entry: &TarEntry) -> Result<(), SdistError> {
+    let shown = || String::from_utf8_lossy(entry.path()).into_owned();
+    if entry.path_escapes() {
+        return Err(SdistError::Path(shown()));
+    }
+    match entry.kind() {
+        TarKind::File | TarKind::Directory => Ok(()),
+        TarKind::HardLink | TarKind::SymbolicLink if entry.link_escapes() => {
+            Err(SdistError::Link(shown()))
+        }
+        TarKind::HardLink => {
+            let link = entry.link().unwrap_or_default();
+            let same_top = Place::of(link).is_some_and(|target| {
+                Place::of(entry.path()).is_some_and(|own| own.top(entry.path()) == target.top(link))
+            });
+            if same_top { Ok(()) } else { Err(SdistError::Link(shown())) }
+        }
+        TarKind::SymbolicLink => Ok(()),
+        TarKind::Other(_) => Err(SdistError::Kind(shown())),
+    }
+}
+
+/// Where the top directory stands in a path.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Place {
+    start: usize,
+    end: usize,
+}
+
+impl Place {
+    /// Skips what leads nowhere, as in `./name-1.0/setup.py`; `None` for the root itself.
+    pub(crate) fn of(path: &[u8]) -> Option<Self> {
+        let mut start = 0;
+        for component in path.split(|byte| *byte == b'/') {
+            let end = start + component.len();
+            if !matches!(component, b"" | b".") {
+                return Some(Self { start, end });
+            }
+            start = end + 1;
+        }
+        None
+    }
+
+    fn top<'p>(&self, path: &'p [u8]) -> &'p [u8] {
+        path.get(self.start..self.end).unwrap_or_default()
+    }
+
+    /// The path below the top directory without what leads nowhere; `None` if it is not text.
+    pub(crate) fn below(&self, path: &[u8]) -> Option<String> {
+        let rest = std::str::from_utf8(path.get(self.end..)?).ok()?;
+        let parts: Vec<&str> = rest.split('/').filter(|part| !matches!(*part, "" | ".")).collect();
+        Some(parts.join("/"))
+    }
+
+    /// The path with another top directory.
+    pub(crate) fn with_top(&self, path: &[u8], top: &str) -> Vec<u8> {
+        let before = path.get(..self.start).unwrap_or_default();
+        let after = path.get(self.end..).unwrap_or_default();
+        [before, top.as_bytes(), after].concat()
+    }
+}
+
+/// Keeps count while the members of an archive go by.
+struct Walk<'w> {
+    wanted: &'w dyn Fn(&str) -> bool,
+    limit: u64,
+    top: Option<Vec<u8>>,
+    files: BTreeMap<String, Vec<u8>>,
+    kept: u64,
+    names: HashSet<Vec<u8>>,
+    name_bytes: u64,
+    repository: Option<String>,
+    duplicate: Option<String>,
+}
+
+impl<'w> Walk<'w> {
+    fn new(limits: &Limits, wanted: &'w dyn Fn(&str) -> bool) -> Self {
+        Self {
+            wanted,
+            limit: limits.metadata,
+            top: None,
+            files: BTreeMap::new(),
+            kept: 0,
+            names: HashSet::new(),
+            name_bytes: 0,
+            repository: None,
+            duplicate: None,
+        }
+    }
+
+    /// Takes note of a member; answers its path below the top directory if its content is wanted.
+    fn member(&mut self, path: &[u8], is_directory: bool) -> Result<Option<String>, SdistError> {
+        let shown = |path: &[u8]| String::from_utf8_lossy(path).into_owned();
+        let Some(place) = Place::of(path) else {
+            return if is_directory { Ok(None) } else { Err(SdistError::Outside(shown(path))) };
+        };
+        let top = place.top(path);
+        match &self.top {
+            None => self.top = Some(top.to_vec()),
+            Some(first) if first != top => {
+                return Err(SdistError::TwoTops { first: shown(first), second: shown(top) });
+            }
+            Some(_) => {}
+        }
+        let below = place.below(path);
+        if !is_directory {
+            if below.as_ref().is_some_and(String::is_empty) {
+                return Err(SdistError::Outside(shown(path)));
+            }
+            self.name_bytes =
+                self.name_bytes.saturating_add(u64::try_from(path.len()).unwrap_or(u64::MAX));
+            if self.name_bytes > self.limit {
+                return Err(SdistError::TooManyNames(self.limit));
+            }
+            let name = below.clone().map_or_else(|| path.to_vec(), String::into_bytes);
+            if !self.names.insert(name) && self.duplicate.is_none() {
+                self.duplicate = Some(shown(path));
+            }
+        }
+        let Some(below) = below else { return Ok(None) };
+        if let Some(first @ (".git" | ".hg")) = below.split('/').next() {
+            self.repository.get_or_insert_with(|| first.to_owned());
+        }
+        Ok((!is_directory && (self.wanted)(&below)).then_some(below))
+    }
+
+    fn keep(&mut self, path: String, bytes: Vec<u8>) -> Result<(), SdistError> {
+        self.kept = self.kept.saturating_add(u64::try_from(bytes.len()).unwrap_or(u64::MAX));
+        if self.kept > self.limit {
+            return Err(SdistError::TooLarge(self.limit));
+        }
+        match self.files.insert(path.clone(), bytes) {
+            None => Ok(()),
+            Some(_) => Err(SdistError::Ambiguous(path)),
+        }
+    }
+
+    fn finish(self) -> Result<Sdist, SdistError> {
+        let top = self.top.ok_or(SdistError::Empty)?;
+        let top = String::from_utf8(top)
+            .map_err(|error| SdistError::Path(String::from_utf8_lossy(error.as_bytes()).into()))?;
+        let Self { files, repository, duplicate, .. } = self;
+        Ok(Sdist { top, files, repository, duplicate })
+    }
+}
+
+/// The target of a symbolic link at `path` once the top directory is called `new_top`; a link
+/// that goes up out of the top directory and in again names it.
+pub(crate) fn retargeted_symbolic_link(path: &[u8], link: &[u8], new_top: &str) -> Vec<u8> {
+    let named = |component: &[u8]| !matches!(component, b"" | b".");
+    let components = |path: &[u8]| path.split(|byte| *byte == b'/').filter(|part| named(part)).count();
+    let mut depth = components(path).saturating_sub(1);
+    let renamed: Vec<&[u8]> = link
+        .split(|byte| *byte == b'/')
+        .map(|component| match component {
+            b".." => {
+                depth = depth.saturating_sub(1);
+                component
+            }
+            _ if !named(component) => component,
+            _ => {
+                depth += 1;
+                if depth == 1 { new_top.as_bytes() } else { component }
+            }
+        })
+        .collect();
+    renamed.join(&b'/')
+}
+
+/// The entry is a file that lies directly in `*.egg-info`, at the top or below `src`.
+pub(crate) fn in_egg_info(path: &str, file: &str) -> bool {
+    let path = path.strip_prefix("src/").unwrap_or(path);
+    path.split_once('/')
+        .is_some_and(|(directory, rest)| directory.ends_with(".egg-info") && rest == file)
+}
+
+/// The path of a zip entry with another top directory.
+pub(crate) fn zip_path_with_top(entry: &ZipEntry, top: &str) -> Option<String> {
+    let path = entry.path().as_bytes();
+    String::from_utf8(Place::of(path)?.with_top(path, top)).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+
+    use super::*;
+
+    #[rstest]
+    #[case::plain("a-1/b/c", "a-2/b/c", "b/c")]
+    #[case::directory("a-1/", "a-2/", "")]
+    #[case::dotted("./a-1/./b", "./a-2/./b", "b")]
+    #[case::same_name_below("a-1/a-1/b", "a-2/a-1/b", "a-1/b")]
+    fn the_first_component_is_the_top(#[case] old: &str, #[case] new: &str, #[case] below: &str) {
+        let place = Place::of(old.as_bytes()).unwrap();
+        assert_eq!(place.with_top(old.as_bytes(), "a-2"), new.as_bytes());
+        assert_eq!(place.below(old.as_bytes()).as_deref(), Some(below));
+    }
+
+    #[rstest]
+    #[case::beside("a-1/b", "c", "c")]
+    #[case::up_within("a-1/b/c", "../d", "../d")]
+    #[case::out_and_in("a-1/b", "../a-1/c", "../a-2/c")]
+    #[case::deeper_out_and_in("a-1/b/c", "../../a-1/./c", "../../a-2/./c")]
+    #[case::a_directory_of_that_name("a-1/b", "a-1/c", "a-1/c")]
+    fn symbolic_links_keep_their_target(
+        #[case] path: &str,
+        #[case] link: &str,
+        #[case] expected: &str,
+    ) {
+        let renamed = retargeted_symbolic_link(path.as_bytes(), link.as_bytes(), "a-2");
+        assert_eq!(String::from_utf8(renamed).unwrap(), expected);
+    }
+
+    #[rstest]
+    #[case::root("a.egg-info/PKG-INFO", true)]
+    #[case::src("src/a.egg-info/PKG-INFO", true)]
+    #[case::deeper("tests/a.egg-info/PKG-INFO", false)]
+    #[case::below("a.egg-info/x/PKG-INFO", false)]
+    #[case::top("PKG-INFO", false)]
+    fn egg_infos_are_looked_for_in_two_places(#[case] path: &str, #[case] found: bool) {
+        assert_eq!(in_egg_info(path, "PKG-INFO"), found);
+    }
+}
