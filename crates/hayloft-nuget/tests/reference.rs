@@ -13,7 +13,7 @@ mod support;
 
 use std::cmp::Ordering;
 use std::io::Write;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use hayloft_nuget::{NuGetVersion, VersionRange};
@@ -22,29 +22,50 @@ use proptest::strategy::ValueTree;
 use proptest::test_runner::TestRunner;
 use support::{corpus, tree};
 
-/// Answers each line `version TAB version TAB range`.
+/// Answers each line `version TAB version TAB range` by the library whose file it is given. By
+/// reflection, since in the client the library is not public.
 const PROGRAM: &str = r#"
 using System;
+using System.IO;
+using System.Reflection;
 using System.Text;
-using NuGet.Versioning;
 static class Program {
-    static void Main() {
-        var input = new System.IO.StreamReader(Console.OpenStandardInput(), new UTF8Encoding(false));
-        var output = new System.IO.StreamWriter(Console.OpenStandardOutput(), new UTF8Encoding(false));
+    static Type version, range;
+    static object Parse(Type type, string text) {
+        var arguments = new object[] { text, null };
+        var types = new[] { typeof(string), type.MakeByRefType() };
+        return (bool)type.GetMethod("TryParse", types).Invoke(null, arguments) ? arguments[1] : null;
+    }
+    static object Call(object target, string name, params object[] arguments) {
+        var types = Type.GetTypeArray(arguments);
+        return target.GetType().GetMethod(name, types).Invoke(target, arguments);
+    }
+    static object Get(object target, string name) {
+        return target.GetType().GetProperty(name).GetValue(target, null);
+    }
+    static void Main(string[] arguments) {
+        var library = Assembly.LoadFrom(arguments[0]);
+        version = library.GetType("NuGet.Versioning.NuGetVersion", true);
+        range = library.GetType("NuGet.Versioning.VersionRange", true);
+        var semantic = library.GetType("NuGet.Versioning.SemanticVersion", true);
+        var compare = semantic.GetMethod("CompareTo", new[] { semantic });
+        var satisfies = range.GetMethod("Satisfies", new[] { version })
+            ?? range.BaseType.GetMethod("Satisfies", new[] { version });
+        var input = new StreamReader(Console.OpenStandardInput(), new UTF8Encoding(false));
+        var output = new StreamWriter(Console.OpenStandardOutput(), new UTF8Encoding(false));
         string line;
         while ((line = input.ReadLine()) != null) {
             var cells = line.Split('\t');
-            NuGetVersion one, other;
-            VersionRange range;
-            var hasOne = NuGetVersion.TryParse(cells[0], out one);
-            var hasOther = NuGetVersion.TryParse(cells[1], out other);
-            var hasRange = VersionRange.TryParse(cells[2], out range);
-            var answer = hasOne
-                ? one.ToNormalizedString() + "\t" + one.ToFullString() + "\t" + one.IsPrerelease + "\t" + one.IsSemVer2
-                : "\t\t\t";
-            answer += "\t" + (hasOne && hasOther ? Math.Sign(one.CompareTo(other)).ToString() : "");
-            answer += "\t" + (hasRange ? range.ToNormalizedString() : "");
-            answer += "\t" + (hasRange && hasOne ? range.Satisfies(one).ToString() : "");
+            var one = Parse(version, cells[0]);
+            var other = Parse(version, cells[1]);
+            var between = Parse(range, cells[2]);
+            var answer = one == null ? "\t\t\t" : Call(one, "ToNormalizedString") + "\t"
+                + Call(one, "ToFullString") + "\t" + Get(one, "IsPrerelease") + "\t" + Get(one, "IsSemVer2");
+            answer += "\t" + (one == null || other == null ? ""
+                : Math.Sign((int)compare.Invoke(one, new[] { other })).ToString());
+            answer += "\t" + (between == null ? "" : Call(between, "ToNormalizedString"));
+            answer += "\t" + (between == null || one == null ? ""
+                : satisfies.Invoke(between, new[] { one }).ToString());
             output.WriteLine(answer);
         }
         output.Flush();
@@ -61,18 +82,34 @@ fn is_there(program: &str) -> bool {
     is_there
 }
 
-/// Compiles the program beside the library that the corpus holds.
+/// The library: that of the client if there is one, else an older one that the corpus holds.
+struct Library {
+    path: PathBuf,
+    /// The older one reads fewer forms of floating ranges.
+    reads_floating: bool,
+}
+
+fn library(folder: &Path) -> Option<Library> {
+    if let Some(client) = std::env::var_os("HAYLOFT_NUGET_EXE").map(PathBuf::from)
+        && client.exists()
+    {
+        return Some(Library { path: client, reads_floating: true });
+    }
+    let package = corpus("nuget.versioning.5.0.0.nupkg")?;
+    let library = &tree(&std::fs::read(package).unwrap())["lib/net472/NuGet.Versioning.dll"].1;
+    let path = folder.join("NuGet.Versioning.dll");
+    std::fs::write(&path, library).unwrap();
+    Some(Library { path, reads_floating: false })
+}
+
 fn compile(folder: &Path) -> bool {
-    let Some(package) = corpus("nuget.versioning.5.0.0.nupkg") else { return false };
     if !is_there("mono") || !is_there("mcs") {
         return false;
     }
     std::fs::create_dir_all(folder).unwrap();
-    let library = &tree(&std::fs::read(package).unwrap())["lib/net472/NuGet.Versioning.dll"].1;
-    std::fs::write(folder.join("NuGet.Versioning.dll"), library).unwrap();
     std::fs::write(folder.join("reference.cs"), PROGRAM).unwrap();
     let compiled = Command::new("mcs")
-        .args(["-r:NuGet.Versioning.dll", "-out:reference.exe", "reference.cs"])
+        .args(["-out:reference.exe", "reference.cs"])
         .current_dir(folder)
         .status()
         .unwrap();
@@ -119,13 +156,14 @@ fn versions_and_ranges_are_those_of_the_reference_library() {
     if !compile(&folder) {
         return;
     }
+    let Some(library) = library(&folder) else { return };
     let mut runner = TestRunner::deterministic();
     let line = (version(), version(), range());
     let lines: Vec<_> = (0..20_000)
         .map(|_| line.new_tree(&mut runner).unwrap().current())
         .map(|(one, other, range)| [one, other, range])
         .collect();
-    let answers = answers(&folder, &lines);
+    let answers = answers(&folder, &library.path, &lines);
     assert_eq!(answers.len(), lines.len());
     let (mut compared, mut ranges) = (0, 0);
     for ([one, other, range], answer) in lines.iter().zip(&answers) {
@@ -165,9 +203,7 @@ fn versions_and_ranges_are_those_of_the_reference_library() {
             assert_eq!(order, "");
         }
         let Ok(ours) = range.parse::<VersionRange>() else { continue };
-        // This release of the library shows `*` as any version, and is older than floating the
-        // numbers and the label at once.
-        if range.matches('*').count() > 1 || ours.to_string().starts_with("[*") {
+        if range.contains('*') && !library.reads_floating {
             continue;
         }
         assert_eq!(ours.to_string(), range_text, "{range}");
@@ -181,9 +217,10 @@ fn versions_and_ranges_are_those_of_the_reference_library() {
     println!("{compared} pairs of versions and {ranges} ranges agree with the library");
 }
 
-fn answers(folder: &Path, lines: &[[String; 3]]) -> Vec<String> {
+fn answers(folder: &Path, library: &Path, lines: &[[String; 3]]) -> Vec<String> {
     let mut child = Command::new("mono")
         .arg("reference.exe")
+        .arg(library)
         .current_dir(folder)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
