@@ -81,12 +81,11 @@ impl FromStr for VersionRange {
             }
             _ => return Err(VersionRangeError::Shape),
         };
-        let (lower, floating) = match low.trim() {
-            "" => (None, None),
-            low => {
-                let (version, floating) = lower(low)?;
-                (Some(Bound { version, edge: opening }), floating)
-            }
+        let (lower, floating) = if low.trim().is_empty() {
+            (None, None)
+        } else {
+            let (version, floating) = lower(low)?;
+            (Some(Bound { version, edge: opening }), floating)
         };
         let upper = match high.trim() {
             "" => None,
@@ -150,6 +149,10 @@ fn lower(text: &str) -> Result<(NuGetVersion, Option<Floating>), VersionRangeErr
         Some(labels) => {
             let prefix = labels.strip_suffix('*').filter(|rest| !rest.contains('*'));
             let prefix = prefix.ok_or_else(star)?;
+            // Clients look for the last dash and find no label behind it.
+            if prefix.contains('-') && prefix.ends_with('.') && !numbers.contains('*') {
+                return Err(star());
+            }
             // The lowest label that a prefix may grow into: `0` on its own, else a dash.
             let least = if prefix.is_empty() || prefix.ends_with('.') {
                 "0"

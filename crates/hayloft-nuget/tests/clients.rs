@@ -63,12 +63,10 @@ fn install(client: &Path, folder: &Path, id: &str, version: &str) -> String {
 #[test]
 fn the_client_installs_repackaged_packages() {
     let Some(client) = client() else { return };
-    let signed = "nuget.versioning.5.0.0.nupkg";
     let files = [
         "TestData.1.2.3.nupkg",
-        signed,
+        "nuget.versioning.5.0.0.nupkg",
         "feed.microsoft.web.infrastructure.1.0.0.nupkg",
-        "netfx-Guard.1.2.0.0.nupkg",
         "Acme.Core.1.0.1+ace8cda.nupkg",
     ];
     let folder = fresh("clients");
@@ -79,6 +77,9 @@ fn the_client_installs_repackaged_packages() {
         let (stable, _, _) = repackage(&candidate, "7.0").unwrap();
         let id = inspect(&stable).unwrap().identity.package.name().to_owned();
         for (bytes, version) in [(&candidate, "7.0.0-rc.1"), (&stable, "7.0.0")] {
+            if version != "7.0.0" && file != files[0] {
+                continue;
+            }
             let name = format!("{id}.{version}.nupkg");
             std::fs::write(folder.join("source").join(&name), bytes).unwrap();
             let told = install(&client, &folder, &id, version);

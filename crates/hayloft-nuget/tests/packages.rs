@@ -171,7 +171,7 @@ fn embedded_files_are_kept_if_a_browser_may_have_them() {
 
 #[test]
 fn symbol_packages_are_companions() {
-    let pdb = [b"BSJB", &[0; 100_000][..]].concat();
+    let pdb = [b"BSJB", &vec![0; 100_000][..]].concat();
     let bytes = package(SYMBOLS, &[("lib/a.pdb", &pdb), ("lib/a.xml", b""), (HISTORY, b"[]")]);
     let found = inspect(&bytes).unwrap();
     assert_eq!(found.role, FileRole::Companion);
