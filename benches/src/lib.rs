@@ -1,1 +1,1 @@
-//! Placeholder.
+//! Measurements of Hayloft; none are in the tree yet.

@@ -1,1 +1,1 @@
-//! Placeholder.
+//! End-to-end tests of Hayloft; none are in the tree yet.

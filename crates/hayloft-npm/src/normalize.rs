@@ -8,9 +8,11 @@ use crate::value::{Object, Value};
 pub(crate) fn bin(value: &Value, unscoped: &str) -> Option<Object> {
     let pairs: Vec<(String, &Value)> = match value {
         Value::Text(_) => vec![(unscoped.to_owned(), value)],
-        Value::List(paths) => {
-            paths.iter().filter_map(|path| Some((path.as_text()?.to_owned(), path))).collect()
-        }
+        // npm cuts list entries at slashes before it looks at other separators.
+        Value::List(paths) => paths
+            .iter()
+            .filter_map(|path| Some((last_segment(path.as_text()?).to_owned(), path)))
+            .collect(),
         Value::Object(object) => object.iter().map(|(key, path)| (key.to_owned(), path)).collect(),
         _ => return None,
     };
@@ -61,10 +63,14 @@ pub(crate) fn rooted(path: &str) -> String {
 
 /// The last segment, if it names something.
 fn base_name(path: &str) -> String {
-    match path.trim_end_matches('/').rsplit('/').next() {
-        None | Some("." | "..") => String::new(),
-        Some(name) => name.to_owned(),
+    match last_segment(path) {
+        "." | ".." => String::new(),
+        name => name.to_owned(),
     }
+}
+
+fn last_segment(path: &str) -> &str {
+    path.trim_end_matches('/').rsplit('/').next().unwrap_or_default()
 }
 
 /// A group of dependencies as an object of strings; what is not a string is dropped.

@@ -197,21 +197,42 @@ fn check_tar_member(entry: &TarEntry) -> Result<(), SdistError> {
     if entry.path_escapes() {
         return Err(SdistError::Path(shown()));
     }
-    match entry.kind() {
-        TarKind::File | TarKind::Directory => Ok(()),
-        TarKind::HardLink | TarKind::SymbolicLink if entry.link_escapes() => {
-            Err(SdistError::Link(shown()))
+    let stays = match entry.kind() {
+        TarKind::File | TarKind::Directory => true,
+        TarKind::SymbolicLink => !entry.link_escapes() && stays_in_top(entry),
+        TarKind::HardLink => !entry.link_escapes() && has_same_top(entry),
+        TarKind::Other(_) => return Err(SdistError::Kind(shown())),
+    };
+    if stays { Ok(()) } else { Err(SdistError::Link(shown())) }
+}
+
+/// A hard link names its target from the root of the archive.
+fn has_same_top(entry: &TarEntry) -> bool {
+    let link = entry.link().unwrap_or_default();
+    let target = Place::of(link).map(|place| place.top(link));
+    target.is_some() && target == Place::of(entry.path()).map(|place| place.top(entry.path()))
+}
+
+/// A symbolic link starts from the directory it is in.
+fn stays_in_top(entry: &TarEntry) -> bool {
+    let Some(top) = Place::of(entry.path()).map(|place| place.top(entry.path())) else {
+        return false;
+    };
+    let mut depth = directories_above(entry.path());
+    for component in entry.link().unwrap_or_default().split(|byte| *byte == b'/') {
+        match component {
+            b"" | b"." => {}
+            b".." => depth = depth.saturating_sub(1),
+            _ if depth == 0 && component != top => return false,
+            _ => depth += 1,
         }
-        TarKind::HardLink => {
-            let link = entry.link().unwrap_or_default();
-            let same_top = Place::of(link).is_some_and(|target| {
-                Place::of(entry.path()).is_some_and(|own| own.top(entry.path()) == target.top(link))
-            });
-            if same_top { Ok(()) } else { Err(SdistError::Link(shown())) }
-        }
-        TarKind::SymbolicLink => Ok(()),
-        TarKind::Other(_) => Err(SdistError::Kind(shown())),
     }
+    depth > 0
+}
+
+fn directories_above(path: &[u8]) -> usize {
+    let named = path.split(|byte| *byte == b'/').filter(|part| !matches!(*part, b"" | b"."));
+    named.count().saturating_sub(1)
 }
 
 /// Where the top directory stands in a path.
@@ -341,21 +362,21 @@ impl<'w> Walk<'w> {
 /// The target of a symbolic link at `path` once the top directory is called `new_top`; a link
 /// that goes up out of the top directory and in again names it.
 pub(crate) fn retargeted_symbolic_link(path: &[u8], link: &[u8], new_top: &str) -> Vec<u8> {
-    let named = |component: &[u8]| !matches!(component, b"" | b".");
-    let components = |path: &[u8]| path.split(|byte| *byte == b'/').filter(|part| named(part)).count();
-    let mut depth = components(path).saturating_sub(1);
+    let mut depth = directories_above(path);
     let renamed: Vec<&[u8]> = link
         .split(|byte| *byte == b'/')
-        .map(|component| match component {
-            b".." => {
-                depth = depth.saturating_sub(1);
-                component
+        .map(|component| {
+            match component {
+                b"" | b"." => {}
+                b".." => depth = depth.saturating_sub(1),
+                _ => {
+                    depth += 1;
+                    if depth == 1 {
+                        return new_top.as_bytes();
+                    }
+                }
             }
-            _ if !named(component) => component,
-            _ => {
-                depth += 1;
-                if depth == 1 { new_top.as_bytes() } else { component }
-            }
+            component
         })
         .collect();
     renamed.join(&b'/')

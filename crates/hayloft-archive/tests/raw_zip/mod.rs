@@ -5,46 +5,46 @@ use std::io::Write;
 
 /// One entry; local and central values are equal unless a test changes one.
 #[derive(Debug, Clone)]
-pub struct RawEntry {
-    pub local: RawHeader,
-    pub central: RawHeader,
+pub(crate) struct RawEntry {
+    pub(crate) local: RawHeader,
+    pub(crate) central: RawHeader,
     /// As it lies in the file.
-    pub data: Vec<u8>,
+    pub(crate) data: Vec<u8>,
     /// Right behind the data.
-    pub descriptor: Vec<u8>,
+    pub(crate) descriptor: Vec<u8>,
     /// Bytes before the local header that belong to nothing.
-    pub gap: Vec<u8>,
+    pub(crate) gap: Vec<u8>,
     /// Instead of the real place.
-    pub offset: Option<u32>,
-    pub disk: u16,
-    pub external: u32,
-    pub internal: u16,
-    pub comment: Vec<u8>,
+    pub(crate) offset: Option<u32>,
+    pub(crate) disk: u16,
+    pub(crate) external: u32,
+    pub(crate) internal: u16,
+    pub(crate) comment: Vec<u8>,
 }
 
 #[derive(Debug, Clone)]
-pub struct RawHeader {
-    pub made_by: u16,
-    pub needed: u16,
-    pub flags: u16,
-    pub method: u16,
-    pub time: u16,
-    pub date: u16,
-    pub crc: u32,
-    pub compressed: u32,
-    pub size: u32,
-    pub name: Vec<u8>,
-    pub extra: Vec<u8>,
+pub(crate) struct RawHeader {
+    pub(crate) made_by: u16,
+    pub(crate) needed: u16,
+    pub(crate) flags: u16,
+    pub(crate) method: u16,
+    pub(crate) time: u16,
+    pub(crate) date: u16,
+    pub(crate) crc: u32,
+    pub(crate) compressed: u32,
+    pub(crate) size: u32,
+    pub(crate) name: Vec<u8>,
+    pub(crate) extra: Vec<u8>,
 }
 
-pub fn deflate(data: &[u8]) -> Vec<u8> {
+pub(crate) fn deflate(data: &[u8]) -> Vec<u8> {
     let mut encoder = flate2::write::DeflateEncoder::new(Vec::new(), flate2::Compression::new(6));
     encoder.write_all(data).unwrap();
     encoder.finish().unwrap()
 }
 
 /// A plain file entry.
-pub fn entry(name: impl AsRef<[u8]>, content: impl AsRef<[u8]>) -> RawEntry {
+pub(crate) fn entry(name: impl AsRef<[u8]>, content: impl AsRef<[u8]>) -> RawEntry {
     let content = content.as_ref();
     let data = deflate(content);
     let header = RawHeader {
@@ -75,28 +75,28 @@ pub fn entry(name: impl AsRef<[u8]>, content: impl AsRef<[u8]>) -> RawEntry {
 }
 
 impl RawEntry {
-    pub fn both(mut self, change: impl Fn(&mut RawHeader)) -> Self {
+    pub(crate) fn both(mut self, change: impl Fn(&mut RawHeader)) -> Self {
         change(&mut self.local);
         change(&mut self.central);
         self
     }
 
-    pub fn local(mut self, change: impl Fn(&mut RawHeader)) -> Self {
+    pub(crate) fn local(mut self, change: impl Fn(&mut RawHeader)) -> Self {
         change(&mut self.local);
         self
     }
 
-    pub fn central(mut self, change: impl Fn(&mut RawHeader)) -> Self {
+    pub(crate) fn central(mut self, change: impl Fn(&mut RawHeader)) -> Self {
         change(&mut self.central);
         self
     }
 
-    pub fn with(mut self, change: impl Fn(&mut Self)) -> Self {
+    pub(crate) fn with(mut self, change: impl Fn(&mut Self)) -> Self {
         change(&mut self);
         self
     }
 
-    pub fn stored(self, content: &[u8]) -> Self {
+    pub(crate) fn stored(self, content: &[u8]) -> Self {
         let length = u32::try_from(content.len()).unwrap();
         self.both(|header| {
             header.method = 0;
@@ -106,7 +106,7 @@ impl RawEntry {
     }
 
     /// Sizes and CRC behind the data.
-    pub fn described(self, signed: bool, wide: bool) -> Self {
+    pub(crate) fn described(self, signed: bool, wide: bool) -> Self {
         let header = self.central.clone();
         let mut descriptor = Vec::new();
         if signed {
@@ -145,35 +145,35 @@ impl RawHeader {
 
 /// The end of an archive; `None` fields are as they should be.
 #[derive(Debug, Clone, Default)]
-pub struct RawEnd {
-    pub count: Option<u16>,
-    pub directory_length: Option<u32>,
-    pub directory_start: Option<u32>,
-    pub disk: u16,
-    pub comment: Vec<u8>,
+pub(crate) struct RawEnd {
+    pub(crate) count: Option<u16>,
+    pub(crate) directory_length: Option<u32>,
+    pub(crate) directory_start: Option<u32>,
+    pub(crate) disk: u16,
+    pub(crate) comment: Vec<u8>,
     /// Instead of the length of the comment.
-    pub comment_length: Option<u16>,
-    pub zip64: Option<Zip64>,
+    pub(crate) comment_length: Option<u16>,
+    pub(crate) zip64: Option<Zip64>,
     /// Behind the comment.
-    pub trailing: Vec<u8>,
+    pub(crate) trailing: Vec<u8>,
     /// Between directory and end record.
-    pub gap: Vec<u8>,
+    pub(crate) gap: Vec<u8>,
 }
 
 #[derive(Debug, Clone, Default)]
-pub struct Zip64 {
-    pub record_start: Option<u64>,
-    pub record_length: Option<u64>,
-    pub count: Option<u64>,
-    pub directory_start: Option<u64>,
-    pub disks: Option<u32>,
+pub(crate) struct Zip64 {
+    pub(crate) record_start: Option<u64>,
+    pub(crate) record_length: Option<u64>,
+    pub(crate) count: Option<u64>,
+    pub(crate) directory_start: Option<u64>,
+    pub(crate) disks: Option<u32>,
 }
 
-pub fn archive(entries: &[RawEntry]) -> Vec<u8> {
+pub(crate) fn archive(entries: &[RawEntry]) -> Vec<u8> {
     archive_with(entries, &RawEnd::default())
 }
 
-pub fn archive_with(entries: &[RawEntry], end: &RawEnd) -> Vec<u8> {
+pub(crate) fn archive_with(entries: &[RawEntry], end: &RawEnd) -> Vec<u8> {
     let mut out = Vec::new();
     let mut directory = Vec::new();
     for entry in entries {

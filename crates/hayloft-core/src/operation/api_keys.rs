@@ -1,4 +1,17 @@
-use crate::{StoreError, Timestamp};
+use data_encoding::BASE32_NOPAD;
+
+use crate::plan::Plan;
+use crate::records::{KeyPlaceRecord, KeyRecord};
+use crate::{Action, Actor, MetaRead, Store, StoreError, Timestamp, codec, rows, tables};
+
+use super::audit::Entry;
+
+/// What a text made up here begins with.
+const PREFIX: &str = "hl_";
+/// Characters of a text made up here after its beginning: 160 random bits.
+const RANDOM_LENGTH: usize = 32;
+/// Rounds that make guessing a text which a person chose slow: some milliseconds each time.
+const ROUNDS: usize = 50_000;
 
 /// An API key without its text.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -73,4 +86,196 @@ pub enum KeyError {
     /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
+}
+
+impl Store {
+    /// Makes an API key. With `None` its text is made up here from 160 random bits. The text is not
+    /// kept: only a salted digest, and for a text that a person chose a slow one.
+    pub fn create_key(
+        &self,
+        grant: KeyGrant,
+        text: Option<&str>,
+        actor: &Actor,
+    ) -> Result<(ApiKey, KeyText), KeyError> {
+        let text = match text {
+            Some(text) if is_acceptable(text) => text.to_owned(),
+            Some(_) => return Err(KeyError::Text),
+            None => generated()?,
+        };
+        let digest = digest(&self.inner.salt, &text);
+        let actor = actor.clone();
+        let key = self.inner.writer.change(4_096, move |plan| {
+            create(plan, grant, digest, &actor)
+        })?;
+        Ok((key, KeyText(text)))
+    }
+
+    /// All API keys by number, expired ones included.
+    pub fn keys(&self) -> Result<Vec<ApiKey>, StoreError> {
+        let mut keys = Vec::new();
+        rows::each(self.inner.snapshot()?.as_ref(), tables::API_KEY, &[], |key, value| {
+            let record: KeyRecord = codec::decode(tables::API_KEY, key, value)?;
+            if let Some(id) = tables::u64_at(key, 0) {
+                keys.push(shown(id, record));
+            }
+            Ok(())
+        })?;
+        Ok(keys)
+    }
+
+    /// The key with this text, unless it has expired.
+    ///
+    /// Costs two reads for a text made up by the store, and some milliseconds for any other.
+    pub fn find_key(&self, text: &str) -> Result<Option<ApiKey>, StoreError> {
+        if !is_acceptable(text) {
+            return Ok(None);
+        }
+        let digest = digest(&self.inner.salt, text);
+        let snapshot = self.inner.snapshot()?;
+        let Some((id, record)) = by_digest(snapshot.as_ref(), &digest)? else { return Ok(None) };
+        let now = self.now().millis();
+        let expired = record.expires.is_some_and(|expires| now >= expires);
+        Ok((!expired).then(|| shown(id, record)))
+    }
+
+    /// Deletes an API key.
+    pub fn delete_key(&self, id: u64, actor: &Actor) -> Result<(), KeyError> {
+        let actor = actor.clone();
+        self.inner.writer.change(4_096, move |plan| {
+            let key = tables::number(id);
+            let record: KeyRecord =
+                plan.get(tables::API_KEY, &key)?.ok_or(KeyError::NotFound { id })?;
+            plan.delete(tables::API_KEY, key);
+            plan.delete(tables::API_KEY_HASH, record.digest.to_vec());
+            entry(Action::KeyDelete, id, &record).write(plan, &actor)?;
+            Ok(())
+        })
+    }
+}
+
+fn create(
+    plan: &mut Plan,
+    grant: KeyGrant,
+    digest: [u8; 32],
+    actor: &Actor,
+) -> Result<ApiKey, KeyError> {
+    if by_digest(plan, &digest)?.is_some() {
+        return Err(KeyError::InUse);
+    }
+    plan.counters().key += 1;
+    let id = plan.counters().key;
+    let record = KeyRecord {
+        kind: grant.kind,
+        display_name: grant.display_name,
+        description: grant.description,
+        system_apis: grant.system_apis,
+        package_permissions: grant.package_permissions,
+        feed: grant.feed,
+        feed_group: grant.feed_group,
+        user: grant.user,
+        logging: grant.logging,
+        expires: grant.expires.map(Timestamp::millis),
+        created: plan.now().millis(),
+        digest,
+    };
+    plan.put(tables::API_KEY, tables::number(id), &record)?;
+    plan.put(tables::API_KEY_HASH, digest.to_vec(), &KeyPlaceRecord(id))?;
+    entry(Action::KeyCreate, id, &record).write(plan, actor)?;
+    Ok(shown(id, record))
+}
+
+fn entry(action: Action, id: u64, record: &KeyRecord) -> Entry {
+    Entry {
+        feed: record.feed.clone().unwrap_or_default(),
+        details: Some(serde_json::json!({
+            "key": id,
+            "kind": record.kind,
+            "displayName": record.display_name,
+        })),
+        ..Entry::of(action)
+    }
+}
+
+fn by_digest(
+    read: &dyn MetaRead,
+    digest: &[u8; 32],
+) -> Result<Option<(u64, KeyRecord)>, StoreError> {
+    let place: Option<KeyPlaceRecord> = rows::get(read, tables::API_KEY_HASH, digest)?;
+    let Some(KeyPlaceRecord(id)) = place else { return Ok(None) };
+    let record: Option<KeyRecord> = rows::get(read, tables::API_KEY, &tables::number(id))?;
+    // `blake3::Hash` compares in constant time; the index alone would not.
+    let same = |record: &KeyRecord| {
+        blake3::Hash::from_bytes(record.digest) == blake3::Hash::from_bytes(*digest)
+    };
+    Ok(record.filter(same).map(|record| (id, record)))
+}
+
+/// What is kept of a key's text.
+fn digest(salt: &[u8; 32], text: &str) -> [u8; 32] {
+    let mut digest = blake3::keyed_hash(salt, text.as_bytes());
+    if !is_generated(text) {
+        for _ in 0..ROUNDS {
+            digest = blake3::keyed_hash(digest.as_bytes(), text.as_bytes());
+        }
+    }
+    digest.into()
+}
+
+fn is_acceptable(text: &str) -> bool {
+    (16..=256).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic())
+}
+
+/// True for a text of the form that is made up here, which nobody can guess.
+fn is_generated(text: &str) -> bool {
+    text.strip_prefix(PREFIX).is_some_and(|rest| {
+        rest.len() == RANDOM_LENGTH
+            && rest.bytes().all(|byte| byte.is_ascii_lowercase() || (b'2'..=b'7').contains(&byte))
+    })
+}
+
+fn generated() -> Result<String, StoreError> {
+    let mut random = [0; 20];
+    getrandom::fill(&mut random)
+        .map_err(|error| StoreError::io("read", "random bytes")(std::io::Error::other(error)))?;
+    Ok(format!("{PREFIX}{}", BASE32_NOPAD.encode(&random).to_ascii_lowercase()))
+}
+
+fn shown(id: u64, record: KeyRecord) -> ApiKey {
+    ApiKey {
+        id,
+        grant: KeyGrant {
+            kind: record.kind,
+            display_name: record.display_name,
+            description: record.description,
+            system_apis: record.system_apis,
+            package_permissions: record.package_permissions,
+            feed: record.feed,
+            feed_group: record.feed_group,
+            user: record.user,
+            logging: record.logging,
+            expires: record.expires.map(Timestamp::from_millis),
+        },
+        created: Timestamp::from_millis(record.created),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn generated_texts_are_long_and_of_their_form() {
+        let (one, other) = (generated().unwrap(), generated().unwrap());
+        assert_ne!(one, other);
+        assert!(is_generated(&one) && is_acceptable(&one));
+        assert!(!is_generated("hl_password"));
+    }
+
+    #[test]
+    fn digests_depend_on_salt_and_text() {
+        let text = "correct-horse-battery";
+        assert_ne!(digest(&[0; 32], text), digest(&[1; 32], text));
+        assert_ne!(digest(&[0; 32], text), digest(&[0; 32], "correct-horse-battery2"));
+        assert_eq!(digest(&[0; 32], text), digest(&[0; 32], text));
+    }
 }

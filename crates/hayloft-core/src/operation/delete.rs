@@ -1,4 +1,12 @@
-use crate::{SelectError, StoreError};
+use crate::plan::Plan;
+use crate::resolve::{FeedHandle, VersionHandle, qualifiers};
+use crate::versions::{Left, remove_files};
+use crate::{Action, Actor, SelectError, Selector, Store, StoreError};
+
+use super::audit::Entry;
+
+/// Bytes that a delete writes, roughly.
+const WEIGHT: usize = 16 << 10;
 
 /// What a delete removed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -33,4 +41,80 @@ pub enum DeleteError {
     /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
+}
+
+impl Store {
+    /// Deletes the one file that the selector names. With the last package file its version goes,
+    /// companions included.
+    pub fn delete_file(
+        &self,
+        feed: &str,
+        selector: &Selector,
+        actor: &Actor,
+    ) -> Result<Deleted, DeleteError> {
+        self.delete(feed, selector, actor, |handle, version, selector| {
+            Ok(vec![handle.select_file(&version.record, selector)?])
+        })
+    }
+
+    /// Deletes a version with all its files; the selector's qualifiers and role do not count.
+    pub fn delete_version(
+        &self,
+        feed: &str,
+        selector: &Selector,
+        actor: &Actor,
+    ) -> Result<Deleted, DeleteError> {
+        self.delete(feed, selector, actor, |_, version, _| {
+            Ok((0..version.record.files.len()).collect())
+        })
+    }
+
+    fn delete(
+        &self,
+        feed: &str,
+        selector: &Selector,
+        actor: &Actor,
+        choose: fn(&FeedHandle, &VersionHandle, &Selector) -> Result<Vec<usize>, SelectError>,
+    ) -> Result<Deleted, DeleteError> {
+        let types = self.types().clone();
+        let (feed, selector, actor) = (feed.to_owned(), selector.clone(), actor.clone());
+        let deleted = self.inner.writer.change(WEIGHT, move |plan| {
+            let handle = FeedHandle::find(plan, &types, &feed).map_err(SelectError::from)?;
+            let version = handle.select_version(plan, &selector)?;
+            let doomed = choose(&handle, &version, &selector)?;
+            delete(plan, &handle, version, &doomed, &actor)
+        })?;
+        Ok(deleted)
+    }
+}
+
+fn delete(
+    plan: &mut Plan,
+    handle: &FeedHandle,
+    version: VersionHandle,
+    doomed: &[usize],
+    actor: &Actor,
+) -> Result<Deleted, DeleteError> {
+    let mut package = version.spelled();
+    let mut entry = Entry::of_version(Action::Delete, &handle.record.name, &version);
+    if let [only] = doomed
+        && let Some(file) = version.record.files.get(*only)
+    {
+        let qualifiers = qualifiers(file)?;
+        if !qualifiers.is_empty() {
+            package = format!("{package} {qualifiers}");
+        }
+        entry.old_sha256 = Some(file.digests.sha256);
+    }
+    let names = doomed.iter().filter_map(|at| version.record.files.get(*at));
+    let names: Vec<_> = names.map(|file| file.file_name.clone()).collect();
+    entry.details = Some(serde_json::json!({ "files": names }));
+    let (left, files) = remove_files(plan, handle, version, doomed)?;
+    entry.write(plan, actor)?;
+    let extent = match left {
+        Left::Files => Extent::File,
+        Left::Versions => Extent::Version,
+        Left::Nothing => Extent::Package,
+    };
+    Ok(Deleted { package, files, extent })
 }

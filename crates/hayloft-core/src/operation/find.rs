@@ -1,6 +1,17 @@
+use std::collections::BTreeSet;
+
+use data_encoding::HEXLOWER_PERMISSIVE;
 use hayloft_feed::shorten;
 
-use crate::{PackageFile, StoreError};
+use crate::records::{BlobRecord, VersionPlaceRecord};
+use crate::resolve::{FeedHandle, PackageHandle, VersionHandle};
+use crate::tables::{self, HashKind};
+use crate::{
+    BlobKey, Direction, Manifests, MetaRead, PackageFile, Store, StoreError, codec, rows,
+};
+
+/// Most files that are found.
+const FOUND: usize = 1_000;
 
 /// A digest algorithm.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -15,6 +26,18 @@ pub enum Algorithm {
     Sha512,
     /// BLAKE3 with 32 bytes.
     Blake3,
+}
+
+impl Algorithm {
+    /// Bytes of a digest.
+    fn length(self) -> usize {
+        match self {
+            Self::Md5 => 16,
+            Self::Sha1 => 20,
+            Self::Sha256 | Self::Blake3 => 32,
+            Self::Sha512 => 64,
+        }
+    }
 }
 
 /// A file found by its digest.
@@ -37,4 +60,136 @@ pub enum FindError {
     /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
+}
+
+impl Store {
+    /// Files in all feeds whose content has this digest, in hex; at most 1,000. Without an
+    /// algorithm the length decides; 64 digits are taken as SHA-256 and as BLAKE3.
+    ///
+    /// SHA-1, SHA-256 and BLAKE3 cost a few reads; MD5 and SHA-512 scan all contents.
+    pub fn find_by_hash(
+        &self,
+        algorithm: Option<Algorithm>,
+        digest: &str,
+    ) -> Result<Vec<FoundFile>, FindError> {
+        let malformed = || FindError::Digest(digest.to_owned());
+        let bytes = HEXLOWER_PERMISSIVE.decode(digest.as_bytes()).map_err(|_| malformed())?;
+        let algorithms: Vec<Algorithm> = [
+            Algorithm::Md5,
+            Algorithm::Sha1,
+            Algorithm::Sha256,
+            Algorithm::Sha512,
+            Algorithm::Blake3,
+        ]
+        .into_iter()
+        .filter(|known| known.length() == bytes.len())
+        .filter(|known| algorithm.is_none_or(|asked| asked == *known))
+        .collect();
+        if algorithms.is_empty() {
+            return Err(malformed());
+        }
+        let snapshot = self.inner.snapshot()?;
+        let mut blobs = BTreeSet::new();
+        for algorithm in algorithms {
+            contents(snapshot.as_ref(), algorithm, &bytes, &mut blobs)?;
+        }
+        let mut found = Vec::new();
+        for blob in blobs {
+            self.files_with_content(snapshot.as_ref(), &blob, &mut found)?;
+        }
+        Ok(found)
+    }
+
+    fn files_with_content(
+        &self,
+        read: &dyn MetaRead,
+        blob: &BlobKey,
+        found: &mut Vec<FoundFile>,
+    ) -> Result<(), StoreError> {
+        let range = tables::prefixed(&blob.0);
+        for (key, _) in read.scan(tables::BLOB_USE, range, Direction::Forward, FOUND)? {
+            let (Some(version), Some(file)) =
+                (tables::u64_at(&key, 32), tables::u32_at(&key, 40))
+            else {
+                continue;
+            };
+            if found.len() >= FOUND {
+                return Ok(());
+            }
+            if let Some((handle, version)) = self.version_by_id(read, version)? {
+                let at = version.record.files.iter().position(|known| known.number == file);
+                let context = &self.inner.context;
+                let files = context.files(
+                    read,
+                    &handle,
+                    &version,
+                    at.as_slice(),
+                    Manifests::Omitted,
+                )?;
+                found.extend(
+                    files
+                        .into_iter()
+                        .map(|file| FoundFile { feed: handle.record.name.clone(), file }),
+                );
+            }
+        }
+        Ok(())
+    }
+
+    /// A version of a live feed by its number.
+    pub(crate) fn version_by_id(
+        &self,
+        read: &dyn MetaRead,
+        version: u64,
+    ) -> Result<Option<(FeedHandle, VersionHandle)>, StoreError> {
+        let place: Option<VersionPlaceRecord> =
+            rows::get(read, tables::VERSION_ID, &tables::number(version))?;
+        let Some(place) = place else { return Ok(None) };
+        let Some(handle) = FeedHandle::by_id(read, self.types(), place.feed)? else {
+            return Ok(None);
+        };
+        let name_key = tables::name_key_in(place.key.get(4..).unwrap_or_default());
+        let key = tables::package(place.feed, name_key.unwrap_or_default());
+        let record = rows::need(read, tables::PACKAGE, &key)?;
+        let Some(version) = rows::version(read, &place.key)? else { return Ok(None) };
+        let package = PackageHandle { key, record };
+        Ok(Some((handle, VersionHandle { package, key: place.key, record: version })))
+    }
+}
+
+/// Adds the contents that have a digest.
+fn contents(
+    read: &dyn MetaRead,
+    algorithm: Algorithm,
+    digest: &[u8],
+    found: &mut BTreeSet<BlobKey>,
+) -> Result<(), StoreError> {
+    let indexed = match algorithm {
+        Algorithm::Sha1 => HashKind::Sha1,
+        Algorithm::Sha256 => HashKind::Sha256,
+        Algorithm::Blake3 => {
+            found.extend(<[u8; 32]>::try_from(digest).ok().map(BlobKey));
+            return Ok(());
+        }
+        Algorithm::Md5 | Algorithm::Sha512 => {
+            return rows::each(read, tables::BLOB, &[], |key, value| {
+                let row: BlobRecord = codec::decode(tables::BLOB, key, value)?;
+                if row.md5 == digest || row.sha512 == digest {
+                    found.extend(<[u8; 32]>::try_from(key).ok().map(BlobKey));
+                }
+                Ok(())
+            });
+        }
+    };
+    let prefix = tables::by_hash_prefix(indexed, digest);
+    rows::each(read, tables::BY_HASH, &prefix, |key, _| {
+        let blob = key.get(prefix.len()..).and_then(|blob| <[u8; 32]>::try_from(blob).ok());
+        let Some(blob) = blob else { return Ok(()) };
+        // The index holds the beginning of the digest only.
+        let row: Option<BlobRecord> = rows::get(read, tables::BLOB, &blob)?;
+        if row.is_some_and(|row| row.sha1 == digest || row.sha256 == digest) {
+            found.insert(BlobKey(blob));
+        }
+        Ok(())
+    })
 }

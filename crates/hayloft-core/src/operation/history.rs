@@ -1,8 +1,22 @@
 use std::collections::BTreeMap;
 
+use std::sync::Arc;
+
 use hayloft_feed::HistoryEntry;
 
-use crate::Timestamp;
+use crate::codec::Record;
+use crate::records::{FeedRecord, PromotionRecord, RepackagedValue, RepackagingRecord};
+use crate::resolve::{FeedHandle, qualifiers};
+use crate::rows_pager::{Pager, Rows};
+use crate::store::Inner;
+use crate::tables::{self, HistoryKind};
+use crate::{
+    Direction, MetaRead, SelectError, Selector, Store, StoreError, Table, Timestamp, codec,
+    documents, rows,
+};
+
+/// Rows of one view of a list.
+const PAGE: usize = 500;
 
 /// One promotion, kept for ever.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -99,4 +113,248 @@ pub struct PackageHistory {
     pub promotions: Vec<Promotion>,
     /// Repackagings of the package that this store made, oldest first.
     pub repackagings: Vec<Repackaging>,
+}
+
+impl Store {
+    /// How a version came to be: what is embedded in its files, and what this store did to the
+    /// package.
+    pub fn history(&self, feed: &str, selector: &Selector) -> Result<PackageHistory, SelectError> {
+        let snapshot = self.inner.snapshot()?;
+        let read = snapshot.as_ref();
+        let handle = FeedHandle::find(read, self.types(), feed)?;
+        let version = handle.select_version(read, selector)?;
+        let mut history = PackageHistory::default();
+        for at in handle.matching_files(&version.record, selector)? {
+            let Some(file) = version.record.files.get(at) else { continue };
+            let Some(document) = file.history else { continue };
+            let text = documents::read(read, document)?;
+            let entries = serde_json::from_slice(&text)
+                .map_err(|_| StoreError::damaged("an embedded history"))?;
+            history.embedded.insert(qualifiers(file)?.to_string(), entries);
+        }
+        let (tag, name_key) = (&handle.record.tag, version.package.name_key());
+        each_of_package(read, tag, name_key, |id, record: PromotionRecord| {
+            history.promotions.push(record.shown(id));
+        })?;
+        each_of_package(read, tag, name_key, |id, record: RepackagingRecord| {
+            history.repackagings.push(record.shown(id));
+        })?;
+        Ok(history)
+    }
+
+    /// Promotions, oldest first; those of deleted packages and feeds too.
+    pub fn promotions(&self, query: &PromotionQuery) -> Result<Rows<Promotion>, StoreError> {
+        self.records::<PromotionRecord>(query)
+    }
+
+    /// Repackagings, oldest first, under the same filters; the version is that of either end.
+    pub fn repackagings(&self, query: &PromotionQuery) -> Result<Rows<Repackaging>, StoreError> {
+        self.records::<RepackagingRecord>(query)
+    }
+
+    fn records<R: HistoryRecord>(
+        &self,
+        query: &PromotionQuery,
+    ) -> Result<Rows<R::Shown>, StoreError> {
+        let snapshot = self.inner.snapshot()?;
+        let ids = match &query.name {
+            None => None,
+            Some(name) => {
+                let group = query.group.as_deref().unwrap_or_default();
+                self.ids_of_package::<R>(snapshot.as_ref(), group, name)?
+            }
+        };
+        let query = query.clone();
+        let inner = self.inner.clone();
+        Ok(match ids {
+            Some(ids) => Rows::new(ByIds::<R> { inner, query, ids, shown: std::marker::PhantomData }),
+            None => Rows::new(All::<R> { inner, query, after: 0, shown: std::marker::PhantomData }),
+        })
+    }
+
+    /// Numbers of the records of a package, by the index; `None` if a type in the store cannot tell
+    /// the package's key, so that all records have to be looked at.
+    fn ids_of_package<R: HistoryRecord>(
+        &self,
+        read: &dyn MetaRead,
+        group: &str,
+        name: &str,
+    ) -> Result<Option<Vec<u64>>, StoreError> {
+        let mut unknown = false;
+        rows::each(read, tables::FEED, &[], |key, value| {
+            let feed: FeedRecord = codec::decode(tables::FEED, key, value)?;
+            unknown |= self.types().get(&feed.tag).is_none();
+            Ok(())
+        })?;
+        if unknown {
+            return Ok(None);
+        }
+        let mut ids = Vec::new();
+        for feed_type in self.types().iter() {
+            let Ok(package) = feed_type.package_name(group, name) else { continue };
+            let prefix =
+                tables::history_prefix(feed_type.tag(), package.key().as_bytes(), R::HISTORY);
+            rows::each(read, tables::HISTORY, &prefix, |key, _| {
+                ids.extend(tables::u64_at(key, prefix.len()));
+                Ok(())
+            })?;
+        }
+        ids.sort_unstable();
+        // Another spelling may be meant: npm compares exactly, the filter does not.
+        Ok((!ids.is_empty()).then_some(ids))
+    }
+}
+
+/// A record of [`tables::HISTORY`].
+pub(crate) trait HistoryRecord: Record + Send + 'static {
+    const TABLE: Table;
+    const HISTORY: HistoryKind;
+    type Shown: Send + 'static;
+    fn shown(self, id: u64) -> Self::Shown;
+    fn fits(&self, query: &PromotionQuery) -> bool;
+}
+
+fn each_of_package<R: HistoryRecord>(
+    read: &dyn MetaRead,
+    tag: &str,
+    name_key: &[u8],
+    mut visit: impl FnMut(u64, R),
+) -> Result<(), StoreError> {
+    let prefix = tables::history_prefix(tag, name_key, R::HISTORY);
+    rows::each(read, tables::HISTORY, &prefix, |key, _| {
+        let id = tables::u64_at(key, prefix.len());
+        let id = id.ok_or_else(|| StoreError::damaged("a row of the history index"))?;
+        visit(id, rows::need(read, R::TABLE, &tables::number(id))?);
+        Ok(())
+    })
+}
+
+struct ByIds<R> {
+    inner: Arc<Inner>,
+    query: PromotionQuery,
+    ids: Vec<u64>,
+    shown: std::marker::PhantomData<fn() -> R>,
+}
+
+impl<R: HistoryRecord> Pager<R::Shown> for ByIds<R> {
+    fn page(&mut self) -> Result<Option<Vec<R::Shown>>, StoreError> {
+        if self.ids.is_empty() {
+            return Ok(None);
+        }
+        let snapshot = self.inner.snapshot()?;
+        let page: Vec<u64> = self.ids.drain(..PAGE.min(self.ids.len())).collect();
+        let mut found = Vec::with_capacity(page.len());
+        for id in page {
+            let record: R = rows::need(snapshot.as_ref(), R::TABLE, &tables::number(id))?;
+            if record.fits(&self.query) {
+                found.push(record.shown(id));
+            }
+        }
+        Ok(Some(found))
+    }
+}
+
+struct All<R> {
+    inner: Arc<Inner>,
+    query: PromotionQuery,
+    after: u64,
+    shown: std::marker::PhantomData<fn() -> R>,
+}
+
+impl<R: HistoryRecord> Pager<R::Shown> for All<R> {
+    fn page(&mut self) -> Result<Option<Vec<R::Shown>>, StoreError> {
+        let range = tables::prefixed_after(&[], &tables::number(self.after));
+        let page: Vec<(Vec<u8>, R)> = rows::scan(
+            self.inner.snapshot()?.as_ref(),
+            R::TABLE,
+            range,
+            Direction::Forward,
+            PAGE,
+        )?;
+        let Some((last, _)) = page.last() else { return Ok(None) };
+        self.after = tables::u64_at(last, 0).unwrap_or(u64::MAX);
+        let found = page.into_iter().filter(|(_, record)| record.fits(&self.query));
+        Ok(Some(
+            found
+                .filter_map(|(key, record)| Some(record.shown(tables::u64_at(&key, 0)?)))
+                .collect(),
+        ))
+    }
+}
+
+impl PromotionQuery {
+    fn fits(&self, from: &str, to: &str, group: &str, name: &str, versions: &[&str]) -> bool {
+        let alike = |wanted: &Option<String>, found: &str| {
+            wanted.as_ref().is_none_or(|wanted| wanted.eq_ignore_ascii_case(found))
+        };
+        alike(&self.from_feed, from)
+            && alike(&self.to_feed, to)
+            && alike(&self.group, group)
+            && alike(&self.name, name)
+            && versions.iter().any(|version| alike(&self.version, version))
+    }
+}
+
+impl HistoryRecord for PromotionRecord {
+    const TABLE: Table = tables::PROMOTION;
+    const HISTORY: HistoryKind = HistoryKind::Promotion;
+    type Shown = Promotion;
+
+    fn shown(self, id: u64) -> Promotion {
+        Promotion {
+            id,
+            feed_type: self.tag,
+            from_feed: self.from_feed,
+            to_feed: self.to_feed,
+            group: self.group,
+            name: self.name,
+            version: self.version,
+            date: Timestamp::from_millis(self.date),
+            user: self.user,
+            comments: self.comments,
+        }
+    }
+
+    fn fits(&self, query: &PromotionQuery) -> bool {
+        query.fits(&self.from_feed, &self.to_feed, &self.group, &self.name, &[&self.version])
+    }
+}
+
+impl HistoryRecord for RepackagingRecord {
+    const TABLE: Table = tables::REPACKAGING;
+    const HISTORY: HistoryKind = HistoryKind::Repackaging;
+    type Shown = Repackaging;
+
+    fn shown(self, id: u64) -> Repackaging {
+        Repackaging {
+            id,
+            feed_type: self.tag,
+            from_feed: self.from_feed,
+            to_feed: self.to_feed,
+            group: self.group,
+            name: self.name,
+            from_version: self.from_version,
+            to_version: self.to_version,
+            date: Timestamp::from_millis(self.date),
+            user: self.user,
+            comments: self.comments,
+            files: self.files.into_iter().map(RepackagedValue::shown).collect(),
+        }
+    }
+
+    fn fits(&self, query: &PromotionQuery) -> bool {
+        let versions = [self.from_version.as_str(), &self.to_version];
+        query.fits(&self.from_feed, &self.to_feed, &self.group, &self.name, &versions)
+    }
+}
+
+impl RepackagedValue {
+    fn shown(self) -> RepackagedFile {
+        RepackagedFile {
+            from_name: self.from_name,
+            from_sha256: self.from_sha256,
+            to_name: self.to_name,
+            to_sha256: self.to_sha256,
+        }
+    }
 }

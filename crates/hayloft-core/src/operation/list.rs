@@ -219,7 +219,15 @@ impl Packages {
     ) -> Result<Self, SelectError> {
         let all = tables::prefixed(&tables::feed(feed.id));
         let Some(name) = name else {
-            return Ok(Self { range: all, group: group.map(str::to_owned), at_end: false });
+            return Ok(match group.map(|group| (group, group_prefix(feed, group))) {
+                None => Self { range: all, group: None, at_end: false },
+                Some((_, Some(prefix))) => {
+                    Self { range: tables::prefixed(&prefix), group: None, at_end: false }
+                }
+                Some((group, None)) => {
+                    Self { range: all, group: Some(group.to_owned()), at_end: false }
+                }
+            });
         };
         let found = match feed.package(read, group.unwrap_or_default(), name) {
             // What is no name of the type is the name of no package.
@@ -257,6 +265,15 @@ impl Packages {
             .map(|(key, record)| PackageHandle { key, record })
             .collect())
     }
+}
+
+/// What the keys of all packages of a group begin with, if the type tells.
+fn group_prefix(feed: &FeedHandle, group: &str) -> Option<Vec<u8>> {
+    // Any name will do; this one suits all types.
+    let any = feed.feed_type.as_ref()?.package_name(group, "aa").ok()?;
+    let key = any.key().as_bytes();
+    let end = key.iter().position(|byte| *byte == 1)?;
+    Some(tables::package(feed.id, key.get(..=end)?))
 }
 
 struct PackagePager {

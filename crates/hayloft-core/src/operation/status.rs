@@ -1,6 +1,21 @@
+use std::sync::Arc;
+
 use hayloft_feed::Detail;
 
-use crate::{Allow, Deprecation, Listing, PackageFile, SelectError, StoreError};
+use crate::file_rows::{Context, listed};
+use crate::plan::Plan;
+use crate::records::{DeprecationValue, VersionRecord};
+use crate::resolve::{FeedHandle, VersionHandle};
+use crate::versions::{write_package, write_version};
+use crate::{
+    Action, Actor, Allow, Deprecation, Files, Listing, Manifests, PackageFile, SelectError,
+    Selector, Store, StoreError,
+};
+
+use super::audit::Entry;
+
+/// Bytes that a change of one version's status writes, roughly.
+const WEIGHT: usize = 8 << 10;
 
 /// What to change about the status of a version; what is `None` stays as it is.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -50,4 +65,138 @@ pub enum StatusError {
     /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
+}
+
+impl Store {
+    /// Changes the status of a version; all its files share it. Qualifiers of the selector have to
+    /// fit at least one file.
+    pub fn set_status(
+        &self,
+        feed: &str,
+        selector: &Selector,
+        change: &StatusChange,
+        actor: &Actor,
+    ) -> Result<StatusOutcome, StatusError> {
+        let changes = vec![(selector.clone(), change.clone())];
+        let changed = self.set_status_many(feed, changes, |_| Ok(()), actor)?;
+        changed
+            .into_iter()
+            .next()
+            .ok_or_else(|| StoreError::damaged("the outcome of a change of status").into())
+    }
+
+    /// Changes the status of several versions, all or none. `check` sees a file of each as it is,
+    /// with no other change in between, and may refuse; it runs in the store's writer: it must not
+    /// wait and must not call the store.
+    pub fn set_status_many(
+        &self,
+        feed: &str,
+        changes: Vec<(Selector, StatusChange)>,
+        check: impl FnOnce(&[PackageFile]) -> Result<(), Detail> + Send + 'static,
+        actor: &Actor,
+    ) -> Result<Vec<StatusOutcome>, StatusError> {
+        for (_, change) in &changes {
+            change.check()?;
+        }
+        let weight = changes.len().saturating_mul(WEIGHT);
+        let context = self.clone_context();
+        let (feed, actor) = (feed.to_owned(), actor.clone());
+        self.inner.writer.change(weight, move |plan| {
+            let handle =
+                FeedHandle::find(plan, &context.types, &feed).map_err(SelectError::from)?;
+            let mut before = Vec::with_capacity(changes.len());
+            for (selector, _) in &changes {
+                let version = handle.select_version(plan, selector)?;
+                if handle.matching_files(&version.record, selector)?.is_empty() {
+                    return Err(handle.not_found(selector).into());
+                }
+                let places = listed(&version, Files::Packages);
+                let first = places.get(..1).unwrap_or_default();
+                before.extend(context.files(plan, &handle, &version, first, Manifests::Omitted)?);
+            }
+            check(&before).map_err(StatusError::Refused)?;
+            changes
+                .iter()
+                .map(|(selector, change)| {
+                    apply_one(plan, &context, &handle, selector, change, &actor)
+                })
+                .collect()
+        })
+    }
+}
+
+fn apply_one(
+    plan: &mut Plan,
+    context: &Arc<Context>,
+    handle: &FeedHandle,
+    selector: &Selector,
+    change: &StatusChange,
+    actor: &Actor,
+) -> Result<StatusOutcome, StatusError> {
+    // Read again: an earlier change may be of the same package or version.
+    let mut version: VersionHandle = handle.select_version(plan, selector)?;
+    let before = version.record.clone();
+    change.apply(&mut version.record);
+    let changed = version.record != before;
+    if changed {
+        version.record.status_changed = plan.now().millis();
+        write_version(plan, handle.id, &version)?;
+        write_package(plan, handle.id, &mut version.package)?;
+        let entry = Entry {
+            comments: version.record.deprecated.as_ref().and_then(|set| set.reason.clone()),
+            details: Some(serde_json::json!({
+                "before": described(&before),
+                "after": described(&version.record),
+            })),
+            ..Entry::of_version(Action::Status, &handle.record.name, &version)
+        };
+        entry.write(plan, actor)?;
+    }
+    let places = listed(&version, Files::Packages);
+    let files = context.files(plan, handle, &version, &places, Manifests::Omitted)?;
+    Ok(StatusOutcome { changed, files })
+}
+
+fn described(version: &VersionRecord) -> serde_json::Value {
+    let status = version.status();
+    serde_json::json!({
+        "listed": status.is_listed(),
+        "allow": status.allow.map(|allow| allow == Allow::Always),
+        "deprecated": status.deprecated.is_some(),
+        "details": status.deprecated.and_then(|set| set.details),
+    })
+}
+
+impl StatusChange {
+    fn check(&self) -> Result<(), StatusError> {
+        let Some(DeprecationChange::Set(Deprecation { details: Some(text), .. })) =
+            &self.deprecation
+        else {
+            return Ok(());
+        };
+        serde_json::from_str::<serde_json::Map<String, serde_json::Value>>(text)
+            .map(drop)
+            .map_err(|error| StatusError::Details(Box::new(error)))
+    }
+
+    fn apply(&self, record: &mut VersionRecord) {
+        if let Some(listing) = self.listing {
+            record.listing = listing.into();
+        }
+        if let Some(allow) = self.allow {
+            record.allow = allow.map(Into::into);
+        }
+        match &self.deprecation {
+            None => {}
+            Some(DeprecationChange::Clear) => record.deprecated = None,
+            Some(DeprecationChange::Set(deprecation)) => {
+                record.deprecated = Some(DeprecationValue::from(deprecation));
+            }
+            Some(DeprecationChange::Reason(reason)) => {
+                if let Some(known) = &mut record.deprecated {
+                    known.reason.clone_from(reason);
+                }
+            }
+        }
+    }
 }

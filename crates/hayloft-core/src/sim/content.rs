@@ -39,6 +39,19 @@ impl Content {
         self.len
     }
 
+    /// Bytes of all pages that were written to.
+    pub(super) fn used(&self) -> u64 {
+        self.pages.iter().flatten().count() as u64 * PAGE as u64
+    }
+
+    /// Bytes that writing there takes more, at most.
+    pub(super) fn grows_by(&self, offset: u64, len: usize) -> u64 {
+        let first = usize::try_from(offset).unwrap_or(usize::MAX) / PAGE;
+        let end = usize::try_from(offset).unwrap_or(usize::MAX).saturating_add(len).div_ceil(PAGE);
+        let missing = (first..end).filter(|page| !matches!(self.pages.get(*page), Some(Some(_))));
+        missing.count() as u64 * PAGE as u64
+    }
+
     /// Copies bytes out; returns how many there were.
     pub(super) fn read(&self, offset: u64, out: &mut [u8]) -> usize {
         let left = usize::try_from(self.len.saturating_sub(offset)).unwrap_or(usize::MAX);

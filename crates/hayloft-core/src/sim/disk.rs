@@ -247,6 +247,20 @@ impl Disk {
         self.file(node).map_or(0, |file| file.bytes.current().len())
     }
 
+    /// Bytes that all files with a name take.
+    pub(super) fn used(&self) -> u64 {
+        let mut used = 0;
+        let mut open = vec![ROOT];
+        while let Some(id) = open.pop() {
+            match self.nodes.get(&id).map(Arc::as_ref) {
+                Some(Node::File(file)) => used += file.bytes.current().used(),
+                Some(Node::Directory(names)) => open.extend(names.current.values()),
+                None => {}
+            }
+        }
+        used
+    }
+
     /// The disk after the power was cut; nodes without a name are gone.
     pub(super) fn rebooted(&self, random: &mut Random) -> Self {
         let mut disk = Self { nodes: BTreeMap::new(), next: self.next };

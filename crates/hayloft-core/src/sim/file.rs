@@ -76,7 +76,14 @@ impl Write for SimFile {
         self.check_writable()?;
         let mut guard = self.state()?;
         let state = &mut *guard;
-        let outcome = state.call(Call::Write)?;
+        let end = state.disk.file(self.node)?.bytes.current().len();
+        let at = if self.mode == Mode::Append { end } else { self.position };
+        let outcome = match state.call(Call::Write)? {
+            None if state.is_full(self.node, at, bytes.len())? => {
+                Some(Outcome::Fail(io::ErrorKind::StorageFull.into()))
+            }
+            outcome => outcome,
+        };
         let taken = match &outcome {
             None => bytes.len(),
             Some(Outcome::Short) => bytes.len().div_ceil(2),
@@ -85,7 +92,6 @@ impl Write for SimFile {
             Some(Outcome::Fail(_)) => state.random.index(bytes.len() + 1),
         };
         let file = state.disk.file_mut(self.node)?;
-        let at = if self.mode == Mode::Append { file.bytes.current().len() } else { self.position };
         let taken_bytes = bytes.get(..taken).unwrap_or_default();
         if !taken_bytes.is_empty() {
             file.bytes.change(Change::Write { offset: at, bytes: taken_bytes.into() });

@@ -60,7 +60,7 @@ pub(super) struct State {
     pub(super) mutations: Mutations,
     interruption: Option<Interruption>,
     locks: BTreeSet<NodeId>,
-    available: u64,
+    capacity: Option<u64>,
 }
 
 impl State {
@@ -95,6 +95,20 @@ impl State {
     pub(super) fn boot(&self) -> u64 {
         self.boot
     }
+
+    /// True if a write does not fit on the disk.
+    pub(super) fn is_full(&self, node: NodeId, offset: u64, len: usize) -> io::Result<bool> {
+        if self.capacity.is_none() {
+            return Ok(false);
+        }
+        let grows = self.disk.file(node)?.bytes.current().grows_by(offset, len);
+        Ok(grows > 0 && grows > self.available())
+    }
+
+    /// Bytes that can still be written.
+    pub(super) fn available(&self) -> u64 {
+        self.capacity.map_or(1 << 40, |capacity| capacity.saturating_sub(self.disk.used()))
+    }
 }
 
 pub(super) fn power_is_off() -> io::Error {
@@ -122,7 +136,7 @@ impl SimFs {
             mutations: Mutations::default(),
             interruption: None,
             locks: BTreeSet::new(),
-            available: 1 << 40,
+            capacity: None,
         };
         Self { state: Arc::new(Mutex::new(state)) }
     }
@@ -215,9 +229,9 @@ impl SimFs {
         state
     }
 
-    /// Sets what [`Fs::available`] answers, in bytes.
-    pub fn set_available(&self, bytes: u64) {
-        self.state().available = bytes;
+    /// Makes the disk so large, in bytes; without it there is room for everything.
+    pub fn set_capacity(&self, bytes: u64) {
+        self.state().capacity = Some(bytes);
     }
 
     /// Overwrites bytes of a file on the medium, as rot does; not counted as a call.
@@ -366,7 +380,7 @@ impl Fs for SimFs {
     fn available(&self, _path: &Path) -> io::Result<u64> {
         let mut state = self.state();
         state.whole_call(Call::Look)?;
-        Ok(state.available)
+        Ok(state.available())
     }
 
     fn network_file_system(&self, _path: &Path) -> io::Result<Option<String>> {

@@ -1,0 +1,71 @@
+use std::collections::BTreeMap;
+
+use crate::records::SettingRecord;
+use crate::{Action, Actor, Store, StoreError, codec, rows, tables};
+
+use super::audit::Entry;
+
+/// A setting was not changed.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum SettingError {
+    /// The name or the value is out of bounds.
+    #[error("a setting has a name of 1 to 256 bytes and a value of at most 65,536")]
+    Length,
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl Store {
+    /// A setting by name.
+    pub fn setting(&self, name: &str) -> Result<Option<String>, StoreError> {
+        let found: Option<SettingRecord> =
+            rows::get(self.inner.snapshot()?.as_ref(), tables::SETTING, name.as_bytes())?;
+        Ok(found.map(|SettingRecord(value)| value))
+    }
+
+    /// All settings.
+    pub fn settings(&self) -> Result<BTreeMap<String, String>, StoreError> {
+        let mut settings = BTreeMap::new();
+        rows::each(self.inner.snapshot()?.as_ref(), tables::SETTING, &[], |key, value| {
+            let SettingRecord(text) = codec::decode(tables::SETTING, key, value)?;
+            settings.insert(String::from_utf8_lossy(key).into_owned(), text);
+            Ok(())
+        })?;
+        Ok(settings)
+    }
+
+    /// Sets a setting, or removes it with `None`. The store reads none of them.
+    pub fn set_setting(
+        &self,
+        name: &str,
+        value: Option<&str>,
+        actor: &Actor,
+    ) -> Result<(), SettingError> {
+        let fits = (1..=256).contains(&name.len())
+            && value.is_none_or(|value| value.len() <= 65_536);
+        if !fits {
+            return Err(SettingError::Length);
+        }
+        let (name, actor) = (name.to_owned(), actor.clone());
+        let value = value.map(|value| SettingRecord(value.to_owned()));
+        self.inner.writer.change(4_096, move |plan| {
+            let key = name.clone().into_bytes();
+            let before: Option<SettingRecord> = plan.get(tables::SETTING, &key)?;
+            if before == value {
+                return Ok(());
+            }
+            match &value {
+                Some(value) => plan.put(tables::SETTING, key, value)?,
+                None => plan.delete(tables::SETTING, key),
+            }
+            let entry = Entry {
+                details: Some(serde_json::json!({ "name": name, "set": value.is_some() })),
+                ..Entry::of(Action::Setting)
+            };
+            entry.write(plan, &actor)?;
+            Ok(())
+        })
+    }
+}

@@ -1,0 +1,68 @@
+use hayloft_feed::{Qualifiers, QualifiersError, shorten};
+
+use crate::file_name::{FileNameError, check_segment};
+
+/// The one qualifier: which file of a version.
+pub(crate) const FILE: &str = "file";
+
+/// What clients call it: the Packages API, its command line, and package URLs.
+pub(crate) const FILE_KEYS: [&str; 3] = [FILE, "filename", "file_name"];
+
+/// A qualifier is not one of Python packages.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum QualifierError {
+    /// Another key than that of the file.
+    #[error("`{}` is unknown; files are told apart by `file`", shorten(.0))]
+    Unknown(String),
+    /// Two of its names with different values.
+    #[error("`file` is given twice with different values")]
+    Ambiguous,
+    /// Not a file name.
+    #[error("`file` is not a file name")]
+    File(#[source] FileNameError),
+    /// Cannot be written as a qualifier.
+    #[error("`file` cannot be a qualifier")]
+    Form(#[source] QualifiersError),
+}
+
+/// Brings the names of the one qualifier together.
+pub(crate) fn normalized(asked: &Qualifiers) -> Result<Qualifiers, QualifierError> {
+    let mut file: Option<&str> = None;
+    for (key, value) in asked.iter() {
+        if !FILE_KEYS.contains(&key) {
+            return Err(QualifierError::Unknown(key.to_owned()));
+        }
+        if file.is_some_and(|file| !file.eq_ignore_ascii_case(value)) {
+            return Err(QualifierError::Ambiguous);
+        }
+        check_segment(value).map_err(QualifierError::File)?;
+        file = Some(value);
+    }
+    Qualifiers::from_pairs(file.map(|file| (FILE, file))).map_err(QualifierError::Form)
+}
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+
+    use super::*;
+
+    #[rstest]
+    #[case::none("", "")]
+    #[case::file("file=a-1.zip", "file=a-1.zip")]
+    #[case::filename("FileName=a-1.zip", "file=a-1.zip")]
+    #[case::standard_key("file_name=a-1.zip", "file=a-1.zip")]
+    #[case::agreeing("file_name=a-1.zip&file=A-1.zip", "file=a-1.zip")]
+    fn all_names_of_the_qualifier_are_one(#[case] asked: &str, #[case] expected: &str) {
+        assert_eq!(normalized(&asked.parse().unwrap()).unwrap().to_string(), expected);
+    }
+
+    #[rstest]
+    #[case::unknown("arch=x", QualifierError::Unknown("arch".to_owned()))]
+    #[case::disagreeing("file=a&filename=b", QualifierError::Ambiguous)]
+    #[case::path("file=a%2Fb", QualifierError::File(FileNameError::Unsafe))]
+    fn other_qualifiers_are_refused(#[case] asked: &str, #[case] error: QualifierError) {
+        assert_eq!(normalized(&asked.parse().unwrap()).unwrap_err(), error);
+    }
+}
