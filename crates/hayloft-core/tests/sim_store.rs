@@ -37,7 +37,7 @@ struct History {
 }
 
 fn setup(seed: u64) -> Setup {
-    Setup { inline_limit: INLINE[usize::try_from(seed % 3).unwrap()] }
+    Setup::inline(INLINE[usize::try_from(seed % 3).unwrap()])
 }
 
 /// Runs operations made up by the seed; `keep` says of which changes the disk is kept.
@@ -250,7 +250,7 @@ fn is_there(engine: &Engine, deed: &Deed) -> bool {
 }
 
 fn is_noticed(mutations: Mutations) -> bool {
-    let setup = Setup { inline_limit: 0 };
+    let setup = Setup::inline(0);
     let base = setup.base();
     (1..6).any(|seed| {
         let history = history(&base, setup, seed, 8, mutations);
@@ -318,7 +318,7 @@ fn fails_well(base: &SimImage, setup: Setup, kind: Kind, after: &View, fault: Fa
 fn every_failing_call_fails_one_operation_and_harms_nothing() {
     let mut runs = 0;
     for (number, kind) in Kind::ALL.into_iter().enumerate() {
-        let setup = Setup { inline_limit: INLINE[number % 2] };
+        let setup = Setup::inline(INLINE[number % 2]);
         let base = one_version(setup);
         let engine = setup.open(&base.reboot(0), &clock()).unwrap();
         assert!(matches!(kind.operation().run(&engine), Outcome::Done), "{kind:?}");
@@ -341,7 +341,7 @@ fn every_failing_call_fails_one_operation_and_harms_nothing() {
 
 #[test]
 fn every_failing_call_while_opening_leaves_a_store_that_opens() {
-    let setup = Setup { inline_limit: 0 };
+    let setup = Setup::inline(0);
     let base = one_version(setup);
     let before = view(&setup.open(&base.reboot(0), &clock()).unwrap().store).unwrap();
     let mut runs = 0;
@@ -368,7 +368,7 @@ fn every_failing_call_while_opening_leaves_a_store_that_opens() {
 
 /// Cleans up at a moment in the middle of an upload, for each moment; an error tells what was lost.
 fn upload_meets_cleanup(skip_pin: bool) -> Result<usize, String> {
-    let setup = Setup { inline_limit: 0 };
+    let setup = Setup::inline(0);
     let upload =
         Operation::Upload { feed: "main", name: "b", version: 1, content: 1, len: 40_000 };
     for at in 0.. {
@@ -407,4 +407,48 @@ fn cleaning_up_in_the_middle_of_an_upload_removes_nothing_it_needs() {
 #[test]
 fn leaving_out_the_pin_is_noticed() {
     assert!(upload_meets_cleanup(true).is_err());
+}
+
+/// Fills a small disk; the number of uploads that were acknowledged.
+fn fill(engine: &Engine, name: &'static str) -> u64 {
+    for version in 1.. {
+        let upload =
+            Operation::Upload { feed: "main", name, version, content: version, len: 100_000 };
+        match upload.run(engine) {
+            Outcome::Done => {}
+            Outcome::Failed(_) => return version - 1,
+            Outcome::Refused => panic!("refused"),
+        }
+    }
+    0
+}
+
+#[rstest::rstest]
+#[case::with_room_kept_free(1 << 20)]
+#[case::to_the_last_byte(0)]
+fn a_full_disk_refuses_uploads_and_works_again_once_there_is_room(#[case] free_space_floor: u64) {
+    const CAPACITY: u64 = 8 << 20;
+    let setup = Setup { inline_limit: 1_000, free_space_floor };
+    let fs = setup.base().reboot(1);
+    fs.set_capacity(CAPACITY);
+    let engine = setup.open(&fs, &clock()).unwrap();
+    let stored = fill(&engine, "a");
+    assert!(stored > 30, "{stored}");
+    if free_space_floor > 0 {
+        // What needs no room for a file still works.
+        let status = Operation::Status { feed: "main", name: "a", version: 1, change: 0 };
+        assert!(matches!(status.run(&engine), Outcome::Done));
+    }
+    drop(engine);
+    fs.set_capacity(CAPACITY + (1 << 20));
+    let engine = setup.open(&fs, &clock()).unwrap();
+    for version in 1..=stored {
+        let deed = Deed { begun: 0, acknowledged: 0, name: "a".into(), version: version.to_string() };
+        assert!(is_there(&engine, &deed), "{version}");
+        let delete = Operation::Delete { feed: "main", name: "a", version };
+        assert!(matches!(delete.run(&engine), Outcome::Done));
+    }
+    assert_eq!(garbage(&engine), Vec::<String>::new());
+    let again = fill(&engine, "b");
+    assert!(again >= stored, "{again} after {stored}");
 }

@@ -8,7 +8,7 @@ pub use operation::{Kind, Operation, Outcome};
 pub use plain::{Plain, package};
 pub use view::{View, garbage, view};
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use hayloft_core::sim::{SimFs, SimImage};
@@ -37,12 +37,19 @@ pub fn actor() -> Actor {
 #[derive(Clone, Copy)]
 pub struct Setup {
     pub inline_limit: u64,
+    pub free_space_floor: u64,
 }
 
 impl Setup {
+    /// Files of more bytes lie beside the metadata.
+    pub fn inline(inline_limit: u64) -> Self {
+        Self { inline_limit, free_space_floor: 1 << 20 }
+    }
+
     pub fn options(self, clock: &Arc<ManualClock>) -> OpenOptions {
         let mut options = OpenOptions::default();
         options.inline_limit = self.inline_limit;
+        options.free_space_floor = self.free_space_floor;
         options.cache = 4 << 20;
         options.background = Background::Caller;
         options.clock = clock.clone();
@@ -99,8 +106,4 @@ pub fn staged_files(fs: &SimFs) -> Vec<PathBuf> {
         }
     }
     found
-}
-
-pub fn root() -> &'static Path {
-    Path::new("/")
 }
