@@ -23,7 +23,7 @@ struct Sparse {
 }
 
 const BLOCK: u64 = 64 << 10;
-const ZEROS: [u8; BLOCK as usize] = [0; BLOCK as usize];
+static ZEROS: [u8; BLOCK as usize] = [0; BLOCK as usize];
 
 impl Sparse {
     /// The block at the present position, the place in it, and how much may be used.
@@ -98,7 +98,7 @@ fn huge() -> Sparse {
     file.write_all(&header("huge", true, false)).unwrap();
     file.write_all(b"huge\x01\0\x10\0").unwrap();
     file.write_all(&sizes).unwrap();
-    file.seek(SeekFrom::Current(HUGE as i64)).unwrap();
+    file.seek(SeekFrom::Current(HUGE.cast_signed())).unwrap();
     let second = file.at;
     file.write_all(b"PK\x03\x04").unwrap();
     file.write_all(&header("b", false, false)).unwrap();

@@ -75,11 +75,7 @@ pub(crate) fn use_blob(
         }
     };
     plan.put(tables::BLOB, blob.0.to_vec(), &record)?;
-    plan.put_bytes(
-        tables::BLOB_USE,
-        tables::blob_use(&blob, user.version, user.file),
-        Vec::new(),
-    );
+    plan.put_bytes(tables::BLOB_USE, tables::blob_use(&blob, user.version, user.file), Vec::new());
     Ok(Ok(()))
 }
 
@@ -157,7 +153,6 @@ pub(crate) fn of_file(
     read: &dyn MetaRead,
     digests: &DigestsValue,
 ) -> Result<BlobRecord, StoreError> {
-    rows::get(read, tables::BLOB, &digests.blake3)?.ok_or_else(|| {
-        StoreError::damaged(format!("content {}", codec::shown(&digests.blake3)))
-    })
+    rows::get(read, tables::BLOB, &digests.blake3)?
+        .ok_or_else(|| StoreError::damaged(format!("content {}", codec::shown(&digests.blake3))))
 }

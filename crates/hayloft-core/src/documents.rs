@@ -45,8 +45,7 @@ impl PreparedDocument {
 
     /// Reads the rows of a document as they are, to write them again elsewhere.
     pub(crate) fn copy(read: &dyn MetaRead, document: u64) -> Result<Self, StoreError> {
-        let first: DocumentRecord =
-            rows::need(read, tables::DOCUMENT, &tables::part(document, 0))?;
+        let first: DocumentRecord = rows::need(read, tables::DOCUMENT, &tables::part(document, 0))?;
         let more = (1..=first.more)
             .map(|part| rows::need(read, tables::DOCUMENT, &tables::part(document, part)))
             .collect::<Result<_, _>>()?;
@@ -123,7 +122,8 @@ mod tests {
 
     #[test]
     fn documents_of_all_sizes_are_read_back() {
-        let noise: Vec<u8> = (0..100_000_u32).map(|n| blake3::hash(&n.to_le_bytes()).as_bytes()[0]).collect();
+        let noise: Vec<u8> =
+            (0..100_000_u32).map(|n| blake3::hash(&n.to_le_bytes()).as_bytes()[0]).collect();
         for bytes in [&b""[..], b"{}", &[b'x'; 5_000], &noise, &noise[..PART], &noise[..PART + 1]] {
             let prepared = PreparedDocument::new(bytes).unwrap();
             assert_eq!(prepared.unpack().unwrap(), bytes);

@@ -70,13 +70,8 @@ impl Downloads {
                 pending = replay(fs.as_ref(), &path, found, start)?;
             }
         }
-        let state = State {
-            pending: Counts::new(),
-            flushing: pending,
-            log: None,
-            generation,
-            length,
-        };
+        let state =
+            State { pending: Counts::new(), flushing: pending, log: None, generation, length };
         Ok(Self { fs, path, state: Mutex::new(state), flush: Mutex::new(()) })
     }
 
@@ -183,12 +178,11 @@ fn add(plan: &mut Plan, counts: &Counts, position: &LogPositionRecord) -> Result
         if current.as_ref().is_none_or(|(version, _)| *version != file.version) {
             current = Some((file.version, version_of(plan, file.version)?));
         }
-        let exists = current.as_ref().and_then(|(_, record)| record.as_ref()).is_some_and(
-            |record| {
+        let exists =
+            current.as_ref().and_then(|(_, record)| record.as_ref()).is_some_and(|record| {
                 record.package == file.package
                     && record.files.iter().any(|known| known.number == file.number)
-            },
-        );
+            });
         if exists {
             let key = tables::downloads(file.package, file.version, file.number);
             plan.add(tables::DOWNLOADS, key, i64::try_from(*count).unwrap_or(i64::MAX));
@@ -246,12 +240,7 @@ fn read_generation(fs: &dyn Fs, path: &Path) -> Result<Option<u64>, StoreError> 
 }
 
 /// Counts from `start` up to the first record that was not written whole.
-fn replay(
-    fs: &dyn Fs,
-    path: &Path,
-    generation: u64,
-    start: u64,
-) -> Result<Counts, StoreError> {
+fn replay(fs: &dyn Fs, path: &Path, generation: u64, start: u64) -> Result<Counts, StoreError> {
     let failed = |error| StoreError::io("read", path)(error);
     let mut file = fs.open(path).map_err(failed)?;
     file.seek(SeekFrom::Start(start)).map_err(failed)?;
@@ -263,11 +252,8 @@ fn replay(
             Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(counts),
             read => read.map_err(failed)?,
         }
-        let numbers = (
-            tables::u64_at(&record, 0),
-            tables::u64_at(&record, 8),
-            tables::u32_at(&record, 16),
-        );
+        let numbers =
+            (tables::u64_at(&record, 0), tables::u64_at(&record, 8), tables::u32_at(&record, 16));
         let (Some(package), Some(version), Some(number)) = numbers else { return Ok(counts) };
         let file = FileId { package, version, number };
         if record != encoded(generation, content(file)) {

@@ -106,7 +106,7 @@ pub struct NoSuchFeed {
 }
 
 /// The feed's type is not known to this process, so its files can be listed, downloaded, deleted
-/// and promoted, but none can be added.
+/// and given another status, but none can be added.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("feed `{feed}` is of type `{tag}`, which this program does not know")]
 pub struct UnknownFeedType {

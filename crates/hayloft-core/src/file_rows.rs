@@ -110,9 +110,8 @@ impl Context {
 
 /// The places of the files of a version that a list shows.
 pub(crate) fn listed(version: &VersionHandle, files: Files) -> Vec<usize> {
-    let shown = |file: &FileValue| {
-        files == Files::All || file.role == crate::records::RoleValue::Package
-    };
+    let shown =
+        |file: &FileValue| files == Files::All || file.role == crate::records::RoleValue::Package;
     version
         .record
         .files

@@ -1,8 +1,8 @@
 //! Five digests in one pass.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{self, SyncSender};
-use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 
 use hayloft_feed::Digests;

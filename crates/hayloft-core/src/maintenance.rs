@@ -142,8 +142,7 @@ impl Store {
 
 impl Inner {
     fn maintain(&self, sweep: Sweep) -> Result<(), StoreError> {
-        let _one_at_a_time =
-            self.maintenance.round.lock().unwrap_or_else(PoisonError::into_inner);
+        let _one_at_a_time = self.maintenance.round.lock().unwrap_or_else(PoisonError::into_inner);
         if self.is_closed() {
             return Err(StoreError::Closed);
         }
@@ -193,8 +192,7 @@ impl Inner {
     }
 
     fn run_collect(&self, job: &[u8], blob: BlobKey) -> Result<(), StoreError> {
-        let row: Option<BlobRecord> =
-            rows::get(self.snapshot()?.as_ref(), tables::BLOB, &blob.0)?;
+        let row: Option<BlobRecord> = rows::get(self.snapshot()?.as_ref(), tables::BLOB, &blob.0)?;
         let done = match row.map(|row| row.state) {
             None | Some(BlobState::Live) => true,
             Some(BlobState::Deleting) => self.collect(blob)? == Collected::Yes,
@@ -258,9 +256,9 @@ impl Inner {
             }
             let job = job.to_vec();
             let weight = DELETED_ROWS * 64;
-            let finished = self.writer.change::<bool, StoreError>(weight, move |plan| {
-                delete_some(plan, feed, job)
-            })?;
+            let finished = self
+                .writer
+                .change::<bool, StoreError>(weight, move |plan| delete_some(plan, feed, job))?;
             if finished {
                 return Ok(());
             }
@@ -273,10 +271,8 @@ impl Inner {
             if self.stops() {
                 return Ok(());
             }
-            let listed = self
-                .blobs
-                .list(shard)
-                .map_err(StoreError::io("list", self.layout.blobs()))?;
+            let listed =
+                self.blobs.list(shard).map_err(StoreError::io("list", self.layout.blobs()))?;
             if listed.is_empty() {
                 continue;
             }
@@ -315,9 +311,7 @@ impl Inner {
         );
         let target = self.layout.trash().join(name);
         tracing::info!(content = %codec::shown(&blob.0), "an orphan was moved to the trash");
-        self.blobs
-            .set_aside(&blob, &target)
-            .map_err(StoreError::io("move a content to", &target))
+        self.blobs.set_aside(&blob, &target).map_err(StoreError::io("move a content to", &target))
     }
 
     fn empty_trash(&self) -> Result<(), StoreError> {
@@ -368,10 +362,7 @@ fn delete_some(plan: &mut Plan, feed: u32, job: Vec<u8>) -> Result<bool, StoreEr
 }
 
 /// The first version of a range.
-fn plan_scan(
-    plan: &Plan,
-    range: crate::KeyRange,
-) -> Result<Option<VersionHandle>, StoreError> {
+fn plan_scan(plan: &Plan, range: crate::KeyRange) -> Result<Option<VersionHandle>, StoreError> {
     let found = rows::scan(plan, tables::VERSION, range, Direction::Forward, 1)?;
     let Some((key, record)) = found.into_iter().next() else { return Ok(None) };
     let record = rows::completed(plan, record)?;

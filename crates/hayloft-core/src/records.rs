@@ -7,9 +7,6 @@ use bincode::{Decode, Encode};
 
 use crate::codec::Record;
 
-#[cfg(test)]
-mod golden;
-
 macro_rules! records {
     ($($kind:literal => $record:ident),+ $(,)?) => {
         $(impl Record for $record {

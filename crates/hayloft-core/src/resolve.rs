@@ -57,8 +57,7 @@ impl FeedHandle {
     ) -> Result<Self, LookupError> {
         let missing = || NoSuchFeed { name: name.to_owned() };
         let key = folded(name);
-        let FeedNameRecord(id) =
-            rows::get(read, tables::FEED_NAME, &key)?.ok_or_else(missing)?;
+        let FeedNameRecord(id) = rows::get(read, tables::FEED_NAME, &key)?.ok_or_else(missing)?;
         Ok(Self::by_id(read, types, id)?.ok_or_else(missing)?)
     }
 
@@ -181,8 +180,8 @@ impl FeedHandle {
         let mut found = Vec::new();
         rows::each(read, tables::PACKAGE, &tables::feed(self.id), |key, value| {
             let record: PackageRecord = crate::codec::decode(tables::PACKAGE, key, value)?;
-            let alike = record.group.eq_ignore_ascii_case(group)
-                && record.name.eq_ignore_ascii_case(name);
+            let alike =
+                record.group.eq_ignore_ascii_case(group) && record.name.eq_ignore_ascii_case(name);
             if alike && found.len() < NAMES_SHOWN {
                 found.push(PackageHandle { key: key.to_vec(), record });
             }
@@ -218,8 +217,7 @@ impl FeedHandle {
     ) -> Result<Option<VersionHandle>, SelectError> {
         let looked_up = self.feed_type.as_ref().map(|known| known.lookup_version(text));
         if let Some(Ok(version)) = &looked_up {
-            let suffix =
-                tables::version_suffix(version.sort_key().as_bytes(), version.identity());
+            let suffix = tables::version_suffix(version.sort_key().as_bytes(), version.identity());
             let key = tables::version(&package.key, &suffix);
             if let Some(found) = load(read, package, Some(key))? {
                 return Ok(Some(found));

@@ -143,11 +143,7 @@ impl StagingArea {
             hashes.update(&Arc::new(chunk)).map_err(helper_failed)?;
         }
         let digests = hashes.finish().map_err(helper_failed)?;
-        let content = if in_memory {
-            Content::Memory(Arc::new(held))
-        } else {
-            Content::File(temp)
-        };
+        let content = if in_memory { Content::Memory(Arc::new(held)) } else { Content::File(temp) };
         Ok(Staged { size, digests, content, area: self.clone() })
     }
 }
@@ -240,8 +236,7 @@ impl Staging {
     fn drain(&mut self) -> Result<(), StoreError> {
         let chunk = Arc::new(std::mem::take(&mut self.chunk));
         self.hashes.update(&chunk).map_err(helper_failed)?;
-        let stays_in_memory =
-            self.file.is_none() && self.hashes.size() <= self.inline_limit;
+        let stays_in_memory = self.file.is_none() && self.hashes.size() <= self.inline_limit;
         if stays_in_memory {
             self.held.extend_from_slice(&chunk);
         } else {

@@ -330,8 +330,11 @@ fn begin(
     layout: &Layout,
     opened: Opened,
 ) -> Result<Started, OpenError> {
-    let format: Option<FormatRecord> =
-        rows::get(parts.meta.snapshot().map_err(StoreError::from)?.as_ref(), tables::META, FORMAT_ROW)?;
+    let format: Option<FormatRecord> = rows::get(
+        parts.meta.snapshot().map_err(StoreError::from)?.as_ref(),
+        tables::META,
+        FORMAT_ROW,
+    )?;
     if let Some(format) = format
         && format.min_writer > FORMAT
     {

@@ -15,7 +15,7 @@ use crate::records::{
 };
 use crate::resolve::{FeedHandle, PackageHandle, VersionHandle, qualifiers};
 use crate::tables::{self, Total};
-use crate::{Direction, Overwrite, Overwriting, Stored, StoreError, rows};
+use crate::{Direction, MetaRead, Overwrite, Overwriting, StoreError, Stored, rows};
 
 /// Most files of a version.
 pub(crate) const FILES_PER_VERSION: usize = 2_000;
@@ -72,10 +72,19 @@ pub(crate) struct Added {
 /// Files cannot be added.
 #[derive(Debug)]
 pub(crate) enum AddError {
-    Conflict { package: String },
-    CaseTwin { name: String, existing: String },
-    NoVersion { package: String },
-    TooManyFiles { package: String },
+    Conflict {
+        package: String,
+    },
+    CaseTwin {
+        name: String,
+        existing: String,
+    },
+    NoVersion {
+        package: String,
+    },
+    TooManyFiles {
+        package: String,
+    },
     /// A content has to be published again.
     Gone(usize),
     Store(StoreError),
@@ -128,7 +137,9 @@ pub(crate) fn add_files(
         retag(
             feed_type.as_ref(),
             &mut version.package,
-            (!unchanged).then(|| (terms.arrival, version_of(&version.key, &version.record, &version.package.key))),
+            (!unchanged).then(|| {
+                (terms.arrival, version_of(&version.key, &version.record, &version.package.key))
+            }),
         );
         write_package(plan, feed.id, &mut version.package)?;
     }
@@ -157,17 +168,15 @@ fn shown(identity: &Identity) -> String {
 
 /// The version that an identity names, if it is there.
 pub(crate) fn find(
-    plan: &Plan,
+    read: &dyn MetaRead,
     feed: &FeedHandle,
     identity: &Identity,
 ) -> Result<Option<VersionHandle>, StoreError> {
     let key = tables::package(feed.id, identity.package.key().as_bytes());
-    let Some(record) = plan.get::<PackageRecord>(tables::PACKAGE, &key)? else {
-        return Ok(None);
-    };
+    let Some(record) = rows::get(read, tables::PACKAGE, &key)? else { return Ok(None) };
     let package = PackageHandle { key, record };
     let key = version_key(&package, &identity.version);
-    let record = rows::version(plan, &key)?;
+    let record = rows::version(read, &key)?;
     Ok(record.map(|record| VersionHandle { package, key, record }))
 }
 
@@ -277,7 +286,8 @@ fn add_file(
 ) -> Result<(usize, Stored), AddError> {
     let role = RoleValue::from(file.role);
     let key = file.identity.qualifiers.key();
-    let same = |known: &FileValue| known.role == role && known.qualifiers.to_ascii_lowercase() == key;
+    let same =
+        |known: &FileValue| known.role == role && known.qualifiers.to_ascii_lowercase() == key;
     let place = version.record.files.iter().position(same);
     let Some((place, known)) =
         place.and_then(|place| Some((place, version.record.files.get(place)?.clone())))
@@ -388,8 +398,7 @@ fn remember(
     for name in feed_type.remembered_qualifiers() {
         if let Some(value) = qualifiers.get(name) {
             let key = tables::facet(feed.id, name, value);
-            let FacetRecord(count) =
-                plan.get(tables::FACET, &key)?.unwrap_or(FacetRecord(0));
+            let FacetRecord(count) = plan.get(tables::FACET, &key)?.unwrap_or(FacetRecord(0));
             plan.put(tables::FACET, key, &FacetRecord(count + 1))?;
         }
     }
@@ -494,11 +503,9 @@ pub(crate) fn remove_files(
     mut version: VersionHandle,
     doomed: &[usize],
 ) -> Result<(Left, usize), StoreError> {
-    let keeps = |at: usize, file: &FileValue| {
-        file.role == RoleValue::Package && !doomed.contains(&at)
-    };
-    let survives =
-        version.record.files.iter().enumerate().any(|(at, file)| keeps(at, file));
+    let keeps =
+        |at: usize, file: &FileValue| file.role == RoleValue::Package && !doomed.contains(&at);
+    let survives = version.record.files.iter().enumerate().any(|(at, file)| keeps(at, file));
     let mut kept = Vec::new();
     let mut removed = 0;
     for (at, file) in std::mem::take(&mut version.record.files).into_iter().enumerate() {
@@ -555,9 +562,8 @@ fn remove_version(
         package.record.latest = highest(plan, &package.key, |_| true)?;
     }
     if points_here(&package.record.latest_stable) {
-        package.record.latest_stable = highest(plan, &package.key, |found| {
-            found.stability == StabilityValue::Stable
-        })?;
+        package.record.latest_stable =
+            highest(plan, &package.key, |found| found.stability == StabilityValue::Stable)?;
     }
     package.record.versions = package.record.versions.saturating_sub(1);
     if package.record.latest.is_none() {
@@ -574,7 +580,7 @@ fn remove_version(
 
 /// The highest version that passes `filter`.
 pub(crate) fn highest(
-    read: &dyn crate::MetaRead,
+    read: &dyn MetaRead,
     package_key: &[u8],
     filter: impl Fn(&VersionRecord) -> bool,
 ) -> Result<Option<Pointer>, StoreError> {

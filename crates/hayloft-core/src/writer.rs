@@ -170,11 +170,7 @@ impl Thread {
         }
     }
 
-    fn commit(
-        &self,
-        batch: &mut [Box<dyn Operation>],
-        more_wait: bool,
-    ) -> Result<(), StoreError> {
+    fn commit(&self, batch: &mut [Box<dyn Operation>], more_wait: bool) -> Result<(), StoreError> {
         if self.stopped.load(Ordering::Acquire) {
             return Err(StoreError::Stopped);
         }

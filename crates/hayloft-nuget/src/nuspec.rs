@@ -62,6 +62,9 @@ pub enum NuspecError {
     /// A required element is not there or empty.
     #[error("the nuspec has no `{0}`")]
     Missing(&'static str),
+    /// An element that decides something contains others.
+    #[error("the nuspec has elements inside `{0}`, which holds text only")]
+    Nested(&'static str),
     /// An element stands twice.
     #[error("the nuspec has `{0}` more than once")]
     Duplicate(String),
@@ -272,7 +275,11 @@ impl<'a, 'i> Fields<'a, 'i> {
     }
 
     fn required(&self, name: &'static str) -> Result<String, NuspecError> {
-        self.get(name).ok_or(NuspecError::Missing(name))
+        let element = self.element(name).ok_or(NuspecError::Missing(name))?;
+        if element.children().any(|child| child.is_element()) {
+            return Err(NuspecError::Nested(name));
+        }
+        Some(xml::value(element)).filter(|text| !text.is_empty()).ok_or(NuspecError::Missing(name))
     }
 
     fn flag(&self, element: &'static str) -> Result<bool, NuspecError> {
@@ -653,6 +660,10 @@ mod tests {
     #[case::no_version(
         "<package><metadata><id>A</id><version/></metadata></package>",
         NuspecError::Missing("version")
+    )]
+    #[case::nested(
+        "<package><metadata><id>A</id><version>1.0<b/></version></metadata></package>",
+        NuspecError::Nested("version")
     )]
     #[case::left_over_template(
         "<package><metadata><id>$id$</id></metadata></package>",

@@ -111,7 +111,7 @@ fn property_edits(
         .collect();
     let mut edits = Vec::new();
     for index in parts {
-        let bytes = package.read(index)?;
+        let bytes = read(package, index)?;
         let changed = with_property_version(&bytes, &version.normalized(), limits)
             .map_err(|source| not_changed(package, index, source))?;
         edits.extend(changed.map(|bytes| ZipEdit::Replace { index, bytes }));
@@ -145,13 +145,25 @@ fn content_types_edit(
     limits: &Limits,
 ) -> Result<Option<ZipEdit>, FeedTypeError> {
     let Some(index) = package.find(CONTENT_TYPES) else { return Ok(None) };
-    let bytes = package.read(index)?;
+    let bytes = read(package, index)?;
     let changed = || -> Result<Option<Vec<u8>>, XmlError> {
         let text = XmlText::decode(&bytes)?;
         Ok(content_types::with_json(&text, limits)?.map(|changed| text.encode(&changed)))
     };
     let changed = changed().map_err(|source| not_changed(package, index, source))?;
     Ok(changed.map(|bytes| ZipEdit::Replace { index, bytes }))
+}
+
+fn read(package: &mut Package<'_>, index: usize) -> Result<Vec<u8>, FeedTypeError> {
+    package.read(index).map_err(stopped)
+}
+
+/// Parts that only repackaging reads may be damaged in a package that was accepted.
+fn stopped(error: FeedTypeError) -> FeedTypeError {
+    match error {
+        FeedTypeError::Refused { detail, .. } => FeedTypeError::NotRepackageable { detail },
+        other => other,
+    }
 }
 
 fn not_changed(package: &Package<'_>, index: usize, source: XmlError) -> FeedTypeError {
@@ -163,7 +175,7 @@ fn history_edits(
     package: &mut Package<'_>,
     entry: &HistoryEntry,
 ) -> Result<Vec<ZipEdit>, FeedTypeError> {
-    let history = package.history()?;
+    let history = package.history().map_err(stopped)?;
     if let Some(fault) = history.fault {
         return Err(fault.not_repackageable());
     }

@@ -162,7 +162,7 @@ pub(crate) fn split_name_and_version<'t>(
     )
 }
 
-/// Checks that `text` is one safe path segment, of whatever format.
+/// Checks that `text` is one safe path segment of the characters that distribution files have.
 pub(crate) fn check_segment(text: &str) -> Result<(), FileNameError> {
     if text.is_empty()
         || text.len() > MAX_LENGTH
@@ -171,7 +171,10 @@ pub(crate) fn check_segment(text: &str) -> Result<(), FileNameError> {
     {
         return Err(FileNameError::Unsafe);
     }
-    Ok(())
+    match text.chars().find(|&character| !is_allowed(character)) {
+        Some(character) => Err(FileNameError::Character(character)),
+        None => Ok(()),
+    }
 }
 
 impl FromStr for FileName {
@@ -188,9 +191,6 @@ impl FromStr for FileName {
         } else {
             return Err(foreign(text));
         };
-        if let Some(character) = stem.chars().find(|&character| !is_allowed(character)) {
-            return Err(FileNameError::Character(character));
-        }
         match form {
             None => wheel(stem).map(Self::Wheel),
             Some(form) => Ok(Self::Sdist(SdistName { stem: stem.to_owned(), form })),

@@ -64,8 +64,7 @@ pub(crate) fn check_blake2(
     let mut hasher = Hasher(Blake2b::new());
     content.seek(SeekFrom::Start(0)).map_err(FeedTypeError::Io)?;
     io::copy(content, &mut hasher).map_err(FeedTypeError::Io)?;
-    digest(form, FIELD, &hasher.0.finalize())
-        .map_err(|error| refused(UploadError::Form(error)))
+    digest(form, FIELD, &hasher.0.finalize()).map_err(|error| refused(UploadError::Form(error)))
 }
 
 struct Hasher(Blake2b<U32>);

@@ -72,10 +72,7 @@ struct Found {
     about: Option<wheel::About>,
 }
 
-pub(crate) fn inspect(
-    upload: Upload<'_>,
-    limits: &Limits,
-) -> Result<Inspected, FeedTypeError> {
+pub(crate) fn inspect(upload: Upload<'_>, limits: &Limits) -> Result<Inspected, FeedTypeError> {
     let Upload { content, digests, file_name, hints, .. } = upload;
     let stated = stated_name(file_name, hints)?;
     let parsed = stated.map(parse_name).transpose()?;
@@ -104,7 +101,8 @@ pub(crate) fn inspect(
             version: metadata.fields.version,
         }));
     }
-    let package_type = Manifest::new(&file_name, &parsed, None, metadata.fields.clone()).packagetype;
+    let package_type =
+        Manifest::new(&file_name, &parsed, None, metadata.fields.clone()).packagetype;
     form::check(hints, digests, package_type, &metadata)
         .map_err(|error| refused(UploadError::Form(error)))?;
     form::check_blake2(hints, content)?;
@@ -113,13 +111,12 @@ pub(crate) fn inspect(
         about.compare(wheel, &mut warnings);
     }
     let core_metadata = is_wheel.then(|| HEXLOWER.encode(&Sha256::digest(&document.bytes)));
-    let package = PypiName::package("", &metadata.fields.name).map_err(|error| {
-        FeedTypeError::Name {
+    let package =
+        PypiName::package("", &metadata.fields.name).map_err(|error| FeedTypeError::Name {
             feed_type: TAG,
             text: metadata.fields.name.clone(),
             detail: error.into(),
-        }
-    })?;
+        })?;
     let manifest = Manifest::new(&file_name, &parsed, core_metadata, metadata.fields);
     Ok(Inspected {
         identity: Identity {
@@ -161,8 +158,7 @@ fn stated_name<'u>(
 }
 
 fn parse_name(name: &str) -> Result<FileName, FeedTypeError> {
-    name.parse()
-        .map_err(|source| refused(UploadError::FileName { name: name.to_owned(), source }))
+    name.parse().map_err(|source| refused(UploadError::FileName { name: name.to_owned(), source }))
 }
 
 fn belongs_to(name: &FileName, metadata: &ReadMetadata) -> bool {

@@ -122,6 +122,48 @@ pub enum MetadataError {
     Headers(#[source] HeadersError),
 }
 
+/// The version in a metadata file cannot be replaced.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum EditError {
+    /// Bytes that are not UTF-8.
+    #[error("is not UTF-8")]
+    Encoding,
+    /// Readers may differ about where the headers end.
+    #[error("has headers that are not ended by an empty line")]
+    BrokenOff,
+    /// The headers do not give one version.
+    #[error("does not state its version soundly")]
+    Metadata(#[source] MetadataError),
+    /// Another version than that of the package.
+    #[error("states version {0}, which is not that of the package")]
+    OtherVersion(String),
+}
+
+/// The file with the value of its `Version` header replaced and every other byte kept.
+pub(crate) fn with_version(
+    bytes: &[u8],
+    old: &PypiVersion,
+    new: &PypiVersion,
+) -> Result<Vec<u8>, EditError> {
+    let text = std::str::from_utf8(bytes).map_err(|_| EditError::Encoding)?;
+    let stated = ReadMetadata::parse(bytes).map_err(EditError::Metadata)?.version;
+    if stated != *old {
+        return Err(EditError::OtherVersion(stated.to_string()));
+    }
+    let headers = Headers::parse(bytes)
+        .map_err(|error| EditError::Metadata(MetadataError::Headers(error)))?;
+    if headers.broken_off() {
+        return Err(EditError::BrokenOff);
+    }
+    let Some(header) = headers.named("Version").next() else {
+        return Err(EditError::Metadata(MetadataError::Missing("Version")));
+    };
+    let value = text.get(header.span.clone()).unwrap_or_default().trim_end();
+    let span = header.span.start..header.span.start + value.len();
+    Ok(hayloft_feed::json::replaced(text, &span, &new.to_string()).into_bytes())
+}
+
 /// Metadata together with what is derived from it.
 #[derive(Debug)]
 pub(crate) struct ReadMetadata {
@@ -490,6 +532,26 @@ mod tests {
         #[case] expected: Option<&str>,
     ) {
         assert_eq!(description(text.as_bytes()).as_deref(), expected);
+    }
+
+    #[rstest]
+    #[case::line_feeds(
+        "Metadata-Version: 2.1\nName: a\nVersion: 1.0\nSummary: 1.0\n\nVersion: 1.0\n",
+        "Metadata-Version: 2.1\nName: a\nVersion: 2\nSummary: 1.0\n\nVersion: 1.0\n"
+    )]
+    #[case::line_ends_and_blanks(
+        "Metadata-Version: 2.1\r\nversion:\tv1  \r\nName: ä\r\nName: a\r\n",
+        ""
+    )]
+    #[case::blanks_around(
+        "Metadata-Version: 2.1\r\nversion:\t v1  \r\nName: a\r\nAuthor: ä\r\n",
+        "Metadata-Version: 2.1\r\nversion:\t 2  \r\nName: a\r\nAuthor: ä\r\n"
+    )]
+    #[case::other_version("Metadata-Version: 2.1\nName: a\nVersion: 1.1\n", "")]
+    #[case::broken_off("Metadata-Version: 2.1\nName: a\nVersion: 1.0\nx\nVersion: 3\n", "")]
+    fn the_version_is_replaced_and_nothing_else(#[case] text: &str, #[case] expected: &str) {
+        let edited = with_version(text.as_bytes(), &"1.0".parse().unwrap(), &"2".parse().unwrap());
+        assert_eq!(edited.unwrap_or_default(), expected.as_bytes());
     }
 
     #[rstest]

@@ -1,6 +1,7 @@
-use hayloft_feed::{Qualifiers, QualifiersError, shorten};
+use hayloft_feed::{Identity, Qualifiers, QualifiersError, Version, shorten};
 
-use crate::file_name::{FileNameError, check_segment};
+use crate::file_name::{FileName, FileNameError, check_segment};
+use crate::{PypiName, PypiVersion};
 
 /// The one qualifier: which file of a version.
 pub(crate) const FILE: &str = "file";
@@ -21,6 +22,9 @@ pub enum QualifierError {
     /// Not a file name.
     #[error("`file` is not a file name")]
     File(#[source] FileNameError),
+    /// The file name does not contain the version where it should.
+    #[error("`file` is not named after {0}")]
+    Unrelated(String),
     /// Cannot be written as a qualifier.
     #[error("`file` cannot be a qualifier")]
     Form(#[source] QualifiersError),
@@ -37,9 +41,31 @@ pub(crate) fn normalized(asked: &Qualifiers) -> Result<Qualifiers, QualifierErro
             return Err(QualifierError::Ambiguous);
         }
         check_segment(value).map_err(QualifierError::File)?;
-        file = Some(value);
+        file = file.or(Some(value));
     }
     Qualifiers::from_pairs(file.map(|file| (FILE, file))).map_err(QualifierError::Form)
+}
+
+/// The qualifier of the same file under another version.
+pub(crate) fn retargeted(
+    file: &str,
+    from: &Identity,
+    version: &Version,
+) -> Result<Qualifiers, QualifierError> {
+    let name: FileName = file.parse().map_err(QualifierError::File)?;
+    let parsed = |version: &Version| version.text().parse::<PypiVersion>().ok();
+    let renamed = from
+        .package
+        .name()
+        .parse::<PypiName>()
+        .ok()
+        .zip(parsed(&from.version).zip(parsed(version)))
+        .and_then(|(package, (old, new))| name.retarget(&package, &old, &new))
+        .ok_or_else(|| {
+            QualifierError::Unrelated(format!("{} {}", from.package.name(), from.version))
+        })?;
+    check_segment(&renamed).map_err(QualifierError::File)?;
+    Qualifiers::from_pairs([(FILE, renamed)]).map_err(QualifierError::Form)
 }
 
 #[cfg(test)]
@@ -53,7 +79,7 @@ mod tests {
     #[case::file("file=a-1.zip", "file=a-1.zip")]
     #[case::filename("FileName=a-1.zip", "file=a-1.zip")]
     #[case::standard_key("file_name=a-1.zip", "file=a-1.zip")]
-    #[case::agreeing("file_name=a-1.zip&file=A-1.zip", "file=a-1.zip")]
+    #[case::agreeing("file_name=a-1.zip&file=A-1.zip", "file=A-1.zip")]
     fn all_names_of_the_qualifier_are_one(#[case] asked: &str, #[case] expected: &str) {
         assert_eq!(normalized(&asked.parse().unwrap()).unwrap().to_string(), expected);
     }
@@ -62,6 +88,7 @@ mod tests {
     #[case::unknown("arch=x", QualifierError::Unknown("arch".to_owned()))]
     #[case::disagreeing("file=a&filename=b", QualifierError::Ambiguous)]
     #[case::path("file=a%2Fb", QualifierError::File(FileNameError::Unsafe))]
+    #[case::stream("file=a%3Ab", QualifierError::File(FileNameError::Character(':')))]
     fn other_qualifiers_are_refused(#[case] asked: &str, #[case] error: QualifierError) {
         assert_eq!(normalized(&asked.parse().unwrap()).unwrap_err(), error);
     }

@@ -91,6 +91,9 @@ pub enum RecordError {
     /// A digest that nobody should trust, or none at all.
     #[error("gives `{}` no sha256, sha384 or sha512 digest", shorten(.0))]
     Digest(String),
+    /// The record has a digest of itself, which cannot be right.
+    #[error("gives a digest or size for itself")]
+    OwnDigest,
     /// The size column is not a number.
     #[error("gives `{}` no size", shorten(.0))]
     Size(String),

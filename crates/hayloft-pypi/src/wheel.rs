@@ -142,14 +142,13 @@ impl<'a> Wheel<'a> {
 
     /// As [`Wheel::info_file`], for a file that every wheel has.
     pub(crate) fn required(&mut self, file: &str, max: u64) -> Result<Vec<u8>, FeedTypeError> {
-        self.info_file(file, max)?
-            .ok_or_else(|| refused(WheelError::Missing(self.info_path(file))))
+        self.info_file(file, max)?.ok_or_else(|| refused(WheelError::Missing(self.info_path(file))))
     }
 
     pub(crate) fn inspect(&mut self, limits: &Limits) -> Result<ReadWheel, FeedTypeError> {
         let document = self.required(METADATA, limits.manifest)?;
-        let mut metadata = ReadMetadata::parse(&document)
-            .map_err(|error| refused(WheelError::Metadata(error)))?;
+        let mut metadata =
+            ReadMetadata::parse(&document).map_err(|error| refused(WheelError::Metadata(error)))?;
         if split_name_and_version(&self.prefix, &metadata.name, &metadata.version).is_none() {
             return Err(refused(WheelError::DistInfoName {
                 prefix: self.prefix.clone(),
@@ -232,7 +231,8 @@ fn warn_of<'p>(paths: impl Iterator<Item = &'p str>, fault: &str, warnings: &mut
 
 /// The history inside a package; one that cannot be read is left alone.
 pub(crate) fn read_history(bytes: &[u8], warnings: &mut Vec<String>) -> Vec<HistoryEntry> {
-    let history = std::str::from_utf8(bytes).ok().and_then(|text| HistoryEntry::parse_list(text).ok());
+    let history =
+        std::str::from_utf8(bytes).ok().and_then(|text| HistoryEntry::parse_list(text).ok());
     history.unwrap_or_else(|| {
         warnings.push(format!("`{HISTORY}` is not a repackaging history"));
         Vec::new()
@@ -306,7 +306,10 @@ mod tests {
     }
 
     #[rstest]
-    #[case::two_pythons("Tag: py2-none-any\nTag: py3-none-any\n", Some("a_b-1.0-py2.py3-none-any.whl"))]
+    #[case::two_pythons(
+        "Tag: py2-none-any\nTag: py3-none-any\n",
+        Some("a_b-1.0-py2.py3-none-any.whl")
+    )]
     #[case::build("Build: 7\nTag: cp39-cp39-win32\n", Some("a_b-1.0-7-cp39-cp39-win32.whl"))]
     #[case::not_a_product("Tag: py2-none-any\nTag: py3-abi3-any\n", None)]
     #[case::no_tag("", None)]

@@ -85,6 +85,10 @@ impl FeedType for RubyGems {
     fn version(&self, text: &str) -> Result<Version, FeedTypeError> {
         let invalid =
             |detail| FeedTypeError::Version { feed_type: TAG, text: text.to_owned(), detail };
+        // Ruby reads an empty text as `0`; from a caller it is a missing value.
+        if text.trim().is_empty() {
+            return Err(invalid(Box::new(GemVersionError::Grammar)));
+        }
         let parsed: GemVersion = text.parse().map_err(|error| invalid(Box::new(error)))?;
         let key = parsed.sort_key().map_err(|error| invalid(Box::new(error)))?;
         Ok(Version::new(parsed.as_str(), &parsed.canonical(), key, parsed.stability()))

@@ -88,7 +88,7 @@ fn is_i386_family(cpu: &str) -> bool {
 /// The operating systems that the library knows, in the order in which it tries them.
 fn normal<'t>(cpu: Option<&'t str>, os: &'t str) -> (Option<&'t str>, &'t str, Option<&'t str>) {
     if let Some(version) = suffix(os, "aix") {
-        return (cpu, "aix", digits(version));
+        return (cpu, "aix", digits(version.trim_start_matches('-')));
     }
     if os.contains("cygwin") {
         return (cpu, "cygwin", None);
@@ -100,7 +100,7 @@ fn normal<'t>(cpu: Option<&'t str>, os: &'t str) -> (Option<&'t str>, &'t str, O
         return (cpu, "macruby", digits(suffix(os, "macruby").unwrap_or("")));
     }
     if let Some(version) = suffix(os, "freebsd") {
-        return (cpu, "freebsd", digits(version));
+        return (cpu, "freebsd", digits(version.trim_start_matches('-')));
     }
     if os == "java" || os == "jruby" {
         return (cpu, "java", None);
@@ -136,7 +136,7 @@ fn normal<'t>(cpu: Option<&'t str>, os: &'t str) -> (Option<&'t str>, &'t str, O
         return (cpu, "netbsdelf", None);
     }
     if let Some(version) = suffix(os, "openbsd") {
-        return (cpu, "openbsd", dotted(version));
+        return (cpu, "openbsd", dotted(version.trim_start_matches('-')));
     }
     if let Some(version) = suffix(os, "solaris") {
         return (cpu, "solaris", dotted(version.trim_start_matches('-')));

@@ -251,12 +251,9 @@ fn new_type(
         return Ok(handle.record.tag.clone());
     }
     let to = types.get(asked).ok_or_else(|| FeedError::UnknownType(asked.to_owned()))?;
-    let related = handle
-        .feed_type
-        .as_ref()
-        .is_some_and(|from| from.package_type() == to.package_type());
-    let packages =
-        rows::counter(plan, tables::TOTALS, &tables::total(handle.id, Total::Packages))?;
+    let related =
+        handle.feed_type.as_ref().is_some_and(|from| from.package_type() == to.package_type());
+    let packages = rows::counter(plan, tables::TOTALS, &tables::total(handle.id, Total::Packages))?;
     if related || packages == 0 {
         return Ok(to.tag().to_owned());
     }

@@ -6,9 +6,7 @@ use hayloft_feed::shorten;
 use crate::records::{BlobRecord, VersionPlaceRecord};
 use crate::resolve::{FeedHandle, PackageHandle, VersionHandle};
 use crate::tables::{self, HashKind};
-use crate::{
-    BlobKey, Direction, Manifests, MetaRead, PackageFile, Store, StoreError, codec, rows,
-};
+use crate::{BlobKey, Direction, Manifests, MetaRead, PackageFile, Store, StoreError, codec, rows};
 
 /// Most files that are found.
 const FOUND: usize = 1_000;
@@ -108,8 +106,7 @@ impl Store {
     ) -> Result<(), StoreError> {
         let range = tables::prefixed(&blob.0);
         for (key, _) in read.scan(tables::BLOB_USE, range, Direction::Forward, FOUND)? {
-            let (Some(version), Some(file)) =
-                (tables::u64_at(&key, 32), tables::u32_at(&key, 40))
+            let (Some(version), Some(file)) = (tables::u64_at(&key, 32), tables::u32_at(&key, 40))
             else {
                 continue;
             };
@@ -119,13 +116,8 @@ impl Store {
             if let Some((handle, version)) = self.version_by_id(read, version)? {
                 let at = version.record.files.iter().position(|known| known.number == file);
                 let context = &self.inner.context;
-                let files = context.files(
-                    read,
-                    &handle,
-                    &version,
-                    at.as_slice(),
-                    Manifests::Omitted,
-                )?;
+                let files =
+                    context.files(read, &handle, &version, at.as_slice(), Manifests::Omitted)?;
                 found.extend(
                     files
                         .into_iter()
@@ -174,7 +166,7 @@ fn contents(
         Algorithm::Md5 | Algorithm::Sha512 => {
             return rows::each(read, tables::BLOB, &[], |key, value| {
                 let row: BlobRecord = codec::decode(tables::BLOB, key, value)?;
-                if row.md5 == digest || row.sha512 == digest {
+                if row.md5 == *digest || row.sha512 == *digest {
                     found.extend(<[u8; 32]>::try_from(key).ok().map(BlobKey));
                 }
                 Ok(())
@@ -187,7 +179,7 @@ fn contents(
         let Some(blob) = blob else { return Ok(()) };
         // The index holds the beginning of the digest only.
         let row: Option<BlobRecord> = rows::get(read, tables::BLOB, &blob)?;
-        if row.is_some_and(|row| row.sha1 == digest || row.sha256 == digest) {
+        if row.is_some_and(|row| row.sha1 == *digest || row.sha256 == *digest) {
             found.insert(BlobKey(blob));
         }
         Ok(())

@@ -167,7 +167,9 @@ impl Store {
         let query = query.clone();
         let inner = self.inner.clone();
         Ok(match ids {
-            Some(ids) => Rows::new(ByIds::<R> { inner, query, ids, shown: std::marker::PhantomData }),
+            Some(ids) => {
+                Rows::new(ByIds::<R> { inner, query, ids, shown: std::marker::PhantomData })
+            }
             None => Rows::new(All::<R> { inner, query, after: 0, shown: std::marker::PhantomData }),
         })
     }
@@ -264,13 +266,8 @@ struct All<R> {
 impl<R: HistoryRecord> Pager<R::Shown> for All<R> {
     fn page(&mut self) -> Result<Option<Vec<R::Shown>>, StoreError> {
         let range = tables::prefixed_after(&[], &tables::number(self.after));
-        let page: Vec<(Vec<u8>, R)> = rows::scan(
-            self.inner.snapshot()?.as_ref(),
-            R::TABLE,
-            range,
-            Direction::Forward,
-            PAGE,
-        )?;
+        let page: Vec<(Vec<u8>, R)> =
+            rows::scan(self.inner.snapshot()?.as_ref(), R::TABLE, range, Direction::Forward, PAGE)?;
         let Some((last, _)) = page.last() else { return Ok(None) };
         self.after = tables::u64_at(last, 0).unwrap_or(u64::MAX);
         let found = page.into_iter().filter(|(_, record)| record.fits(&self.query));

@@ -244,7 +244,11 @@ impl Packages {
     }
 
     /// The next packages, and where they end.
-    fn next(&mut self, read: &dyn MetaRead, limit: usize) -> Result<Vec<PackageHandle>, StoreError> {
+    fn next(
+        &mut self,
+        read: &dyn MetaRead,
+        limit: usize,
+    ) -> Result<Vec<PackageHandle>, StoreError> {
         if self.at_end {
             return Ok(Vec::new());
         }

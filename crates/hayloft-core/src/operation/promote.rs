@@ -1,7 +1,25 @@
-use hayloft_feed::FeedTypeError;
+use std::sync::Arc;
 
-use crate::operation::Stored;
-use crate::{NoSuchFeed, Overwrite, PackageFile, SelectError, Selector, StoreError};
+use hayloft_feed::{Arrival, FeedType};
+
+use crate::blob_rows::Source;
+use crate::documents::PreparedDocument;
+use crate::file_rows::Context;
+use crate::metrics::Meter;
+use crate::plan::Plan;
+use crate::records::{FileValue, OriginValue, PromotionRecord};
+use crate::resolve::{FeedHandle, VersionHandle};
+use crate::tables::{self, HistoryKind};
+use crate::versions::{AddError, FILES_PER_VERSION, NewFile, Terms, add_files};
+use crate::{
+    Action, Actor, LookupError, Manifests, MetaRead, NoSuchFeed, Overwrite, PackageFile,
+    SelectError, Selector, Store, StoreError, Stored, UnknownFeedType,
+};
+
+use super::audit::Entry;
+
+/// Bytes that a promotion writes, roughly.
+const WEIGHT: usize = 256 << 10;
 
 /// The order to bring the same bytes into another feed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -86,10 +104,206 @@ pub enum PromoteError {
         /// Files allowed.
         limit: usize,
     },
-    /// The package does not suit the feed type.
-    #[error("the package cannot be promoted as asked")]
-    Refused(#[source] FeedTypeError),
+    /// The feeds' type is not known to this program.
+    #[error(transparent)]
+    UnknownType(#[from] UnknownFeedType),
     /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
+}
+
+impl From<AddError> for PromoteError {
+    fn from(error: AddError) -> Self {
+        match error {
+            AddError::Conflict { package } => Self::Conflict { package },
+            AddError::CaseTwin { name, existing } => Self::CaseTwin { name, existing },
+            AddError::TooManyFiles { package } => {
+                Self::TooManyFiles { package, limit: FILES_PER_VERSION }
+            }
+            // The source version uses its contents, and a promotion brings its package files along.
+            AddError::NoVersion { package } => {
+                Self::Store(StoreError::damaged(format!("the version `{package}`")))
+            }
+            AddError::Gone(_) => Self::Store(StoreError::damaged("a content of the source")),
+            AddError::Store(error) => Self::Store(error),
+        }
+    }
+}
+
+impl Store {
+    /// Brings the same bytes into another feed of the type; writes rows only. Listing and
+    /// deprecation go along to a version that is new there; downloads and blocks do not.
+    pub fn promote(
+        &self,
+        feed: &str,
+        request: &PromoteRequest,
+        actor: &Actor,
+    ) -> Result<PromoteOutcome, PromoteError> {
+        let context = self.clone_context();
+        let (feed, request, actor) = (feed.to_owned(), request.clone(), actor.clone());
+        let outcome = self
+            .inner
+            .writer
+            .change(WEIGHT, move |plan| promote(plan, &context, &feed, &request, &actor))?;
+        if outcome.stored != Stored::Unchanged {
+            Meter::count(&self.inner.meter.files_stored);
+        }
+        Ok(outcome)
+    }
+}
+
+fn promote(
+    plan: &mut Plan,
+    context: &Arc<Context>,
+    feed: &str,
+    request: &PromoteRequest,
+    actor: &Actor,
+) -> Result<PromoteOutcome, PromoteError> {
+    let from = FeedHandle::find(plan, &context.types, feed).map_err(SelectError::from)?;
+    let to = find_target(plan, context, &request.to_feed)?;
+    if from.id == to.id {
+        return Err(PromoteError::SameFeed { feed: from.record.name });
+    }
+    if from.record.tag != to.record.tag {
+        return Err(PromoteError::DifferentTypes {
+            from: from.record.name,
+            from_type: from.record.tag,
+            to: to.record.name,
+            to_type: to.record.tag,
+        });
+    }
+    if let Some(allowed) = forbidden_by_pipeline(plan, context, &from, &to)? {
+        return Err(PromoteError::Pipeline { from: from.record.name, allowed });
+    }
+    let feed_type = to.known_type()?.clone();
+    let source = from.select_version(plan, &request.source)?;
+    if source.record.status().is_blocked() {
+        return Err(SelectError::Blocked { package: source.spelled() }.into());
+    }
+    let places = from.matching_files(&source.record, &request.source)?;
+    if places.is_empty() {
+        return Err(from.not_found(&request.source).into());
+    }
+    let files = places
+        .iter()
+        .filter_map(|at| source.record.files.get(*at))
+        .map(|file| copied(plan, feed_type.as_ref(), &source, file))
+        .collect::<Result<Vec<_>, _>>()?;
+    let terms = Terms {
+        overwrite: request.overwrite,
+        published_by: actor.name.clone(),
+        origin: OriginValue::Promoted { from_feed: from.record.name.clone() },
+        arrival: Arrival::Untagged,
+        tags: Vec::new(),
+        listing: source.record.listing,
+        deprecated: source.record.deprecated.clone(),
+    };
+    let added = add_files(plan, &to, &feed_type, &files, &terms)?;
+    let comments = request.comments.clone().unwrap_or_default();
+    let id = record_promotion(plan, &from, &to, &added.version, actor, &comments)?;
+    let entry = Entry {
+        to_feed: Some(to.record.name.clone()),
+        comments: request.comments.clone(),
+        old_sha256: added.replaced,
+        new_sha256: files.first().map(|file| file.digests.sha256),
+        details: Some(serde_json::json!({
+            "files": files.iter().map(|file| &file.file_name).collect::<Vec<_>>(),
+        })),
+        ..Entry::of_version(Action::Promote, &from.record.name, &source)
+    };
+    entry.write(plan, actor)?;
+    let stored = added
+        .files
+        .iter()
+        .map(|(_, stored)| *stored)
+        .find(|stored| *stored != Stored::Unchanged)
+        .unwrap_or(Stored::Unchanged);
+    let places: Vec<usize> = added.files.iter().map(|(place, _)| *place).collect();
+    let files = context.files(plan, &to, &added.version, &places, Manifests::Omitted)?;
+    Ok(PromoteOutcome { id, stored, files })
+}
+
+fn find_target(
+    read: &dyn MetaRead,
+    context: &Context,
+    name: &str,
+) -> Result<FeedHandle, PromoteError> {
+    FeedHandle::find(read, &context.types, name).map_err(|error| match error {
+        LookupError::Feed(missing) => PromoteError::Feed(missing),
+        LookupError::Store(error) => PromoteError::Store(error),
+    })
+}
+
+/// The only feed that packages of `from` may go to, if that is not `to`.
+pub(crate) fn forbidden_by_pipeline(
+    read: &dyn MetaRead,
+    context: &Context,
+    from: &FeedHandle,
+    to: &FeedHandle,
+) -> Result<Option<String>, StoreError> {
+    let Some(allowed) = from.record.promote_to.as_ref().filter(|name| !name.is_empty()) else {
+        return Ok(None);
+    };
+    match FeedHandle::find(read, &context.types, allowed) {
+        Ok(found) if found.id == to.id => Ok(None),
+        Ok(found) => Ok(Some(found.record.name)),
+        Err(LookupError::Feed(_)) => Ok(Some(allowed.clone())),
+        Err(LookupError::Store(error)) => Err(error),
+    }
+}
+
+/// A stored file as it is to appear in another feed.
+fn copied(
+    plan: &Plan,
+    feed_type: &dyn FeedType,
+    source: &VersionHandle,
+    file: &FileValue,
+) -> Result<NewFile, StoreError> {
+    let identity = source.identity(file)?;
+    Ok(NewFile {
+        file_name: feed_type.file_name(&identity),
+        identity,
+        role: file.role.into(),
+        size: file.size,
+        digests: file.digests,
+        source: Source::Present,
+        manifest: PreparedDocument::copy(plan, file.manifest)?,
+        history: file.history.map(|text| PreparedDocument::copy(plan, text)).transpose()?,
+        documents: file
+            .documents
+            .iter()
+            .map(|(name, text)| Ok((name.clone(), PreparedDocument::copy(plan, *text)?)))
+            .collect::<Result<_, StoreError>>()?,
+    })
+}
+
+/// Appends a promotion, and the way to it from the package's name.
+pub(crate) fn record_promotion(
+    plan: &mut Plan,
+    from: &FeedHandle,
+    to: &FeedHandle,
+    version: &VersionHandle,
+    actor: &Actor,
+    comments: &str,
+) -> Result<u64, StoreError> {
+    plan.counters().promotion += 1;
+    let id = plan.counters().promotion;
+    let name_key = version.package.name_key().to_vec();
+    let tag = &to.record.tag;
+    let index = tables::history(tag, &name_key, HistoryKind::Promotion, id);
+    plan.put_bytes(tables::HISTORY, index, Vec::new());
+    let record = PromotionRecord {
+        tag: tag.clone(),
+        from_feed: from.record.name.clone(),
+        to_feed: to.record.name.clone(),
+        group: version.package.record.group.clone(),
+        name: version.package.record.name.clone(),
+        version: version.record.text.clone(),
+        date: plan.now().millis(),
+        user: actor.name.clone(),
+        comments: comments.to_owned(),
+        name_key,
+    };
+    plan.put(tables::PROMOTION, tables::number(id), &record)?;
+    Ok(id)
 }

@@ -1,6 +1,35 @@
-use hayloft_feed::FeedTypeError;
+use std::collections::BTreeMap;
+use std::io::{BufReader, BufWriter, Write};
+use std::sync::Arc;
 
-use crate::{NoSuchFeed, PackageFile, SelectError, Selector, StoreError, UnknownFeedType};
+use hayloft_feed::{
+    Arrival, FeedType, FeedTypeError, HistoryEntry, Identity, Inspected, Repackage, Repackaged,
+    SourceReference, Upload, Version,
+};
+
+use crate::file_rows::Context;
+use crate::metrics::Meter;
+use crate::pins::Pin;
+use crate::plan::Plan;
+use crate::publish::{Opening, Publish};
+use crate::records::{FileValue, ListingValue, OriginValue, RepackagedValue, RepackagingRecord};
+use crate::resolve::{FeedHandle, VersionHandle};
+use crate::staging::StagingError;
+use crate::tables::{self, HistoryKind};
+use crate::versions::{self, AddError, NewFile, Terms, add_files};
+use crate::{
+    Action, Actor, LookupError, Manifests, MetaRead, NoSuchFeed, Overwrite, PackageFile,
+    SelectError, Selector, Staged, Store, StoreError, UnknownFeedType,
+};
+
+use super::audit::Entry;
+use super::promote::{forbidden_by_pipeline, record_promotion};
+use super::upload::new_file;
+
+/// How often contents are published again because they went away meanwhile.
+const ATTEMPTS: usize = 8;
+/// Bytes of a buffer between a package file and its type.
+const BUFFER: usize = 64 << 10;
 
 /// The order to write a version again under another one.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -103,7 +132,447 @@ pub enum RepackageError {
         /// Package and version.
         package: String,
     },
+    /// The result is larger than the store takes.
+    #[error("the repackaged file is larger than the limit of {limit} bytes")]
+    TooLarge {
+        /// Bytes allowed.
+        limit: u64,
+    },
     /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
+}
+
+impl From<LookupError> for RepackageError {
+    fn from(error: LookupError) -> Self {
+        match error {
+            LookupError::Feed(missing) => Self::Feed(missing),
+            LookupError::Store(error) => Self::Store(error),
+        }
+    }
+}
+
+impl From<StagingError> for RepackageError {
+    fn from(error: StagingError) -> Self {
+        match error {
+            StagingError::TooLarge { limit } => Self::TooLarge { limit },
+            StagingError::Store(error) => Self::Store(error),
+        }
+    }
+}
+
+/// What a repackaging works on, as it was when it began.
+struct Job {
+    from: FeedHandle,
+    to: FeedHandle,
+    feed_type: Arc<dyn FeedType>,
+    source: VersionHandle,
+    /// Files of the source, package files first.
+    files: Vec<FileValue>,
+    target: Version,
+}
+
+/// One file written again.
+struct Rewritten {
+    staged: Staged,
+    new: NewFile,
+    inspected: Inspected,
+    done: Repackaged,
+}
+
+impl Store {
+    /// Writes a version again under another one, in the same or another feed of the type.
+    ///
+    /// The result is listed, not deprecated and without downloads, whatever the source is. It never
+    /// takes the place of an existing version; with qualifiers, of an existing file.
+    pub fn repackage(
+        &self,
+        feed: &str,
+        request: &RepackageRequest,
+        actor: &Actor,
+    ) -> Result<RepackageOutcome, RepackageError> {
+        let job = {
+            let snapshot = self.inner.snapshot()?;
+            Job::find(snapshot.as_ref(), &self.inner.context, feed, request)?
+        };
+        let mut rewritten = job
+            .files
+            .iter()
+            .map(|file| self.rewrite(&job, file, request, actor))
+            .collect::<Result<Vec<_>, _>>()?;
+        let step = Arc::new(Step {
+            context: self.clone_context(),
+            request: request.clone(),
+            actor: actor.clone(),
+            done: merged(&rewritten),
+            job,
+        });
+        let mut publish = vec![Publish::IfMissing; rewritten.len()];
+        for _ in 0..ATTEMPTS {
+            let mut pins: Vec<Pin> = Vec::with_capacity(rewritten.len());
+            for (file, publish) in rewritten.iter_mut().zip(&publish) {
+                let (pin, source) = self.inner.publish(&file.staged, *publish)?;
+                file.new.source = source;
+                pins.push(pin);
+            }
+            let files: Vec<NewFile> = rewritten.iter().map(|file| file.new.clone()).collect();
+            let weight = files.iter().map(NewFile::weight).sum();
+            let planned = step.clone();
+            let written =
+                self.inner.writer.change(weight, move |plan| planned.plan(plan, &files))?;
+            drop(pins);
+            match written {
+                Ok(outcome) => {
+                    outcome.files.iter().for_each(|_| Meter::count(&self.inner.meter.files_stored));
+                    let warnings = rewritten.into_iter().flat_map(|file| file.inspected.warnings);
+                    return Ok(RepackageOutcome { warnings: warnings.collect(), ..outcome });
+                }
+                Err(Gone(at)) => {
+                    if let Some(publish) = publish.get_mut(at) {
+                        *publish = Publish::Again;
+                    }
+                }
+            }
+        }
+        Err(StoreError::damaged("a content just stored").into())
+    }
+
+    /// Writes one file under the new version, into staging, and reads it back.
+    fn rewrite(
+        &self,
+        job: &Job,
+        file: &FileValue,
+        request: &RepackageRequest,
+        actor: &Actor,
+    ) -> Result<Rewritten, RepackageError> {
+        let from = job.source.identity(file)?;
+        let to = job.feed_type.retarget(&from, &job.target).map_err(refused)?;
+        let reader = match self.inner.open_blob(&file.digests, file.size)? {
+            Opening::Open(reader) => reader,
+            Opening::Gone => {
+                return Err(RepackageError::Changed { package: job.source.spelled() });
+            }
+        };
+        let entry = HistoryEntry {
+            date: Some(self.now().to_seconds()),
+            reason: request.comments.clone().filter(|text| !text.is_empty()),
+            using: Some(self.options().tool.clone()),
+            by: Some(actor.name.clone()),
+            url: request.url.clone(),
+            ..HistoryEntry::of(reference(&from, file).to_string())
+        };
+        self.inner.staging.check_space()?;
+        let (temp, out) = self.inner.staging.create()?;
+        let mut out = BufWriter::with_capacity(BUFFER, out);
+        let order = Repackage {
+            source: &mut BufReader::with_capacity(BUFFER, reader),
+            size: file.size,
+            from: &from,
+            to: &to,
+            entry: &entry,
+            out: &mut out,
+        };
+        let done = job.feed_type.repackage(order, &self.options().limits).map_err(refused)?;
+        out.flush().map_err(StoreError::io("write", &temp.path))?;
+        let out = out
+            .into_inner()
+            .map_err(|error| StoreError::io("write", &temp.path)(error.into_error()))?;
+        let staged = self.inner.staging.adopt(temp, out)?;
+        let inspected = self.read_back(job, &to, &staged)?;
+        if inspected.role != file.role.into() {
+            return Err(job.mismatch(&inspected.identity));
+        }
+        let new = new_file(job.feed_type.as_ref(), &inspected, &staged)?;
+        Ok(Rewritten { staged, new, inspected, done })
+    }
+
+    fn read_back(
+        &self,
+        job: &Job,
+        to: &Identity,
+        staged: &Staged,
+    ) -> Result<Inspected, RepackageError> {
+        let hints: BTreeMap<String, String> =
+            to.qualifiers.iter().map(|(key, value)| (key.to_owned(), value.to_owned())).collect();
+        let file_name = job.feed_type.file_name(to);
+        let upload = Upload {
+            content: staged.read()?.as_mut(),
+            size: staged.size(),
+            digests: staged.digests(),
+            file_name: Some(&file_name),
+            hints: &hints,
+            remembered: &BTreeMap::new(),
+        };
+        let inspected = job.feed_type.inspect(upload, &self.options().limits).map_err(refused)?;
+        let found = &inspected.identity;
+        let same = found.package == to.package
+            && found.version == to.version
+            && found.qualifiers.key() == to.qualifiers.key();
+        if same { Ok(inspected) } else { Err(job.mismatch(found)) }
+    }
+}
+
+fn refused(error: FeedTypeError) -> RepackageError {
+    match error {
+        FeedTypeError::Io(source) => {
+            if source.kind() == std::io::ErrorKind::InvalidData {
+                return StoreError::damaged("the content of the source").into();
+            }
+            StoreError::io("read or write", "a file being repackaged")(source).into()
+        }
+        input => RepackageError::Refused(input),
+    }
+}
+
+/// The identification string of a source file.
+fn reference(from: &Identity, file: &FileValue) -> SourceReference {
+    SourceReference {
+        group: from.package.group().to_owned(),
+        name: from.package.name().to_owned(),
+        version: from.version.text().to_owned(),
+        sha1: Some(data_encoding::HEXLOWER.encode(&file.digests.sha1)),
+    }
+}
+
+/// What was done to all files together, each thing named once.
+fn merged(files: &[Rewritten]) -> Repackaged {
+    let mut all = Repackaged::plain();
+    for file in files {
+        all.signatures_removed.extend(file.done.signatures_removed.iter().cloned());
+        all.sibling_pins.extend(file.done.sibling_pins.iter().cloned());
+    }
+    for names in [&mut all.signatures_removed, &mut all.sibling_pins] {
+        names.sort_unstable();
+        names.dedup();
+    }
+    all
+}
+
+impl Job {
+    fn find(
+        read: &dyn MetaRead,
+        context: &Context,
+        feed: &str,
+        request: &RepackageRequest,
+    ) -> Result<Self, RepackageError> {
+        let from = FeedHandle::find(read, &context.types, feed)?;
+        let to = match &request.to_feed {
+            Some(name) => FeedHandle::find(read, &context.types, name)?,
+            None => from.clone(),
+        };
+        if from.record.tag != to.record.tag {
+            return Err(RepackageError::DifferentTypes {
+                from: from.record.name,
+                from_type: from.record.tag,
+                to: to.record.name,
+                to_type: to.record.tag,
+            });
+        }
+        if from.id != to.id
+            && let Some(allowed) = forbidden_by_pipeline(read, context, &from, &to)?
+        {
+            return Err(RepackageError::Pipeline { from: from.record.name, allowed });
+        }
+        let feed_type = to.known_type()?.clone();
+        let source = from.select_version(read, &request.source)?;
+        if source.record.status().is_blocked() {
+            return Err(SelectError::Blocked { package: source.spelled() }.into());
+        }
+        let target = feed_type.version(&request.new_version).map_err(refused)?;
+        if target == source.version() {
+            return Err(RepackageError::SameVersion { package: source.spelled() });
+        }
+        let places = from.matching_files(&source.record, &request.source)?;
+        let mut files: Vec<FileValue> =
+            places.iter().filter_map(|at| source.record.files.get(*at)).cloned().collect();
+        if files.is_empty() {
+            return Err(from.not_found(&request.source).into());
+        }
+        files.sort_by_key(|file| file.role == crate::records::RoleValue::Companion);
+        let job = Self { from, to, feed_type, source, files, target };
+        // Asked again when it is written; here it saves the work.
+        job.check_target(read, request)?;
+        Ok(job)
+    }
+
+    /// Fails if the result would meet what is there.
+    fn check_target(
+        &self,
+        read: &dyn MetaRead,
+        request: &RepackageRequest,
+    ) -> Result<(), RepackageError> {
+        let identity = Identity {
+            package: self.source.package.package_name()?,
+            version: self.target.clone(),
+            qualifiers: request.source.qualifiers.clone(),
+        };
+        match versions::find(read, &self.to, &identity)? {
+            // With qualifiers files may join those that were repackaged before.
+            Some(_) if request.source.qualifiers.is_empty() => Err(self.exists()),
+            _ => Ok(()),
+        }
+    }
+
+    fn exists(&self) -> RepackageError {
+        let package = format!("{} {}", self.source.package.spelled(), self.target.text());
+        RepackageError::Exists { package: hayloft_feed::shorten(&package) }
+    }
+
+    fn mismatch(&self, found: &Identity) -> RepackageError {
+        let package = format!("{} {}", self.source.package.spelled(), self.target.text());
+        let found = format!("{} {} {}", found.package.spelled(), found.version, found.qualifiers);
+        RepackageError::Mismatch {
+            package: hayloft_feed::shorten(&package),
+            found: hayloft_feed::shorten(&found),
+        }
+    }
+
+    /// Fails if the source is no longer what it was when it was read.
+    fn check_source(&self, plan: &Plan) -> Result<(), RepackageError> {
+        let changed = || RepackageError::Changed { package: self.source.spelled() };
+        let now = crate::rows::version(plan, &self.source.key)?.ok_or_else(changed)?;
+        if now.status().is_blocked() {
+            return Err(SelectError::Blocked { package: self.source.spelled() }.into());
+        }
+        let same = |file: &FileValue| {
+            now.files
+                .iter()
+                .any(|known| known.number == file.number && known.digests == file.digests)
+        };
+        if now.version == self.source.record.version && self.files.iter().all(same) {
+            Ok(())
+        } else {
+            Err(changed())
+        }
+    }
+}
+
+/// A content has to be published again.
+struct Gone(usize);
+
+/// The part of a repackaging that runs in the writer.
+struct Step {
+    context: Arc<Context>,
+    request: RepackageRequest,
+    actor: Actor,
+    done: Repackaged,
+    job: Job,
+}
+
+impl Step {
+    fn plan(
+        &self,
+        plan: &mut Plan,
+        files: &[NewFile],
+    ) -> Result<Result<RepackageOutcome, Gone>, RepackageError> {
+        let job = &self.job;
+        let live = |id, name: &str| {
+            FeedHandle::by_id(plan, &self.context.types, id)?
+                .ok_or_else(|| RepackageError::Feed(NoSuchFeed { name: name.to_owned() }))
+        };
+        let from = live(job.from.id, &job.from.record.name)?;
+        let to = live(job.to.id, &job.to.record.name)?;
+        job.check_source(plan)?;
+        job.check_target(plan, &self.request)?;
+        let terms = Terms {
+            overwrite: Overwrite::Refuse,
+            published_by: self.actor.name.clone(),
+            origin: OriginValue::Repackaged {
+                from_feed: from.record.name.clone(),
+                from_version: job.source.record.text.clone(),
+            },
+            arrival: Arrival::Untagged,
+            tags: Vec::new(),
+            listing: ListingValue::Listed,
+            deprecated: None,
+        };
+        let added = match add_files(plan, &to, &job.feed_type, files, &terms) {
+            Ok(added) => added,
+            Err(AddError::Gone(at)) => return Ok(Err(Gone(at))),
+            Err(error) => return Err(self.add_error(error)),
+        };
+        // The same bytes are "there already" as much as others.
+        if added.files.iter().any(|(_, stored)| *stored != crate::Stored::Created) {
+            return Err(job.exists());
+        }
+        let id = self.record(plan, &from, &to, &added.version, files)?;
+        let places: Vec<usize> = added.files.iter().map(|(place, _)| *place).collect();
+        let shown = self.context.files(plan, &to, &added.version, &places, Manifests::Omitted)?;
+        Ok(Ok(RepackageOutcome {
+            id,
+            files: shown,
+            signatures_removed: self.done.signatures_removed.clone(),
+            sibling_pins: self.done.sibling_pins.clone(),
+            warnings: Vec::new(),
+        }))
+    }
+
+    /// Appends the records that outlive both versions.
+    fn record(
+        &self,
+        plan: &mut Plan,
+        from: &FeedHandle,
+        to: &FeedHandle,
+        version: &VersionHandle,
+        files: &[NewFile],
+    ) -> Result<u64, StoreError> {
+        let job = &self.job;
+        let comments = self.request.comments.clone().unwrap_or_default();
+        plan.counters().repackaging += 1;
+        let id = plan.counters().repackaging;
+        let name_key = version.package.name_key().to_vec();
+        let tag = &to.record.tag;
+        let index = tables::history(tag, &name_key, HistoryKind::Repackaging, id);
+        plan.put_bytes(tables::HISTORY, index, Vec::new());
+        let pairs = job.files.iter().zip(files).map(|(old, new)| RepackagedValue {
+            from_name: old.file_name.clone(),
+            from_sha256: old.digests.sha256,
+            to_name: new.file_name.clone(),
+            to_sha256: new.digests.sha256,
+        });
+        let record = RepackagingRecord {
+            tag: tag.clone(),
+            from_feed: from.record.name.clone(),
+            to_feed: to.record.name.clone(),
+            group: version.package.record.group.clone(),
+            name: version.package.record.name.clone(),
+            from_version: job.source.record.text.clone(),
+            to_version: version.record.text.clone(),
+            date: plan.now().millis(),
+            user: self.actor.name.clone(),
+            comments: comments.clone(),
+            files: pairs.collect(),
+            name_key,
+        };
+        plan.put(tables::REPACKAGING, tables::number(id), &record)?;
+        if from.id != to.id {
+            record_promotion(plan, from, to, version, &self.actor, &comments)?;
+        }
+        let entry = Entry {
+            to_feed: Some(to.record.name.clone()),
+            new_version: Some(version.record.text.clone()),
+            comments: self.request.comments.clone(),
+            old_sha256: job.files.first().map(|file| file.digests.sha256),
+            new_sha256: files.first().map(|file| file.digests.sha256),
+            details: Some(serde_json::json!({
+                "signaturesRemoved": self.done.signatures_removed,
+                "siblingPins": self.done.sibling_pins,
+            })),
+            ..Entry::of_version(Action::Repackage, &from.record.name, &job.source)
+        };
+        entry.write(plan, &self.actor)?;
+        Ok(id)
+    }
+
+    fn add_error(&self, error: AddError) -> RepackageError {
+        match error {
+            AddError::Conflict { .. } | AddError::TooManyFiles { .. } => self.job.exists(),
+            AddError::CaseTwin { name, existing } => RepackageError::CaseTwin { name, existing },
+            AddError::NoVersion { package } => {
+                StoreError::damaged(format!("the version `{package}`")).into()
+            }
+            AddError::Gone(_) => StoreError::damaged("a content just stored").into(),
+            AddError::Store(error) => error.into(),
+        }
+    }
 }

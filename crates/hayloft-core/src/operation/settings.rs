@@ -43,8 +43,8 @@ impl Store {
         value: Option<&str>,
         actor: &Actor,
     ) -> Result<(), SettingError> {
-        let fits = (1..=256).contains(&name.len())
-            && value.is_none_or(|value| value.len() <= 65_536);
+        let fits =
+            (1..=256).contains(&name.len()) && value.is_none_or(|value| value.len() <= 65_536);
         if !fits {
             return Err(SettingError::Length);
         }

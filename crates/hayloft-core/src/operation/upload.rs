@@ -280,9 +280,7 @@ impl Store {
 
 fn refused(error: FeedTypeError) -> UploadError {
     match error {
-        FeedTypeError::Io(source) => {
-            StoreError::io("read", "the staged file")(source).into()
-        }
+        FeedTypeError::Io(source) => StoreError::io("read", "the staged file")(source).into(),
         input => UploadError::Refused(input),
     }
 }
@@ -363,8 +361,7 @@ impl UploadStep {
             };
             entry.write(plan, &self.actor)?;
         }
-        let shown =
-            self.store.files(plan, &handle, &version, &[place], Manifests::Omitted)?.pop();
+        let shown = self.store.files(plan, &handle, &version, &[place], Manifests::Omitted)?.pop();
         let file = shown.ok_or_else(|| StoreError::damaged("a file just stored"))?;
         Ok(Some((stored, file)))
     }

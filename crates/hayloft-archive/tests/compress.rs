@@ -1,0 +1,287 @@
+//! Compressed streams against the programs that people use, and under limits.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::print_stdout,
+    reason = "tests panic to fail"
+)]
+
+use std::io::{self, Read, Write};
+use std::process::{Command, Stdio};
+
+use hayloft_archive::{
+    ArchiveError, Compression, Effort, Trailing, decoder, decoder_with, encoder, encoder_with,
+};
+use hayloft_feed::Limits;
+use proptest::prelude::*;
+use rstest::rstest;
+
+fn compress(compression: Compression, data: &[u8], piece: usize) -> Vec<u8> {
+    let mut out = Vec::new();
+    let mut encoder = encoder(compression, Box::new(&mut out)).unwrap();
+    for piece in data.chunks(piece.max(1)) {
+        encoder.write_all(piece).unwrap();
+        encoder.flush().unwrap();
+    }
+    encoder.finish().unwrap();
+    out
+}
+
+fn decompress_with(
+    compression: Compression,
+    bytes: &[u8],
+    limits: &Limits,
+    trailing: Trailing,
+) -> Result<Vec<u8>, ArchiveError> {
+    let mut out = Vec::new();
+    let mut decoder = decoder_with(compression, Box::new(bytes), limits, trailing)?;
+    io::copy(&mut decoder, &mut out).map_err(ArchiveError::from_io)?;
+    Ok(out)
+}
+
+fn decompress(compression: Compression, bytes: &[u8]) -> Result<Vec<u8>, ArchiveError> {
+    decompress_with(compression, bytes, &Limits::default(), Trailing::default())
+}
+
+/// Runs a filter program, if it is there.
+fn filter(program: &str, arguments: &[&str], input: &[u8]) -> Option<Vec<u8>> {
+    let child =
+        Command::new(program).args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn();
+    let Ok(mut child) = child else {
+        println!("skipped: there is no {program}");
+        return None;
+    };
+    let mut stdin = child.stdin.take().unwrap();
+    let input = input.to_vec();
+    let writer = std::thread::spawn(move || stdin.write_all(&input).unwrap());
+    let output = child.wait_with_output().unwrap();
+    writer.join().unwrap();
+    assert!(output.status.success(), "{program} failed");
+    Some(output.stdout)
+}
+
+/// Something between noise and zeros, larger than the blocks of any format.
+fn sample() -> Vec<u8> {
+    let mut state = 1_u32;
+    let mut bytes = Vec::new();
+    while bytes.len() < 400_000 {
+        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        bytes.extend_from_slice(format!("{} line {}\n", state >> 28, state >> 20).as_bytes());
+    }
+    bytes
+}
+
+#[rstest]
+#[case::gzip(Compression::Gzip, "gzip")]
+#[case::xz(Compression::Xz, "xz")]
+#[case::zstd(Compression::Zstd, "zstd")]
+fn the_usual_program_understands_both_directions(
+    #[case] compression: Compression,
+    #[case] program: &str,
+) {
+    let sample = sample();
+    for data in [b"".as_slice(), b"x", &sample] {
+        let ours = compress(compression, data, 10_000);
+        assert_eq!(decompress(compression, &ours).unwrap(), data);
+        if let Some(theirs) = filter(program, &["-dc"], &ours) {
+            assert!(theirs == data);
+        }
+        if let Some(theirs) = filter(program, &["-c"], data) {
+            assert!(decompress(compression, &theirs).unwrap() == data);
+            assert_eq!(Compression::sniff(&theirs), Some(compression));
+        }
+    }
+}
+
+#[rstest]
+#[case::best("-19")]
+#[case::fast("-1")]
+#[case::long("--long=24")]
+#[case::no_checksum("--no-check")]
+fn every_kind_of_zstd_is_read(#[case] option: &str) {
+    let sample = sample();
+    if let Some(theirs) = filter("zstd", &["-c", option], &sample) {
+        assert!(decompress(Compression::Zstd, &theirs).unwrap() == sample);
+    }
+}
+
+#[rstest]
+#[case::gzip(Compression::Gzip)]
+#[case::xz(Compression::Xz)]
+#[case::zstd(Compression::Zstd)]
+#[case::plain(Compression::None)]
+fn concatenated_streams_read_as_one(#[case] compression: Compression) {
+    let parts = ["one", "", "two"].map(|part| compress(compression, part.as_bytes(), 9));
+    assert_eq!(decompress(compression, &parts.concat()).unwrap(), b"onetwo");
+}
+
+#[rstest]
+#[case::gzip(Compression::Gzip)]
+#[case::xz(Compression::Xz)]
+#[case::zstd(Compression::Zstd)]
+fn more_than_the_limit_is_too_large(#[case] compression: Compression) {
+    let mut limits = Limits::default();
+    limits.unpacked = 1000;
+    let exact = compress(compression, &[0; 1000], 1000);
+    let read = |bytes: &[u8]| decompress_with(compression, bytes, &limits, Trailing::Refused);
+    assert_eq!(read(&exact).unwrap(), [0; 1000]);
+    let error = read(&compress(compression, &[0; 1001], 1000)).unwrap_err();
+    assert_eq!(error.to_string(), "the unpacked data is larger than the limit of 1000 bytes");
+}
+
+#[rstest]
+#[case::gzip(Compression::Gzip)]
+#[case::xz(Compression::Xz)]
+#[case::zstd(Compression::Zstd)]
+fn a_bomb_is_read_no_further_than_the_limit(#[case] compression: Compression) {
+    let bomb = compress(compression, &vec![0; 64 << 20], 1 << 20);
+    let mut limits = Limits::default();
+    limits.unpacked = 1 << 20;
+    let mut decoder = decoder(compression, Box::new(bomb.as_slice()), &limits).unwrap();
+    let mut read = 0;
+    let mut buffer = vec![0; 4096];
+    let error = loop {
+        match decoder.read(&mut buffer) {
+            Ok(count) => read += count,
+            Err(error) => break error,
+        }
+    };
+    assert!(read <= 1 << 20);
+    assert!(matches!(ArchiveError::from_io(error), ArchiveError::TooLarge { .. }));
+    // And it stays an error.
+    assert!(decoder.read(&mut buffer).is_err());
+}
+
+#[rstest]
+#[case::xz(Compression::Xz, "xz", "-9")]
+#[case::zstd(Compression::Zstd, "zstd", "--long=27")]
+fn a_window_above_the_limit_is_refused(
+    #[case] compression: Compression,
+    #[case] program: &str,
+    #[case] option: &str,
+) {
+    // Without a known size, the whole window is announced.
+    let Some(bytes) = filter(program, &["-c", option], b"small") else { return };
+    assert_eq!(decompress(compression, &bytes).unwrap(), b"small");
+    let mut limits = Limits::default();
+    limits.window = 1 << 20;
+    let error = decompress_with(compression, &bytes, &limits, Trailing::Refused).unwrap_err();
+    assert!(matches!(error, ArchiveError::Compressed { .. }), "{error:?}");
+}
+
+#[rstest]
+#[case::gzip(Compression::Gzip, b"\0\0\0\0", [false, true, true])]
+#[case::gzip_junk(Compression::Gzip, b"junk", [false, false, true])]
+#[case::gzip_junk_after_zeros(Compression::Gzip, b"\0\0junk", [false, false, true])]
+#[case::gzip_half_a_header(Compression::Gzip, b"\x1f\x8b\x07", [false, false, true])]
+#[case::zstd(Compression::Zstd, b"\0\0", [false, true, true])]
+#[case::zstd_junk(Compression::Zstd, b"junk", [false, false, false])]
+#[case::xz(Compression::Xz, b"\0\0\0\0", [true, true, true])]
+#[case::xz_junk(Compression::Xz, b"junk", [false, false, false])]
+fn what_follows_is_accepted_by_rule(
+    #[case] compression: Compression,
+    #[case] tail: &[u8],
+    #[case] accepted: [bool; 3],
+) {
+    let bytes = [compress(compression, b"data", 9).as_slice(), tail].concat();
+    let rules = [Trailing::Refused, Trailing::Zeros, Trailing::Anything];
+    for (rule, accepted) in rules.into_iter().zip(accepted) {
+        let found = decompress_with(compression, &bytes, &Limits::default(), rule);
+        assert_eq!(found.is_ok(), accepted, "{rule:?}: {found:?}");
+        assert!(found.is_err() || found.is_ok_and(|data| data == b"data"));
+    }
+}
+
+#[test]
+fn skippable_zstd_frames_are_skipped() {
+    let frame = compress(Compression::Zstd, b"data", 9);
+    let skippable = b"\x50\x2a\x4d\x18\x03\0\0\0abc";
+    let bytes = [skippable, frame.as_slice(), skippable].concat();
+    assert_eq!(decompress(Compression::Zstd, &bytes).unwrap(), b"data");
+    let cut_off = &bytes[..bytes.len() - 1];
+    assert!(decompress(Compression::Zstd, cut_off).is_err());
+}
+
+#[rstest]
+#[case::bzip2(Compression::Bzip2, "bzip2")]
+#[case::lzma(Compression::Lzma, "lzma")]
+fn a_compression_that_is_only_recognised_is_named(
+    #[case] compression: Compression,
+    #[case] name: &str,
+) {
+    let expected = format!(
+        "{name} data is not read or written here; compress it with gzip, xz or zstd instead"
+    );
+    assert_eq!(decompress(compression, b"").unwrap_err().to_string(), expected);
+    let error = encoder(compression, Box::new(io::sink())).unwrap_err();
+    assert_eq!(error.to_string(), expected);
+}
+
+#[rstest]
+#[case::gzip(Compression::Gzip)]
+#[case::xz(Compression::Xz)]
+#[case::zstd(Compression::Zstd)]
+fn an_empty_file_is_no_stream(#[case] compression: Compression) {
+    assert!(decompress(compression, b"").unwrap_err().is_input());
+}
+
+/// Fails after some bytes.
+struct Failing<'b>(&'b [u8]);
+
+impl Read for Failing<'_> {
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        match self.0.read(into)? {
+            0 => Err(io::Error::other("the disk is gone")),
+            read => Ok(read),
+        }
+    }
+}
+
+#[rstest]
+#[case::gzip(Compression::Gzip)]
+#[case::xz(Compression::Xz)]
+#[case::zstd(Compression::Zstd)]
+#[case::plain(Compression::None)]
+fn a_failing_disk_is_not_taken_for_damage(#[case] compression: Compression) {
+    let bytes = compress(compression, b"data", 9);
+    for length in 0..bytes.len() {
+        let input = Box::new(Failing(&bytes[..length]));
+        let mut decoder = decoder(compression, input, &Limits::default()).unwrap();
+        let error = io::copy(&mut decoder, &mut io::sink()).unwrap_err();
+        let error = ArchiveError::from_io(error);
+        assert!(
+            matches!(&error, ArchiveError::Io(inner) if inner.to_string() == "the disk is gone")
+        );
+    }
+}
+
+#[test]
+fn a_gzip_header_holds_nothing_that_changes() {
+    let bytes = compress(Compression::Gzip, b"data", 9);
+    assert_eq!(&bytes[..10], b"\x1f\x8b\x08\0\0\0\0\0\0\xff");
+    let mut best = Vec::new();
+    let mut encoder = encoder_with(Compression::Gzip, Effort::Best, Box::new(&mut best)).unwrap();
+    encoder.write_all(b"data").unwrap();
+    encoder.finish().unwrap();
+    assert_eq!(&best[..10], b"\x1f\x8b\x08\0\0\0\0\0\x02\xff");
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(24))]
+
+    #[test]
+    fn the_output_does_not_depend_on_the_size_of_writes(
+        seed in any::<u8>(), length in 0..200_000_usize, piece in 1..70_000_usize,
+    ) {
+        let mut data = sample();
+        data.rotate_left(usize::from(seed) * 100);
+        data.truncate(length);
+        for compression in [Compression::Gzip, Compression::Zstd, Compression::Xz] {
+            let whole = compress(compression, &data, usize::MAX);
+            prop_assert!(compress(compression, &data, piece) == whole, "{:?}", compression);
+            prop_assert!(decompress(compression, &whole).unwrap() == data);
+        }
+    }
+}
