@@ -3,11 +3,13 @@
 mod decoder;
 mod encoder;
 mod gzip;
+mod pieces;
 mod source;
 mod zstd;
 
 pub use decoder::{decoder, decoder_with};
 pub use encoder::{Effort, Encoder, encoder, encoder_with};
+pub(crate) use pieces::Pieces;
 
 /// How a stream is compressed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

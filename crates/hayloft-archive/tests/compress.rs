@@ -66,7 +66,7 @@ fn filter(program: &str, arguments: &[&str], input: &[u8]) -> Option<Vec<u8>> {
 fn sample() -> Vec<u8> {
     let mut state = 1_u32;
     let mut bytes = Vec::new();
-    while bytes.len() < 400_000 {
+    while bytes.len() < 200_000 {
         state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
         bytes.extend_from_slice(format!("{} line {}\n", state >> 28, state >> 20).as_bytes());
     }
@@ -136,7 +136,7 @@ fn more_than_the_limit_is_too_large(#[case] compression: Compression) {
 #[case::xz(Compression::Xz)]
 #[case::zstd(Compression::Zstd)]
 fn a_bomb_is_read_no_further_than_the_limit(#[case] compression: Compression) {
-    let bomb = compress(compression, &vec![0; 64 << 20], 1 << 20);
+    let bomb = compress(compression, &vec![0; 8 << 20], 1 << 20);
     let mut limits = Limits::default();
     limits.unpacked = 1 << 20;
     let mut decoder = decoder(compression, Box::new(bomb.as_slice()), &limits).unwrap();
@@ -268,8 +268,17 @@ fn a_gzip_header_holds_nothing_that_changes() {
     assert_eq!(&best[..10], b"\x1f\x8b\x08\0\0\0\0\0\x02\xff");
 }
 
+#[test]
+fn xz_does_not_depend_on_the_size_of_writes_either() {
+    let data = sample();
+    let whole = compress(Compression::Xz, &data, usize::MAX);
+    for piece in [1, 1000, 65_537] {
+        assert!(compress(Compression::Xz, &data, piece) == whole, "{piece}");
+    }
+}
+
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(24))]
+    #![proptest_config(ProptestConfig::with_cases(12))]
 
     #[test]
     fn the_output_does_not_depend_on_the_size_of_writes(
@@ -278,7 +287,7 @@ proptest! {
         let mut data = sample();
         data.rotate_left(usize::from(seed) * 100);
         data.truncate(length);
-        for compression in [Compression::Gzip, Compression::Zstd, Compression::Xz] {
+        for compression in [Compression::Gzip, Compression::Zstd] {
             let whole = compress(compression, &data, usize::MAX);
             prop_assert!(compress(compression, &data, piece) == whole, "{:?}", compression);
             prop_assert!(decompress(compression, &whole).unwrap() == data);

@@ -234,7 +234,7 @@ fn nothing_is_an_empty_archive() {
     "entry `a` of the tar archive is damaged: its extension records disagree on a name"
 )]
 #[case::pax_malformed(
-    archive(&[posix(b'x', "x", b"9 path=b\n"), posix(b'0', "a", TEXT)]),
+    archive(&[posix(b'x', "x", b"8 path=b\n"), posix(b'0', "a", TEXT)]),
     "entry `a` of the tar archive is damaged: its pax header is malformed"
 )]
 #[case::pax_twice(
@@ -535,15 +535,15 @@ fn written_by_the_tar_crate(files: &[File]) -> Vec<u8> {
         let mut header = if file.gnu { Header::new_gnu() } else { Header::new_ustar() };
         header.set_size(file.data.len() as u64);
         header.set_mode(0o644);
-        if !file.gnu {
+        if file.gnu {
+            builder.append_data(&mut header, &file.path, file.data.as_slice()).unwrap();
+        } else {
             let size = file.data.len().to_string();
             let records = [("path", file.path.as_bytes()), ("size", size.as_bytes())];
             builder.append_pax_extensions(records).unwrap();
             header.as_old_mut().name[..1].copy_from_slice(b"p");
             header.set_cksum();
             builder.append(&header, file.data.as_slice()).unwrap();
-        } else {
-            builder.append_data(&mut header, &file.path, file.data.as_slice()).unwrap();
         }
     }
     builder.into_inner().unwrap()

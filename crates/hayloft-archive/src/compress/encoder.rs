@@ -5,8 +5,8 @@ use flate2::GzBuilder;
 use flate2::write::GzEncoder;
 use lzma_rust2::{XzOptions, XzWriter};
 
-use super::Compression;
 use super::zstd::ZstdWriter;
+use super::{Compression, Pieces};
 use crate::ArchiveError;
 
 /// How hard a compressor tries.
@@ -25,8 +25,8 @@ pub struct Encoder<'w>(Kind<'w>);
 
 enum Kind<'w> {
     Plain(Box<dyn Write + 'w>),
-    Gzip(GzEncoder<Box<dyn Write + 'w>>),
-    Xz(Box<XzWriter<Box<dyn Write + 'w>>>),
+    Gzip(Box<Pieces<GzEncoder<Box<dyn Write + 'w>>>>),
+    Xz(Box<Pieces<XzWriter<Box<dyn Write + 'w>>>>),
     Zstd(ZstdWriter<Box<dyn Write + 'w>>),
 }
 
@@ -68,11 +68,11 @@ pub fn encoder_with<'w>(
                 Effort::Best => flate2::Compression::new(9),
             };
             let builder = GzBuilder::new().mtime(0).operating_system(255);
-            Kind::Gzip(builder.write(output, level))
+            Kind::Gzip(Box::new(Pieces::new(builder.write(output, level))))
         }
         Compression::Xz => {
             let writer = XzWriter::new(output, XzOptions::with_preset(6));
-            Kind::Xz(Box::new(writer.map_err(ArchiveError::from_io)?))
+            Kind::Xz(Box::new(Pieces::new(writer.map_err(ArchiveError::from_io)?)))
         }
         Compression::Zstd => Kind::Zstd(ZstdWriter::new(output)),
         Compression::Lzma | Compression::Bzip2 => {
@@ -86,8 +86,8 @@ impl Encoder<'_> {
     pub fn finish(self) -> Result<(), ArchiveError> {
         let output = match self.0 {
             Kind::Plain(output) => Ok(output),
-            Kind::Gzip(encoder) => encoder.finish(),
-            Kind::Xz(encoder) => encoder.finish(),
+            Kind::Gzip(pieces) => pieces.finish().and_then(GzEncoder::finish),
+            Kind::Xz(pieces) => pieces.finish().and_then(XzWriter::finish),
             Kind::Zstd(encoder) => encoder.finish(),
         };
         output.and_then(|mut output| output.flush()).map_err(ArchiveError::from_io)
@@ -108,7 +108,8 @@ impl Write for Encoder<'_> {
     fn flush(&mut self) -> io::Result<()> {
         match &mut self.0 {
             Kind::Plain(output) => output.flush(),
-            Kind::Gzip(_) | Kind::Xz(_) => Ok(()),
+            Kind::Gzip(encoder) => encoder.flush(),
+            Kind::Xz(encoder) => encoder.flush(),
             Kind::Zstd(encoder) => encoder.flush(),
         }
     }

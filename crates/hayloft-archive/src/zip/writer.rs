@@ -9,6 +9,7 @@ use super::record::{self, Counter, Record};
 use super::{DosTime, Duplicates, name};
 use crate::ArchiveError;
 use crate::bytes::length;
+use crate::compress::Pieces;
 
 /// Writes a new zip archive, one entry after the other, from the position `out` is at.
 ///
@@ -110,9 +111,11 @@ impl<W: Write + Seek> ZipWriter<W> {
             }
             (0, 0)
         } else {
-            let mut encoder = DeflateEncoder::new(counter, Compression::new(6));
+            let encoder = DeflateEncoder::new(counter, Compression::new(6));
+            let mut encoder = Pieces::new(encoder);
             let size = io::copy(&mut hashed, &mut encoder).map_err(ArchiveError::from_io)?;
-            let counter = encoder.finish().map_err(ArchiveError::Io)?;
+            let counter = encoder.finish().and_then(DeflateEncoder::finish);
+            let counter = counter.map_err(ArchiveError::Io)?;
             (size, counter.written)
         };
         record.crc = hashed.hasher.finalize();
