@@ -1,19 +1,69 @@
-//! The lower half of the store: ordered rows in redb, contents under their BLAKE3 digest, and the
-//! file operations under both.
+//! The durable store under Hayloft: feeds, packages and their files, in one directory.
 //!
-//! A batch that [`MetaStore::commit`] acknowledged and a content that [`BlobStore::put`] published
-//! survive a loss of power; each is all or nothing. Feature `sim` adds a disk in memory that loses
-//! power and fails on command. No ecosystem, HTTP or async is known here.
+//! A [`Store`] keeps metadata in redb and package files under their BLAKE3 digest. A change that
+//! was acknowledged survives a loss of power; each is all or nothing, for readers too. The store
+//! knows no ecosystem: it is opened with the [`FeedTypes`] it is to serve, and compares the bytes
+//! that these derive from names and versions. It leaves out HTTP, permissions and async.
+//!
+//! Below lie three traits: ordered rows ([`MetaStore`]), contents under their digest
+//! ([`BlobStore`]) and files ([`Fs`]). Feature `sim` adds a disk in memory that loses power and
+//! fails on command.
 
+mod actor;
+mod blob_rows;
 mod blobs;
+mod codec;
+mod convert;
+mod documents;
+mod downloads;
+mod error;
+mod feed;
+mod feed_types;
+mod file_rows;
 mod fs;
+mod hashing;
+mod layout;
+mod maintenance;
 mod meta;
+mod metrics;
+mod operation;
+mod options;
+mod package;
+mod pins;
+mod plan;
+mod publish;
+mod records;
+mod resolve;
+mod rows;
+mod rows_pager;
+mod select;
 #[cfg(feature = "sim")]
 pub mod sim;
+mod staging;
+mod store;
+mod tables;
+mod timestamp;
+mod versions;
+mod writer;
 
+pub use actor::Actor;
 pub use blobs::{BlobKey, BlobRead, BlobStore, LocalBlobs, Put, StagedFile};
+pub use error::{LookupError, NoSuchFeed, StoreError, UnknownFeedType};
+pub use feed::{
+    Activity, DeleteMode, Feed, FeedDraft, FeedError, FeedSettings, FeedStats, Overwriting,
+};
+pub use feed_types::FeedTypes;
 pub use fs::{Fs, FsEntry, FsFile, FsLock, RealFs};
 pub use meta::{
     Batch, CommitError, Direction, Expect, KeyRange, MetaError, MetaRead, MetaStore, OpenMetaError,
     RedbOptions, RedbStore, RepairProgress, Row, Table,
 };
+pub use metrics::Metrics;
+pub use operation::*;
+pub use options::{Background, Create, OpenOptions, VerifyOnRead};
+pub use package::{Allow, Deprecation, FileId, Listing, Origin, PackageFile, PackageInfo, Status};
+pub use rows_pager::Rows;
+pub use select::{SelectError, Selector, Wanted};
+pub use staging::{Staged, Staging, StagingError};
+pub use store::{OpenError, Opened, Parts, Store};
+pub use timestamp::{Clock, ManualClock, SystemClock, Timestamp};

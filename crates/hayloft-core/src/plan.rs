@@ -309,12 +309,12 @@ impl MetaRead for Plan {
             let last = page.last().map(|(key, _)| key.clone());
             for (key, value) in page {
                 while let Some(next) = changed.next_if(|next| comes_first(next, &key)) {
-                    if let Some(value) = self.get(table, &next)? {
+                    if let Some(value) = MetaRead::get(self, table, &next)? {
                         found.push((next, value));
                     }
                 }
                 if changed.next_if_eq(&key).is_some() {
-                    if let Some(value) = self.get(table, &key)? {
+                    if let Some(value) = MetaRead::get(self, table, &key)? {
                         found.push((key, value));
                     }
                 } else {
@@ -331,7 +331,7 @@ impl MetaRead for Plan {
             }
         }
         for next in changed {
-            if let Some(value) = self.get(table, &next)? {
+            if let Some(value) = MetaRead::get(self, table, &next)? {
                 found.push((next, value));
             }
         }

@@ -18,6 +18,7 @@ mod disk;
 mod fault;
 mod file;
 mod fs;
+mod pins;
 mod random;
 
 pub use disk::SimImage;

@@ -134,27 +134,11 @@ pub(crate) fn add_files(
     }
     let tagged = set_tags(&mut version.package.record, &version.record.text, &terms.tags);
     if !unchanged || tagged {
-        retag(
-            feed_type.as_ref(),
-            &mut version.package,
-            (!unchanged).then(|| {
-                (terms.arrival, version_of(&version.key, &version.record, &version.package.key))
-            }),
-        );
+        let arrived = (!unchanged).then(|| (terms.arrival, version.version()));
+        retag(feed_type.as_ref(), &mut version.package, arrived);
         write_package(plan, feed.id, &mut version.package)?;
     }
     Ok(Added { version, files: added, replaced })
-}
-
-fn version_of(key: &[u8], record: &VersionRecord, package_key: &[u8]) -> Version {
-    let suffix = key.get(package_key.len()..).unwrap_or_default();
-    let length = suffix.len().saturating_sub(record.identity.len());
-    Version::new(
-        &record.text,
-        &record.identity,
-        hayloft_feed::SortKey::from_bytes(suffix.get(..length).unwrap_or_default()),
-        record.stability.into(),
-    )
 }
 
 fn shown(identity: &Identity) -> String {

@@ -129,6 +129,13 @@ impl Writer {
     }
 }
 
+impl Drop for Writer {
+    /// The thread holds the metadata open; who drops the writer may want to open it again at once.
+    fn drop(&mut self) {
+        self.close();
+    }
+}
+
 struct Thread {
     meta: Arc<dyn MetaStore>,
     clock: Arc<dyn Clock>,

@@ -13,7 +13,7 @@ const MAX_LENGTH: usize = 255;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum FileName {
     /// A wheel says all about itself in its name.
-    Wheel(WheelName),
+    Wheel(Box<WheelName>),
     /// Where the name of a source distribution ends and its version begins is known only to who
     /// knows either.
     Sdist(SdistName),
@@ -192,7 +192,7 @@ impl FromStr for FileName {
             return Err(foreign(text));
         };
         match form {
-            None => wheel(stem).map(Self::Wheel),
+            None => wheel(stem).map(|wheel| Self::Wheel(Box::new(wheel))),
             Some(form) => Ok(Self::Sdist(SdistName { stem: stem.to_owned(), form })),
         }
     }
@@ -284,7 +284,7 @@ mod tests {
 
     fn wheel_name(text: &str) -> WheelName {
         match text.parse().unwrap() {
-            FileName::Wheel(wheel) => wheel,
+            FileName::Wheel(wheel) => *wheel,
             FileName::Sdist(_) => panic!("{text} is a wheel"),
         }
     }

@@ -1,5 +1,5 @@
 use std::collections::BTreeMap;
-use std::io::{self, Seek as _, SeekFrom};
+use std::io::{self, SeekFrom};
 
 use blake2::digest::consts::U32;
 use blake2::{Blake2b, Digest as _};

@@ -13,7 +13,7 @@ const MAX_HEADERS: usize = 50_000;
 #[derive(Debug)]
 pub(crate) struct Headers<'t> {
     text: &'t [u8],
-    headers: Vec<Header<'t>>,
+    fields: Vec<Header<'t>>,
     body: usize,
     broken_off: bool,
 }
@@ -46,7 +46,9 @@ impl<'t> Headers<'t> {
         let mut at = 0;
         while let Some(line) = Line::at(text, at) {
             match line.content {
-                [] => return Ok(Self { text, headers, body: line.next, broken_off: false }),
+                [] => {
+                    return Ok(Self { text, fields: headers, body: line.next, broken_off: false });
+                }
                 [b' ' | b'\t', ..] => {
                     if let Some(last) = headers.last_mut().filter(|_| open) {
                         last.span.end = at + line.content.len();
@@ -66,21 +68,21 @@ impl<'t> Headers<'t> {
                         headers.push(Header { name, span, folded: false });
                         open = true;
                     }
-                    None => return Ok(Self { text, headers, body: at, broken_off: true }),
+                    None => return Ok(Self { text, fields: headers, body: at, broken_off: true }),
                 },
             }
             at = line.next;
         }
-        Ok(Self { text, headers, body: text.len(), broken_off: false })
+        Ok(Self { text, fields: headers, body: text.len(), broken_off: false })
     }
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = &Header<'t>> {
-        self.headers.iter()
+        self.fields.iter()
     }
 
     /// All headers of that name.
     pub(crate) fn named(&self, name: &str) -> impl Iterator<Item = &Header<'t>> {
-        self.headers.iter().filter(move |header| header.name.eq_ignore_ascii_case(name))
+        self.fields.iter().filter(move |header| header.name.eq_ignore_ascii_case(name))
     }
 
     /// The value as it stands in the file, continuation lines included.

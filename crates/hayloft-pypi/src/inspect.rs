@@ -1,5 +1,5 @@
 use std::collections::BTreeMap;
-use std::io::{self, Read, Seek as _, SeekFrom};
+use std::io::{self, Read, SeekFrom};
 
 use data_encoding::HEXLOWER;
 use hayloft_archive::{Compression, Zip};
@@ -86,9 +86,8 @@ pub(crate) fn inspect(upload: Upload<'_>, limits: &Limits) -> Result<Inspected, 
         Some(form) => read_sdist(content, form, limits)?,
     };
     let Found { metadata, document, history, name, is_wheel, about } = found;
-    let file_name = match stated.map(str::to_owned).or(name) {
-        Some(name) => name,
-        None => return Err(FeedTypeError::Missing { parameter: FILE }),
+    let Some(file_name) = stated.map(str::to_owned).or(name) else {
+        return Err(FeedTypeError::Missing { parameter: FILE });
     };
     let parsed = match parsed {
         Some(parsed) => parsed,

@@ -132,13 +132,11 @@ impl FeedType for Pypi {
 
     /// The name it was uploaded under; without the qualifier, the name of a source distribution.
     fn file_name(&self, identity: &Identity) -> String {
-        match identity.qualifiers.get(FILE) {
-            Some(file) => file.to_owned(),
-            None => {
-                let name = name::normalize(identity.package.name()).replace('-', "_");
-                format!("{name}-{}.tar.gz", identity.version.text())
-            }
+        if let Some(file) = identity.qualifiers.get(FILE) {
+            return file.to_owned();
         }
+        let name = name::normalize(identity.package.name()).replace('-', "_");
+        format!("{name}-{}.tar.gz", identity.version.text())
     }
 
     /// With the normalized name and the standard's name for the qualifier.

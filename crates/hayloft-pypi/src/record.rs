@@ -5,6 +5,9 @@ use data_encoding::BASE64URL_NOPAD;
 use hayloft_feed::shorten;
 use sha2::{Digest as _, Sha256, Sha384, Sha512};
 
+/// Path, digest and size.
+const COLUMNS: usize = 3;
+
 /// The `RECORD` of a wheel: which files it has, with digest and size, by span.
 ///
 /// Format: <https://packaging.python.org/specifications/recording-installed-packages/#the-record-file>
@@ -69,12 +72,10 @@ pub enum RecordError {
     #[error("is not UTF-8")]
     Encoding,
     /// Not three columns.
-    #[error("row {row} has {columns} columns instead of 3")]
+    #[error("row {row} does not have {COLUMNS} columns")]
     Columns {
         /// Counted from 1.
         row: usize,
-        /// How many there are.
-        columns: usize,
     },
     /// A quotation mark without its partner, or text after it.
     #[error("row {row} has unbalanced quotation marks")]
@@ -113,20 +114,20 @@ impl<'t> Record<'t> {
             let line = Line::read(text, at).ok_or(RecordError::Quotes { row: number })?;
             let span = at..line.end;
             at = line.next;
-            let columns = line.columns.len();
-            match <[String; 3]>::try_from(line.columns) {
+            match <[String; COLUMNS]>::try_from(line.columns) {
                 Ok([path, hash, size]) => {
                     let path = path.replace('\\', "/");
                     rows.push(Row { path, hash, size, span, end: at });
                 }
                 Err(_) if span.is_empty() => {}
-                Err(_) => return Err(RecordError::Columns { row: number, columns }),
+                Err(_) => return Err(RecordError::Columns { row: number }),
             }
         }
         let record = Self { text, rows };
         let mut paths: Vec<&str> = record.rows.iter().map(|row| row.path.as_str()).collect();
         paths.sort_unstable();
-        if let Some([twice, _]) = paths.array_windows().find(|[left, right]| left == right) {
+        let mut pairs = paths.iter().zip(paths.iter().skip(1));
+        if let Some((twice, _)) = pairs.find(|(left, right)| left == right) {
             return Err(RecordError::Duplicate((*twice).to_owned()));
         }
         Ok(record)
@@ -160,7 +161,9 @@ impl<'t> Record<'t> {
             match edits.get(&row.path) {
                 Some(RowEdit::Remove) => continue,
                 Some(RowEdit::Rename(path)) => {
-                    text.push_str(&format!("{},{},{}", quoted(path), row.hash, row.size));
+                    for part in [&quoted(path), ",", &row.hash, ",", &row.size] {
+                        text.push_str(part);
+                    }
                 }
                 Some(RowEdit::Replace(path, sum)) => text.push_str(&sum.row(path)),
                 None => text.push_str(self.text.get(row.span.clone()).unwrap_or_default()),
@@ -207,30 +210,28 @@ struct Line {
 }
 
 impl Line {
-    /// `None` if quotation marks are unbalanced.
+    /// `None` if quotation marks are unbalanced. A line of too many columns is not read to its end.
     fn read(text: &str, start: usize) -> Option<Self> {
         let mut rest = text.get(start..)?;
         let mut columns = Vec::new();
         loop {
-            let (field, after) = match rest.strip_prefix('"') {
-                Some(inner) => quoted_field(inner)?,
-                None => {
-                    let end = rest.find([',', '\r', '\n']).unwrap_or(rest.len());
-                    let (field, after) = rest.split_at_checked(end)?;
-                    (field.to_owned(), after)
-                }
+            let (field, after) = if let Some(inner) = rest.strip_prefix('"') {
+                quoted_field(inner)?
+            } else {
+                let end = rest.find([',', '\r', '\n']).unwrap_or(rest.len());
+                let (field, after) = rest.split_at_checked(end)?;
+                (field.to_owned(), after)
             };
             columns.push(field);
             match after.strip_prefix(',') {
-                Some(next) => rest = next,
-                None => {
+                Some(next) if columns.len() <= COLUMNS => rest = next,
+                Some(_) => return Some(Self { columns, end: text.len(), next: text.len() }),
+                None if after.is_empty() || after.starts_with(['\r', '\n']) => {
                     let ending = if after.starts_with("\r\n") { 2 } else { after.len().min(1) };
-                    if !after.is_empty() && !after.starts_with(['\r', '\n']) {
-                        return None;
-                    }
                     let end = text.len() - after.len();
                     return Some(Self { columns, end, next: end + ending });
                 }
+                None => return None,
             }
         }
     }
@@ -334,8 +335,8 @@ mod tests {
     }
 
     #[rstest]
-    #[case::two_columns(b"a,b\n", RecordError::Columns { row: 1, columns: 2 })]
-    #[case::four_columns(b"a,,\na,b,c,d\n", RecordError::Columns { row: 2, columns: 4 })]
+    #[case::two_columns(b"a,b\n", RecordError::Columns { row: 1 })]
+    #[case::four_columns(b"a,,\na,b,c,d\n", RecordError::Columns { row: 2 })]
     #[case::open_quotes(b"\"a,,\n", RecordError::Quotes { row: 1 })]
     #[case::text_after_quotes(b"\"a\"b,,\n", RecordError::Quotes { row: 1 })]
     #[case::not_utf_8(b"\xff,,\n", RecordError::Encoding)]

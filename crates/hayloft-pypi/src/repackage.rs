@@ -121,23 +121,22 @@ impl Target<'_> {
             }),
         }
     }
+}
 
-    /// The history with the new entry at its end.
-    pub(crate) fn history(
-        &self,
-        path: &str,
-        existing: Option<&[u8]>,
-        entry: &HistoryEntry,
-    ) -> Result<Vec<u8>, RepackageError> {
-        let existing = existing
-            .map(std::str::from_utf8)
-            .transpose()
-            .map_err(|_| RepackageError::HistoryEncoding(path.to_owned()))?;
-        entry
-            .append_to_list(existing)
-            .map(String::into_bytes)
-            .map_err(|source| RepackageError::History { path: path.to_owned(), source })
-    }
+/// The history at `path`, if there is one, with the new entry at its end.
+pub(crate) fn extended_history(
+    path: &str,
+    existing: Option<&[u8]>,
+    entry: &HistoryEntry,
+) -> Result<Vec<u8>, RepackageError> {
+    let existing = existing
+        .map(std::str::from_utf8)
+        .transpose()
+        .map_err(|_| RepackageError::HistoryEncoding(path.to_owned()))?;
+    entry
+        .append_to_list(existing)
+        .map(String::into_bytes)
+        .map_err(|source| RepackageError::History { path: path.to_owned(), source })
 }
 
 pub(crate) fn repackage(

@@ -7,7 +7,7 @@ use hayloft_archive::{
 use hayloft_feed::{FeedTypeError, Limits, ReadSeek, Repackaged, WriteSeek};
 
 use crate::metadata::{ReadMetadata, with_version};
-use crate::repackage::{RepackageError, Target};
+use crate::repackage::{RepackageError, Target, extended_history};
 use crate::sdist::{
     PKG_INFO, Place, Sdist, SdistError, in_egg_info, retargeted_symbolic_link, tar_stream,
     zip_path_with_top,
@@ -132,13 +132,12 @@ impl Plan {
             }
         }
         let existing = files.get(HISTORY).map(Vec::as_slice);
-        let history = target.history(HISTORY, existing, target.entry)?;
-        let history = match existing {
-            None => Some(history),
-            Some(_) => {
-                changed.insert(HISTORY.to_owned(), history);
-                None
-            }
+        let history = extended_history(HISTORY, existing, target.entry)?;
+        let history = if existing.is_none() {
+            Some(history)
+        } else {
+            changed.insert(HISTORY.to_owned(), history);
+            None
         };
         let sibling_pins = metadata.fields.exact_pins(&target.old);
         Ok(Self { new_top, changed, removed, history, sibling_pins })

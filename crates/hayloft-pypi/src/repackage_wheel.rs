@@ -7,7 +7,7 @@ use hayloft_feed::{FeedTypeError, Limits, ReadSeek, Repackaged, WriteSeek, json}
 use crate::metadata::{ReadMetadata, with_version};
 use crate::name::normalize;
 use crate::record::{Checker, Record, RecordError, Row, RowEdit, Sum};
-use crate::repackage::{RepackageError, Target};
+use crate::repackage::{RepackageError, Target, extended_history};
 use crate::wheel::{HISTORY, METADATA, RECORD, SIGNATURES, Wheel, WheelError};
 use crate::{PypiVersion, TAG, refused};
 
@@ -58,7 +58,7 @@ pub(crate) fn repackage(
     };
     let history_path = wheel.info_path(HISTORY);
     let existing = wheel.info_file(HISTORY, limits.manifest)?;
-    let history = target.history(&history_path, existing.as_deref(), &entry)?;
+    let history = extended_history(&history_path, existing.as_deref(), &entry)?;
     let names = Names { old: wheel.prefix.clone(), new: new_prefix };
     let new_history =
         existing.is_none().then(|| (names.renamed_or_same(&history_path), history.clone()));

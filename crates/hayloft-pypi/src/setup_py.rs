@@ -3,6 +3,7 @@
 /// Only tools that take the version from `PKG-INFO` make a computed version safe to change; any
 /// other sign that the script deals with a version counts as the script setting it.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "signs that occur in any combination")]
 pub(crate) struct SetupPy {
     /// `use_scm_version` of `setuptools_scm`.
     pub(crate) uses_scm: bool,
@@ -68,10 +69,8 @@ impl<'t> Tokens<'t> {
             .find(|mark| self.0.starts_with(mark))
             .unwrap_or("\"");
         self.cut(mark.len());
-        let mut length = 0;
         let mut escaped = false;
         for (at, character) in self.0.char_indices() {
-            length = at;
             if escaped {
                 escaped = false;
             } else if character == '\\' {
@@ -79,13 +78,12 @@ impl<'t> Tokens<'t> {
             } else if self.0.get(at..).is_some_and(|rest| rest.starts_with(mark))
                 || (mark.len() == 1 && character == '\n')
             {
-                let content = self.cut(length);
+                let content = self.cut(at);
                 self.cut(mark.len());
                 return content;
             }
         }
-        let rest = self.0.len().max(length);
-        self.cut(rest)
+        std::mem::take(&mut self.0)
     }
 }
 

@@ -295,8 +295,9 @@ impl Store {
         let hints: BTreeMap<String, String> =
             to.qualifiers.iter().map(|(key, value)| (key.to_owned(), value.to_owned())).collect();
         let file_name = job.feed_type.file_name(to);
+        let mut content = staged.read()?;
         let upload = Upload {
-            content: staged.read()?.as_mut(),
+            content: content.as_mut(),
             size: staged.size(),
             digests: staged.digests(),
             file_name: Some(&file_name),

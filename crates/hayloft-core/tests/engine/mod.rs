@@ -4,9 +4,9 @@ mod operation;
 mod plain;
 mod view;
 
-pub use operation::{Kind, Operation, Outcome};
-pub use plain::{Plain, package};
-pub use view::{View, garbage, view};
+pub(crate) use operation::{Kind, Operation, Outcome};
+pub(crate) use plain::{Plain, package};
+pub(crate) use view::{View, garbage, view};
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -16,37 +16,37 @@ use hayloft_core::{
     Actor, Background, FeedDraft, FeedTypes, ManualClock, OpenError, OpenOptions, Store, Timestamp,
 };
 
-pub const FEEDS: [&str; 2] = ["main", "next"];
+pub(crate) const FEEDS: [&str; 2] = ["main", "next"];
 
 /// A store on a simulated disk.
-pub struct Engine {
-    pub fs: SimFs,
-    pub store: Store,
-    pub clock: Arc<ManualClock>,
+pub(crate) struct Engine {
+    pub(crate) fs: SimFs,
+    pub(crate) store: Store,
+    pub(crate) clock: Arc<ManualClock>,
 }
 
-pub fn directory() -> PathBuf {
+pub(crate) fn directory() -> PathBuf {
     PathBuf::from("/store")
 }
 
-pub fn actor() -> Actor {
+pub(crate) fn actor() -> Actor {
     Actor::named("tester")
 }
 
 /// How the store is opened in all runs of one test.
 #[derive(Clone, Copy)]
-pub struct Setup {
-    pub inline_limit: u64,
-    pub free_space_floor: u64,
+pub(crate) struct Setup {
+    pub(crate) inline_limit: u64,
+    pub(crate) free_space_floor: u64,
 }
 
 impl Setup {
     /// Files of more bytes lie beside the metadata.
-    pub fn inline(inline_limit: u64) -> Self {
+    pub(crate) fn inline(inline_limit: u64) -> Self {
         Self { inline_limit, free_space_floor: 1 << 20 }
     }
 
-    pub fn options(self, clock: &Arc<ManualClock>) -> OpenOptions {
+    pub(crate) fn options(self, clock: &Arc<ManualClock>) -> OpenOptions {
         let mut options = OpenOptions::default();
         options.inline_limit = self.inline_limit;
         options.free_space_floor = self.free_space_floor;
@@ -56,14 +56,14 @@ impl Setup {
         options
     }
 
-    pub fn open(self, fs: &SimFs, clock: &Arc<ManualClock>) -> Result<Engine, OpenError> {
+    pub(crate) fn open(self, fs: &SimFs, clock: &Arc<ManualClock>) -> Result<Engine, OpenError> {
         let types = FeedTypes::none().with(Plain);
         let store = Store::open_on(fs.shared(), &directory(), types, self.options(clock))?;
         Ok(Engine { fs: fs.clone(), store, clock: clock.clone() })
     }
 
     /// The disk after a store with two empty feeds was made and closed.
-    pub fn base(self) -> SimImage {
+    pub(crate) fn base(self) -> SimImage {
         let fs = SimFs::new(0);
         let engine = self.open(&fs, &clock()).unwrap();
         for feed in FEEDS {
@@ -75,12 +75,12 @@ impl Setup {
     }
 }
 
-pub fn clock() -> Arc<ManualClock> {
+pub(crate) fn clock() -> Arc<ManualClock> {
     Arc::new(ManualClock::new(Timestamp::from_millis(1_800_000_000_000)))
 }
 
 /// All blob files, as the digest in hex.
-pub fn blob_files(fs: &SimFs) -> Vec<String> {
+pub(crate) fn blob_files(fs: &SimFs) -> Vec<String> {
     let fs = fs.shared();
     let root = directory().join("blobs");
     let mut found = Vec::new();
@@ -93,7 +93,7 @@ pub fn blob_files(fs: &SimFs) -> Vec<String> {
 }
 
 /// Files of uploads that never ended.
-pub fn staged_files(fs: &SimFs) -> Vec<PathBuf> {
+pub(crate) fn staged_files(fs: &SimFs) -> Vec<PathBuf> {
     let fs = fs.shared();
     let root = directory().join("tmp");
     let mut found = Vec::new();

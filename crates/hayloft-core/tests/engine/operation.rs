@@ -9,7 +9,7 @@ use hayloft_core::{
 use super::{Engine, FEEDS, actor, package};
 
 #[derive(Debug, Clone)]
-pub enum Operation {
+pub(crate) enum Operation {
     Upload { feed: &'static str, name: &'static str, version: u64, content: u64, len: usize },
     Delete { feed: &'static str, name: &'static str, version: u64 },
     Status { feed: &'static str, name: &'static str, version: u64, change: u64 },
@@ -28,7 +28,7 @@ pub enum Operation {
 
 /// One of each, for runs over all.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
+pub(crate) enum Kind {
     UploadSmall,
     UploadLarge,
     Replace,
@@ -44,7 +44,7 @@ pub enum Kind {
 }
 
 impl Kind {
-    pub const ALL: [Self; 12] = [
+    pub(crate) const ALL: [Self; 12] = [
         Self::UploadSmall,
         Self::UploadLarge,
         Self::Replace,
@@ -60,7 +60,7 @@ impl Kind {
     ];
 
     /// The operation, for a store that holds version 1 of `a` in `main`.
-    pub fn operation(self) -> Operation {
+    pub(crate) fn operation(self) -> Operation {
         let (feed, name) = ("main", "a");
         match self {
             Self::UploadSmall => Operation::Upload { feed, name, version: 2, content: 2, len: 100 },
@@ -83,7 +83,7 @@ impl Kind {
 
 /// How an operation ended.
 #[derive(Debug)]
-pub enum Outcome {
+pub(crate) enum Outcome {
     Done,
     /// Refused by the rules; nothing changed.
     Refused,
@@ -122,7 +122,7 @@ fn chain(error: &(dyn std::error::Error + 'static)) -> String {
 }
 
 impl Operation {
-    pub fn any(random: &mut Random) -> Self {
+    pub(crate) fn any(random: &mut Random) -> Self {
         let feed = FEEDS[random.index(FEEDS.len())];
         let name = ["a", "b", "c"][random.index(3)];
         let version = 1 + random.below(4);
@@ -152,7 +152,7 @@ impl Operation {
     }
 
     /// Runs it; `Reopen` is for the caller.
-    pub fn run(&self, engine: &Engine) -> Outcome {
+    pub(crate) fn run(&self, engine: &Engine) -> Outcome {
         let store = &engine.store;
         let actor = actor();
         match self {
@@ -234,6 +234,6 @@ impl Operation {
     }
 }
 
-pub fn exact(name: &str, version: u64) -> Selector {
+pub(crate) fn exact(name: &str, version: u64) -> Selector {
     Selector::exact(name, version.to_string())
 }

@@ -1,7 +1,7 @@
 //! A feed type as small as one can be: the file begins with a line `plain NAME VERSION` and a line
 //! of history; the rest is the payload.
 
-use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom, Write};
+use std::io::{self, BufRead, BufReader, Read, SeekFrom};
 
 use hayloft_core::sim::Random;
 use hayloft_feed::{
@@ -10,10 +10,10 @@ use hayloft_feed::{
 };
 
 #[derive(Debug, Clone, Copy, Default)]
-pub struct Plain;
+pub(crate) struct Plain;
 
 /// A package file.
-pub fn package(name: &str, version: &str, content: u64, len: usize) -> Vec<u8> {
+pub(crate) fn package(name: &str, version: &str, content: u64, len: usize) -> Vec<u8> {
     let mut bytes = format!("plain {name} {version}\n[]\n").into_bytes();
     let mut payload = vec![0; len];
     Random::new(content).fill(&mut payload);
