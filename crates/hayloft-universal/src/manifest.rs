@@ -36,6 +36,9 @@ pub enum ManifestError {
     /// Not UTF-8.
     #[error("upack.json is not UTF-8 text; save it as UTF-8")]
     Encoding,
+    /// Something else than an object, or a second byte order mark.
+    #[error("upack.json does not begin with `{{`")]
+    NoObject,
     /// Too many containers inside each other.
     #[error("upack.json is nested deeper than {limit} levels")]
     Depth {
@@ -95,7 +98,7 @@ impl Manifest {
     /// Reads the content of `upack.json`; a byte order mark is skipped.
     pub fn parse(bytes: &[u8], limits: &Limits) -> Result<Self, ManifestError> {
         let text = std::str::from_utf8(bytes).map_err(|_| ManifestError::Encoding)?;
-        let text = text.strip_prefix('\u{feff}').unwrap_or(text).trim();
+        let text = object(text)?;
         if is_nested_deeper(text, limits.depth) {
             return Err(ManifestError::Depth { limit: limits.depth });
         }
@@ -161,6 +164,13 @@ impl Manifest {
     }
 }
 
+/// Without a byte order mark and the blanks that JSON allows around a value.
+fn object(text: &str) -> Result<&str, ManifestError> {
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+    let text = text.trim_matches([' ', '\t', '\r', '\n']);
+    if text.starts_with('{') { Ok(text) } else { Err(ManifestError::NoObject) }
+}
+
 /// The manifest text `written` with another version and one more history entry. Every other byte
 /// stays, a byte order mark included.
 pub(crate) fn repackaged(
@@ -195,7 +205,7 @@ impl NewManifest<'_> {
     pub fn write(&self, limits: &Limits) -> Result<Manifest, ManifestError> {
         let existing = std::str::from_utf8(self.existing.unwrap_or(b"{}"))
             .map_err(|_| ManifestError::Encoding)?;
-        let mut text = existing.strip_prefix('\u{feff}').unwrap_or(existing).trim().to_owned();
+        let mut text = object(existing)?.to_owned();
         let has_group = Object::parse(&text)?.unique("group")?.is_some();
         let group = self.group.or((!has_group).then_some(""));
         let given = [("group", group), ("name", self.name), ("version", self.version)];
@@ -341,13 +351,19 @@ mod tests {
     }
 
     #[rstest]
-    #[case::no_object("[]", "upack.json is malformed")]
+    #[case::no_object("[]", "upack.json does not begin with `{`")]
+    #[case::empty("", "upack.json does not begin with `{`")]
+    #[case::second_mark("\u{feff}\u{feff}{}", "upack.json does not begin with `{`")]
     #[case::cut("{\"name\":\"pkg\",", "upack.json is malformed")]
     #[case::no_name(r#"{"version":"1.0.0"}"#, "upack.json has no `name`")]
     #[case::no_version(r#"{"name":"pkg"}"#, "upack.json has no `version`")]
     #[case::name_twice(
         r#"{"name":"pkg","name":"other","version":"1.0.0"}"#,
         "upack.json is malformed"
+    )]
+    #[case::blank_that_is_none_in_json(
+        "\u{b}{\"name\":\"pkg\",\"version\":\"1.0.0\"}",
+        "upack.json does not begin with `{`"
     )]
     #[case::number_as_version(r#"{"name":"pkg","version":1}"#, "upack.json is malformed")]
     #[case::number_as_group(
@@ -457,6 +473,8 @@ mod tests {
             "{\r\n  \"version\": \"1.0.1\",\r\n  \"_b\": 1.0,\r\n  \"group\": \"a/b\",\
              \r\n  \"name\": \"pkg\"\r\n}"
         );
+        let late_mark = NewManifest { existing: Some(b"\n\xef\xbb\xbf{}"), ..new };
+        assert!(matches!(late_mark.write(&Limits::default()), Err(ManifestError::NoObject)));
         let bad =
             NewManifest { name: Some("a b"), version: Some("1.0.0"), ..NewManifest::default() };
         assert!(bad.write(&Limits::default()).is_err());
