@@ -15,8 +15,8 @@
 
 mod engine;
 
-use hayloft_core::sim::{Fault, FaultKind, Lasting, Mutations, Random, SimFs, SimImage, seed};
 use hayloft_core::Clock;
+use hayloft_core::sim::{Fault, FaultKind, Lasting, Mutations, Random, SimFs, SimImage, seed};
 
 use engine::{Engine, Kind, Operation, Outcome, Setup, View, clock, garbage, view};
 
@@ -272,8 +272,7 @@ fn leaving_out_the_flush_of_shards_is_noticed() {
 fn one_version(setup: Setup) -> SimImage {
     let fs = setup.base().reboot(1);
     let engine = setup.open(&fs, &clock()).unwrap();
-    let upload =
-        Operation::Upload { feed: "main", name: "a", version: 1, content: 1, len: 40_000 };
+    let upload = Operation::Upload { feed: "main", name: "a", version: 1, content: 1, len: 40_000 };
     assert!(matches!(upload.run(&engine), Outcome::Done));
     engine.store.close().unwrap();
     drop(engine);
@@ -369,8 +368,7 @@ fn every_failing_call_while_opening_leaves_a_store_that_opens() {
 /// Cleans up at a moment in the middle of an upload, for each moment; an error tells what was lost.
 fn upload_meets_cleanup(skip_pin: bool) -> Result<usize, String> {
     let setup = Setup::inline(0);
-    let upload =
-        Operation::Upload { feed: "main", name: "b", version: 1, content: 1, len: 40_000 };
+    let upload = Operation::Upload { feed: "main", name: "b", version: 1, content: 1, len: 40_000 };
     for at in 0.. {
         let fs = setup.base().reboot(1);
         let engine = setup.open(&fs, &clock()).unwrap();
@@ -443,7 +441,8 @@ fn a_full_disk_refuses_uploads_and_works_again_once_there_is_room(#[case] free_s
     fs.set_capacity(CAPACITY + (1 << 20));
     let engine = setup.open(&fs, &clock()).unwrap();
     for version in 1..=stored {
-        let deed = Deed { begun: 0, acknowledged: 0, name: "a".into(), version: version.to_string() };
+        let deed =
+            Deed { begun: 0, acknowledged: 0, name: "a".into(), version: version.to_string() };
         assert!(is_there(&engine, &deed), "{version}");
         let delete = Operation::Delete { feed: "main", name: "a", version };
         assert!(matches!(delete.run(&engine), Outcome::Done));

@@ -82,10 +82,10 @@ fn every_file_is_read_as_indexed() {
         } else {
             assert_eq!(document.name, "PKG-INFO");
             assert_eq!(manifest.get("core-metadata"), None);
-            assert_eq!((&manifest["packagetype"], &manifest["python_version"]), (
-                &"sdist".into(),
-                &"source".into()
-            ));
+            assert_eq!(
+                (&manifest["packagetype"], &manifest["python_version"]),
+                (&"sdist".into(), &"source".into())
+            );
         }
         let members = members(&row.file, &bytes);
         let metadata = members
@@ -218,7 +218,8 @@ fn tar_members(bytes: &[u8]) -> Vec<(String, Member)> {
             header.gid().unwrap(),
             header.username(),
         );
-        let link = entry.link_name_bytes().map(|link| String::from_utf8(link.into_owned()).unwrap());
+        let link =
+            entry.link_name_bytes().map(|link| String::from_utf8(link.into_owned()).unwrap());
         let path = String::from_utf8(entry.path_bytes().into_owned()).unwrap();
         (path, Member { data, compressed: Vec::new(), about, link })
     });
@@ -292,7 +293,10 @@ fn compare(row: &Row, old: &[u8], new: &[u8], version: &str) {
     assert_eq!(paths(&mut rest.iter()), expected, "{}", row.file);
     for ((path, before), (_, after)) in kept.iter().zip(rest) {
         assert_eq!(before.about, after.about, "{}: {path}", row.file);
-        let link = before.link.as_ref().map(|link| link.replacen(&prefix, &format!("{name}-{version}"), 1));
+        let link = before
+            .link
+            .as_ref()
+            .map(|link| link.replacen(&prefix, &format!("{name}-{version}"), 1));
         assert_eq!(link, after.link, "{}: {path}", row.file);
         if may_change(path) {
             assert!(before.data != after.data, "{}: {path} is edited", row.file);
@@ -308,8 +312,10 @@ fn compare(row: &Row, old: &[u8], new: &[u8], version: &str) {
 
 /// The record lists every file but itself with its digest and size, and nothing else.
 fn check_record(row: &Row, members: &[(String, Member)]) {
-    let (_, record) =
-        members.iter().find(|(path, _)| path.matches('/').count() == 1 && path.ends_with(".dist-info/RECORD")).unwrap();
+    let (_, record) = members
+        .iter()
+        .find(|(path, _)| path.matches('/').count() == 1 && path.ends_with(".dist-info/RECORD"))
+        .unwrap();
     let text = String::from_utf8(record.data.clone()).unwrap();
     let mut listed: BTreeMap<String, (String, String)> = BTreeMap::new();
     for line in text.lines().filter(|line| !line.is_empty()) {

@@ -34,6 +34,14 @@ pub struct PromoteRequest {
     pub overwrite: Overwrite,
 }
 
+impl PromoteRequest {
+    /// Brings `source` into `to_feed`, where files with other bytes are not replaced.
+    pub fn new(source: Selector, to_feed: impl Into<String>) -> Self {
+        let to_feed = to_feed.into();
+        Self { source, to_feed, comments: None, overwrite: Overwrite::Refuse }
+    }
+}
+
 /// A durable promotion.
 #[derive(Debug, Clone)]
 #[non_exhaustive]

@@ -46,6 +46,13 @@ pub struct RepackageRequest {
     pub url: Option<String>,
 }
 
+impl RepackageRequest {
+    /// Writes `source` again as `new_version` in the same feed.
+    pub fn new(source: Selector, new_version: impl Into<String>) -> Self {
+        Self { source, new_version: new_version.into(), to_feed: None, comments: None, url: None }
+    }
+}
+
 /// A durable repackaging.
 #[derive(Debug, Clone)]
 #[non_exhaustive]

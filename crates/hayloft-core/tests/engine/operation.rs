@@ -2,7 +2,7 @@
 
 use hayloft_core::sim::Random;
 use hayloft_core::{
-    Allow, DeprecationChange, Deprecation, FeedDraft, KeyGrant, Listing, Overwrite, PromoteRequest,
+    Allow, Deprecation, DeprecationChange, FeedDraft, KeyGrant, Listing, Overwrite, PromoteRequest,
     RepackageRequest, Selector, StatusChange, StoreError, UploadRequest, VersionsQuery,
 };
 
@@ -10,19 +10,57 @@ use super::{Engine, FEEDS, actor, package};
 
 #[derive(Debug, Clone)]
 pub(crate) enum Operation {
-    Upload { feed: &'static str, name: &'static str, version: u64, content: u64, len: usize },
-    Delete { feed: &'static str, name: &'static str, version: u64 },
-    Status { feed: &'static str, name: &'static str, version: u64, change: u64 },
-    Promote { name: &'static str, version: u64 },
-    Repackage { name: &'static str, version: u64, to: u64 },
-    Tag { feed: &'static str, name: &'static str, version: u64 },
-    Setting { value: u64 },
-    Key { text: u64 },
-    Count { feed: &'static str },
-    CreateFeed { name: &'static str },
-    DeleteFeed { name: &'static str },
+    Upload {
+        feed: &'static str,
+        name: &'static str,
+        version: u64,
+        content: u64,
+        len: usize,
+    },
+    Delete {
+        feed: &'static str,
+        name: &'static str,
+        version: u64,
+    },
+    Status {
+        feed: &'static str,
+        name: &'static str,
+        version: u64,
+        change: u64,
+    },
+    Promote {
+        name: &'static str,
+        version: u64,
+    },
+    Repackage {
+        name: &'static str,
+        version: u64,
+        to: u64,
+    },
+    Tag {
+        feed: &'static str,
+        name: &'static str,
+        version: u64,
+    },
+    Setting {
+        value: u64,
+    },
+    Key {
+        text: u64,
+    },
+    Count {
+        feed: &'static str,
+    },
+    CreateFeed {
+        name: &'static str,
+    },
+    DeleteFeed {
+        name: &'static str,
+    },
     /// Lets time pass, in milliseconds, and cleans up.
-    Maintain { step: i64 },
+    Maintain {
+        step: i64,
+    },
     Reopen,
 }
 
