@@ -13,7 +13,7 @@
 mod support;
 
 use std::collections::BTreeMap;
-use std::io::{Cursor, Read};
+use std::io::{self, Cursor};
 
 use flate2::read::GzDecoder;
 use hayloft_feed::{FeedType, FeedTypeError, Identity, SourceReference};
@@ -34,7 +34,7 @@ const COMPUTED: [&str; 7] = [
 ];
 
 /// The one file beside the metadata that declares the version, where there is one.
-const DECLARED: [(&str, &str); 10] = [
+const DECLARED: [(&str, &str); 9] = [
     ("tomlkit-0.12.0.tar.gz", "pyproject.toml"),
     ("typing_extensions-4.12.2.tar.gz", "pyproject.toml"),
     ("findpython-0.4.0.tar.gz", "pyproject.toml"),
@@ -44,7 +44,6 @@ const DECLARED: [(&str, &str); 10] = [
     ("Hayloft.Probe_Local-1.2.3+corp.4.tar.gz", "setup.cfg"),
     ("scm_probe-1.2.0rc1.tar.gz", "scm_probe.egg-info/SOURCES.txt"),
     ("scm_probe-1.2.0rc1.tar.gz", "scm_probe.egg-info/scm_version.json"),
-    ("jaraco.functools-3.0.0.tar.gz", "jaraco.functools.egg-info/SOURCES.txt"),
 ];
 
 fn read(row: &Row) -> (Vec<u8>, hayloft_feed::Inspected) {
@@ -73,7 +72,7 @@ fn every_file_is_read_as_indexed() {
         assert_eq!(manifest["filename"], row.file);
         assert!(found.history.is_empty());
         let document = &found.documents[0];
-        let is_wheel = row.file.ends_with(".whl");
+        let is_wheel = row.is_wheel();
         if is_wheel {
             assert_eq!(document.name, "METADATA");
             let digest = hexadecimal(&Sha256::digest(&document.bytes));
@@ -207,15 +206,16 @@ fn tar_members(bytes: &[u8]) -> Vec<(String, Member)> {
     let entries = archive.entries().unwrap().map(|entry| {
         let mut entry = entry.unwrap();
         let mut data = Vec::new();
-        entry.read_to_end(&mut data).unwrap();
+        io::copy(&mut entry, &mut data).unwrap();
         let header = entry.header();
         let about = format!(
-            "{:?} {:o} {} {} {} {:?}",
+            "{:?} {:o} {} {:?} {:?} {:?}",
             header.entry_type(),
             header.mode().unwrap(),
             header.mtime().unwrap(),
-            header.uid().unwrap(),
-            header.gid().unwrap(),
+            // Some writers leave the owner empty, which is no number.
+            header.uid().ok(),
+            header.gid().ok(),
             header.username(),
         );
         let link =
@@ -230,10 +230,10 @@ fn zip_members(bytes: &[u8]) -> Vec<(String, Member)> {
     let mut archive = zip::ZipArchive::new(Cursor::new(bytes)).unwrap();
     let members = (0..archive.len()).map(|index| {
         let mut compressed = Vec::new();
-        archive.by_index_raw(index).unwrap().read_to_end(&mut compressed).unwrap();
+        io::copy(&mut archive.by_index_raw(index).unwrap(), &mut compressed).unwrap();
         let mut entry = archive.by_index(index).unwrap();
         let mut data = Vec::new();
-        entry.read_to_end(&mut data).unwrap();
+        io::copy(&mut entry, &mut data).unwrap();
         let about = format!(
             "{:?} {:?} {:?}",
             entry.compression(),
@@ -248,12 +248,13 @@ fn zip_members(bytes: &[u8]) -> Vec<(String, Member)> {
 /// Holds a repackaged file against its source: same members in the same order, under the new
 /// names, and other bytes only where the rules say so.
 fn compare(row: &Row, old: &[u8], new: &[u8], version: &str) {
-    let is_wheel = row.file.ends_with(".whl");
+    let is_wheel = row.is_wheel();
     let old = members(&row.file, old);
     let new = members(&row.file, new);
     let prefix = if is_wheel {
-        let info = old.iter().find_map(|(path, _)| path.split_once(".dist-info/")).unwrap();
-        info.0.to_owned()
+        // A vendored one deeper down does not count.
+        let mut infos = old.iter().filter_map(|(path, _)| path.split_once(".dist-info/"));
+        infos.find(|(info, _)| !info.contains('/')).unwrap().0.to_owned()
     } else {
         old[0].0.split('/').next().unwrap().to_owned()
     };
@@ -265,6 +266,7 @@ fn compare(row: &Row, old: &[u8], new: &[u8], version: &str) {
             _ => path.to_owned(),
         },
         Some((_, rest)) => format!("{name}-{version}/{rest}"),
+        None if is_wheel => path.to_owned(),
         None => format!("{name}-{version}"),
     };
     let below = |path: &str| path.split_once('/').map_or("", |(_, rest)| rest).to_owned();

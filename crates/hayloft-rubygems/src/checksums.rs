@@ -103,17 +103,15 @@ pub(crate) fn verify(
 ///
 /// Hex is always quoted: bare, some digests read as YAML numbers.
 pub(crate) fn render(members: &[(&str, &MemberDigests)]) -> String {
-    let mut text = "---\n".to_owned();
-    let algorithms: [(&str, fn(&MemberDigests) -> &str); 2] =
-        [("SHA256", |digests| &digests.sha256), ("SHA512", |digests| &digests.sha512)];
-    for (algorithm, pick) in algorithms {
-        text.push_str(algorithm);
-        text.push_str(":\n");
-        for (member, digests) in members {
-            text.push_str(&format!("  {member}: '{}'\n", pick(digests)));
-        }
-    }
-    text
+    let lines = |hex: fn(&MemberDigests) -> &str| -> Vec<String> {
+        members
+            .iter()
+            .map(|(member, digests)| format!("  {member}: '{}'\n", hex(digests)))
+            .collect()
+    };
+    let sha256 = lines(|digests| &digests.sha256).concat();
+    let sha512 = lines(|digests| &digests.sha512).concat();
+    format!("---\nSHA256:\n{sha256}SHA512:\n{sha512}")
 }
 
 #[cfg(test)]

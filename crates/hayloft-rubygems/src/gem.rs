@@ -4,8 +4,8 @@ use std::io::{self, Read, SeekFrom};
 use data_encoding::HEXLOWER;
 use hayloft_archive::{ArchiveError, Compression, TarKind, TarReader, Trailing, decoder_with};
 use hayloft_feed::{
-    FeedType, FeedTypeError, FileRole, HistoryEntry, HistoryError, Identity, Inspected, Limits,
-    ReadSeek, Upload,
+    Digests, FeedType, FeedTypeError, FileRole, HistoryEntry, HistoryError, Identity, Inspected,
+    Limits, ReadSeek,
 };
 
 use crate::checksums::{self, ChecksumsError, MemberDigests, MemberHasher};
@@ -19,6 +19,8 @@ const SIGNATURE_LIMIT: u64 = 1 << 20;
 pub(crate) const HISTORY: &str = "repackage_history.json";
 pub(crate) const CHECKSUMS: &str = "checksums.yaml.gz";
 pub(crate) const DATA: &str = "data.tar.gz";
+/// Ends the name of the signature over a member.
+const SIGNATURE: &str = ".sig";
 
 /// A file is not a gem that can be accepted.
 #[derive(Debug, thiserror::Error)]
@@ -155,7 +157,7 @@ fn refuse_old_format(content: &mut dyn ReadSeek) -> Result<(), FeedTypeError> {
 }
 
 fn is_signature(name: &str) -> bool {
-    name.strip_suffix(".sig")
+    name.strip_suffix(SIGNATURE)
         .is_some_and(|signed| matches!(signed, "metadata" | "metadata.gz" | DATA | CHECKSUMS))
 }
 
@@ -233,8 +235,8 @@ pub(crate) fn specification(contents: &Contents) -> Result<Parsed, FeedTypeError
         let unsigned = contents
             .digests
             .keys()
-            .filter(|name| !name.ends_with(".sig") && *name != HISTORY)
-            .find(|name| !contents.signatures.contains(&format!("{name}.sig")));
+            .filter(|name| name.strip_suffix(SIGNATURE).is_none() && *name != HISTORY)
+            .find(|name| !contents.signatures.contains(&format!("{name}{SIGNATURE}")));
         if let Some(name) = unsigned {
             return Err(refused(GemError::Unsigned(name.clone())));
         }
@@ -252,18 +254,19 @@ pub(crate) fn history(contents: &Contents) -> Result<Vec<HistoryEntry>, FeedType
 }
 
 pub(crate) fn inspect(
-    rubygems: &RubyGems,
-    upload: Upload<'_>,
+    rubygems: RubyGems,
+    content: &mut dyn ReadSeek,
+    digests: &Digests,
     limits: &Limits,
 ) -> Result<Inspected, FeedTypeError> {
-    let contents = read(upload.content, limits)?;
+    let contents = read(content, limits)?;
     let parsed = specification(&contents)?;
     let identity = Identity {
         package: rubygems.package_name("", parsed.name.as_str())?,
         version: rubygems.version(parsed.version.as_str())?,
         qualifiers: platform_qualifiers(&parsed.platform)?,
     };
-    let line = parsed.gemspec.compact_index_line(&HEXLOWER.encode(&upload.digests.sha256));
+    let line = parsed.gemspec.compact_index_line(&HEXLOWER.encode(&digests.sha256));
     let mut manifest =
         serde_json::to_value(&parsed.gemspec).map_err(|e| FeedTypeError::Io(e.into()))?;
     if let Some(object) = manifest.as_object_mut() {

@@ -1,4 +1,5 @@
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 
 use serde::Serialize;
 
@@ -222,11 +223,12 @@ impl Gemspec {
         line.push_str(&needs.join(","));
         line.push_str("|checksum:");
         line.push_str(sha256);
+        // Writing to a string cannot fail.
         for (key, constraints) in
             [("ruby", &self.required_ruby_version), ("rubygems", &self.required_rubygems_version)]
         {
             if !constraints.is_empty() && constraints != &[">= 0"] {
-                line.push_str(&format!(",{key}:{}", joined(constraints)));
+                let _ = write!(line, ",{key}:{}", joined(constraints));
             }
         }
         line

@@ -117,7 +117,7 @@ impl FeedType for RubyGems {
     }
 
     fn inspect(&self, upload: Upload<'_>, limits: &Limits) -> Result<Inspected, FeedTypeError> {
-        gem::inspect(self, upload, limits)
+        gem::inspect(*self, upload.content, upload.digests, limits)
     }
 
     fn repackage(

@@ -69,8 +69,8 @@ fn order_is_that_of_gem_version() {
     let script =
         "ARGF.each_line { |l| a, b = l.split; puts Gem::Version.new(a) <=> Gem::Version.new(b) }";
     let folder = std::env::temp_dir().join(format!("hayloft-gem-order-{}", std::process::id()));
-    let input: String = pairs.iter().map(|(a, b)| format!("{a} {b}\n")).collect();
-    std::fs::write(&folder, input).unwrap();
+    let input: Vec<String> = pairs.iter().map(|(a, b)| format!("{a} {b}\n")).collect();
+    std::fs::write(&folder, input.concat()).unwrap();
     let output = Command::new("ruby").args(["-e", script]).arg(&folder).output().unwrap();
     std::fs::remove_file(&folder).unwrap();
     let answers = String::from_utf8(output.stdout).unwrap();

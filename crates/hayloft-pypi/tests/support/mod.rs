@@ -10,22 +10,28 @@ use hayloft_feed::{Identity, Inspected};
 
 /// One row of the corpus index.
 #[derive(Debug)]
-pub struct Row {
-    pub file: String,
-    pub name: String,
-    pub version: String,
-    pub sha256: String,
-    pub metadata_version: String,
+pub(crate) struct Row {
+    pub(crate) file: String,
+    pub(crate) name: String,
+    pub(crate) version: String,
+    pub(crate) sha256: String,
+    pub(crate) metadata_version: String,
 }
 
-pub fn folder() -> PathBuf {
+impl Row {
+    pub(crate) fn is_wheel(&self) -> bool {
+        self.file.rsplit('.').next() == Some("whl")
+    }
+}
+
+pub(crate) fn folder() -> PathBuf {
     let standard = concat!(env!("CARGO_MANIFEST_DIR"), "/../../../shared/corpus");
     PathBuf::from(std::env::var("HAYLOFT_CORPUS").unwrap_or_else(|_| standard.to_owned()))
         .join("pypi")
 }
 
 /// All rows; none, with a printed reason, if there is no corpus.
-pub fn rows() -> Vec<Row> {
+pub(crate) fn rows() -> Vec<Row> {
     let index = folder().join("INDEX.tsv");
     let Ok(text) = std::fs::read_to_string(&index) else {
         println!("skipped: there is no {}", index.display());
@@ -45,24 +51,24 @@ pub fn rows() -> Vec<Row> {
     rows.collect()
 }
 
-pub fn bytes(row: &Row) -> Vec<u8> {
+pub(crate) fn bytes(row: &Row) -> Vec<u8> {
     std::fs::read(folder().join(&row.file)).unwrap()
 }
 
-pub fn hexadecimal(bytes: &[u8]) -> String {
+pub(crate) fn hexadecimal(bytes: &[u8]) -> String {
     data_encoding::HEXLOWER.encode(bytes)
 }
 
-pub fn manifest(found: &Inspected) -> serde_json::Value {
+pub(crate) fn manifest(found: &Inspected) -> serde_json::Value {
     serde_json::from_str(&found.manifest).unwrap()
 }
 
-pub fn file(identity: &Identity) -> &str {
+pub(crate) fn file(identity: &Identity) -> &str {
     identity.qualifiers.get("file").unwrap()
 }
 
 /// An error with all its sources.
-pub fn chain(error: &dyn std::error::Error) -> String {
+pub(crate) fn chain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut source = error.source();
     while let Some(error) = source {
@@ -74,7 +80,7 @@ pub fn chain(error: &dyn std::error::Error) -> String {
 
 /// What a Python program answers, in JSON, to a value in JSON; `None`, with a printed reason, if
 /// there is no Python or the modules it needs are not there.
-pub fn ask_python(program: &str, question: &serde_json::Value) -> Option<serde_json::Value> {
+pub(crate) fn ask_python(program: &str, question: &serde_json::Value) -> Option<serde_json::Value> {
     let child = Command::new("python3")
         .args(["-c", program])
         .stdin(Stdio::piped())
