@@ -1,0 +1,71 @@
+use std::fmt;
+
+use hayloft::{ApiKey, Feed, Store, StoreError};
+
+use super::Credential;
+
+/// Decides who a visitor is and what they may do. Embedders replace it to use accounts of their
+/// own.
+///
+/// Called on threads that may block, once for the credential and once for each right that a request
+/// needs.
+pub trait Gatekeeper: fmt::Debug + Send + Sync + 'static {
+    /// Who shows this credential; without one, the anonymous caller.
+    fn identify(&self, store: &Store, credential: Option<&Credential>) -> Result<Caller, Refusal>;
+
+    /// Whether the caller has this right in the feed; without a feed, in the whole store.
+    fn may(
+        &self,
+        store: &Store,
+        caller: &Caller,
+        right: Right,
+        feed: Option<&Feed>,
+    ) -> Result<bool, StoreError>;
+}
+
+/// Who asks.
+#[derive(Debug, Clone)]
+pub struct Caller {
+    /// Goes into records as the actor.
+    pub name: String,
+    /// The key that was shown.
+    pub key: Option<ApiKey>,
+    /// True if no credential was shown.
+    pub anonymous: bool,
+}
+
+/// What a request needs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Right {
+    /// See a feed and lists of its packages.
+    View,
+    /// Get files.
+    Download,
+    /// Add packages and files.
+    Add,
+    /// Replace the bytes of a file.
+    Overwrite,
+    /// Remove files.
+    Delete,
+    /// Change the status of a version.
+    SetStatus,
+    /// Bring packages in from another feed.
+    AcceptPromotion,
+    /// Change the settings of a feed.
+    ManageFeed,
+    /// Make and remove feeds.
+    ManageFeeds,
+    /// Keys, settings, everything else.
+    Administer,
+}
+
+/// A credential opens nothing.
+#[derive(Debug, thiserror::Error)]
+pub enum Refusal {
+    /// It is unknown, expired or malformed.
+    #[error("the credential is unknown or has expired")]
+    Unknown,
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}

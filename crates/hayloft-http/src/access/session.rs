@@ -1,0 +1,88 @@
+use std::sync::Arc;
+
+use hayloft::{Actor, Feed, Store};
+
+use super::{Caller, Gatekeeper, Refusal, Right, Visitor};
+use crate::ApiError;
+
+/// One request of a visitor whose credential was checked.
+#[derive(Debug)]
+pub struct Session {
+    store: Store,
+    gatekeeper: Arc<dyn Gatekeeper>,
+    visitor: Visitor,
+    caller: Caller,
+}
+
+impl Session {
+    pub(crate) fn begin(
+        store: &Store,
+        gatekeeper: Arc<dyn Gatekeeper>,
+        visitor: Visitor,
+    ) -> Result<Self, ApiError> {
+        let caller = match gatekeeper.identify(store, visitor.credential.as_ref()) {
+            Err(Refusal::Unknown) if visitor.lenient => gatekeeper.identify(store, None),
+            other => other,
+        };
+        let caller = caller.map_err(|refusal| match refusal {
+            Refusal::Unknown => ApiError::forbidden(),
+            Refusal::Store(error) => error.into(),
+        })?;
+        Ok(Self { store: store.clone(), gatekeeper, visitor, caller })
+    }
+
+    /// The store.
+    pub fn store(&self) -> &Store {
+        &self.store
+    }
+
+    /// Who asks.
+    pub fn caller(&self) -> &Caller {
+        &self.caller
+    }
+
+    /// Who asks, for records.
+    pub fn actor(&self) -> Actor {
+        Actor {
+            name: self.caller.name.clone(),
+            key_id: self.caller.key.as_ref().map(|key| key.id),
+            address: self.visitor.address.map(|address| address.to_string()),
+        }
+    }
+
+    /// Whether the caller has this right.
+    pub fn may(&self, right: Right, feed: Option<&Feed>) -> Result<bool, ApiError> {
+        Ok(self.gatekeeper.may(&self.store, &self.caller, right, feed)?)
+    }
+
+    /// Fails unless the caller has this right.
+    pub fn demand(&self, right: Right, feed: Option<&Feed>) -> Result<(), ApiError> {
+        if self.may(right, feed)? { Ok(()) } else { Err(self.denied()) }
+    }
+
+    /// The feed with this name, if the caller has these rights in it. Whoever may not even know
+    /// which feeds there are gets the same answer for all names.
+    pub fn feed(&self, name: &str, rights: &[Right]) -> Result<Feed, ApiError> {
+        let feed = match self.store.feed(name) {
+            Ok(feed) => feed,
+            Err(hayloft::LookupError::Feed(error)) => {
+                let known = !self.caller.anonymous || self.may(Right::View, None)?;
+                return Err(if known { error.into() } else { self.denied() });
+            }
+            Err(other) => return Err(other.into()),
+        };
+        for right in rights {
+            self.demand(*right, Some(&feed))?;
+        }
+        Ok(feed)
+    }
+
+    /// The answer to a caller without the right that a request needs.
+    pub fn denied(&self) -> ApiError {
+        if self.visitor.native && self.visitor.credential.is_none() {
+            ApiError::unauthorized()
+        } else {
+            ApiError::forbidden()
+        }
+    }
+}

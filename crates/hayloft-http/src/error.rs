@@ -1,0 +1,256 @@
+use std::error::Error;
+use std::fmt;
+
+use axum::http::header::{CONTENT_TYPE, WWW_AUTHENTICATE};
+use axum::http::{HeaderValue, StatusCode};
+use axum::response::{IntoResponse, Response};
+use hayloft::{
+    DeleteError, FeedError, FeedTypeError, FindError, KeyError, LookupError, NoSuchFeed,
+    PromoteError, RepackageError, SelectError, SettingError, StatusError, StoreError, TagError,
+    UnknownFeedType, UploadError,
+};
+
+/// The body of every 403 for want of a right; clients compare it.
+const FORBIDDEN: &str =
+    "The specified API key does not have the proper permissions to perform this action.";
+
+/// A request failed: a status and one line of plain text, which clients print as it is.
+#[derive(Debug)]
+pub struct ApiError {
+    status: StatusCode,
+    text: String,
+}
+
+impl ApiError {
+    /// An answer with this status and text.
+    pub fn new(status: StatusCode, text: impl Into<String>) -> Self {
+        Self { status, text: text.into() }
+    }
+
+    /// 400: the request is malformed or ambiguous.
+    pub fn bad_request(text: impl Into<String>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, text)
+    }
+
+    /// 404.
+    pub fn not_found(text: impl Into<String>) -> Self {
+        Self::new(StatusCode::NOT_FOUND, text)
+    }
+
+    /// 409.
+    pub fn conflict(text: impl Into<String>) -> Self {
+        Self::new(StatusCode::CONFLICT, text)
+    }
+
+    /// 403 with the text that clients expect.
+    pub fn forbidden() -> Self {
+        Self::new(StatusCode::FORBIDDEN, FORBIDDEN)
+    }
+
+    /// 401 with a Basic challenge, which makes clients ask for a credential.
+    pub fn unauthorized() -> Self {
+        Self::new(StatusCode::UNAUTHORIZED, "Authentication is required.")
+    }
+
+    /// 500 for a failure of this program or its store; the log has the cause, the client does not.
+    pub fn internal(error: impl Error) -> Self {
+        tracing::error!(error = %Chain(&error), "a request failed");
+        Self::new(StatusCode::INTERNAL_SERVER_ERROR, "The server failed; its log has the cause.")
+    }
+
+    /// The status.
+    pub fn status(&self) -> StatusCode {
+        self.status
+    }
+
+    /// What is wrong and what to do.
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// A failure that the request is to blame for, with all its causes.
+    fn of(status: StatusCode, error: &dyn Error) -> Self {
+        Self::new(status, Chain(error).to_string())
+    }
+}
+
+impl IntoResponse for ApiError {
+    fn into_response(self) -> Response {
+        let text = HeaderValue::from_static("text/plain; charset=utf-8");
+        let mut response = (self.status, [(CONTENT_TYPE, text)], self.text).into_response();
+        if self.status == StatusCode::UNAUTHORIZED {
+            let challenge = HeaderValue::from_static("Basic realm=\"Hayloft\", charset=\"UTF-8\"");
+            response.headers_mut().insert(WWW_AUTHENTICATE, challenge);
+        }
+        response
+    }
+}
+
+/// An error and its causes in one line.
+struct Chain<'a>(&'a dyn Error);
+
+impl fmt::Display for Chain<'_> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{}", self.0)?;
+        let mut source = self.0.source();
+        while let Some(error) = source {
+            write!(formatter, ": {error}")?;
+            source = error.source();
+        }
+        Ok(())
+    }
+}
+
+impl From<StoreError> for ApiError {
+    fn from(error: StoreError) -> Self {
+        match &error {
+            StoreError::NoSpace { .. } => Self::of(StatusCode::INSUFFICIENT_STORAGE, &error),
+            _ => Self::internal(error),
+        }
+    }
+}
+
+impl From<NoSuchFeed> for ApiError {
+    fn from(error: NoSuchFeed) -> Self {
+        Self::not_found(format!("Feed {} not found.", hayloft::feed_type::shorten(&error.name)))
+    }
+}
+
+impl From<LookupError> for ApiError {
+    fn from(error: LookupError) -> Self {
+        match error {
+            LookupError::Feed(error) => error.into(),
+            LookupError::Store(error) => error.into(),
+            other => Self::internal(other),
+        }
+    }
+}
+
+impl From<UnknownFeedType> for ApiError {
+    fn from(error: UnknownFeedType) -> Self {
+        Self::of(StatusCode::BAD_REQUEST, &error)
+    }
+}
+
+impl From<FeedTypeError> for ApiError {
+    fn from(error: FeedTypeError) -> Self {
+        Self::of(StatusCode::BAD_REQUEST, &error)
+    }
+}
+
+impl From<SelectError> for ApiError {
+    fn from(error: SelectError) -> Self {
+        match error {
+            SelectError::Feed(error) => error.into(),
+            SelectError::Store(error) => error.into(),
+            SelectError::NotFound { .. } => Self::of(StatusCode::NOT_FOUND, &error),
+            SelectError::Blocked { .. } => Self::of(StatusCode::FORBIDDEN, &error),
+            _ => Self::of(StatusCode::BAD_REQUEST, &error),
+        }
+    }
+}
+
+impl From<UploadError> for ApiError {
+    fn from(error: UploadError) -> Self {
+        match error {
+            UploadError::Feed(error) => error.into(),
+            UploadError::Store(error) => error.into(),
+            UploadError::TooLarge { .. } => Self::of(StatusCode::PAYLOAD_TOO_LARGE, &error),
+            UploadError::Conflict { .. } => Self::of(StatusCode::FORBIDDEN, &error),
+            _ => Self::of(StatusCode::BAD_REQUEST, &error),
+        }
+    }
+}
+
+impl From<PromoteError> for ApiError {
+    fn from(error: PromoteError) -> Self {
+        match error {
+            PromoteError::Select(error) => error.into(),
+            PromoteError::Feed(error) => error.into(),
+            PromoteError::Store(error) => error.into(),
+            PromoteError::Conflict { .. } => Self::of(StatusCode::FORBIDDEN, &error),
+            _ => Self::of(StatusCode::BAD_REQUEST, &error),
+        }
+    }
+}
+
+impl From<RepackageError> for ApiError {
+    fn from(error: RepackageError) -> Self {
+        match error {
+            RepackageError::Select(error) => error.into(),
+            RepackageError::Feed(error) => error.into(),
+            RepackageError::Store(error) => error.into(),
+            RepackageError::Mismatch { .. } => Self::internal(error),
+            _ => Self::of(StatusCode::BAD_REQUEST, &error),
+        }
+    }
+}
+
+impl From<DeleteError> for ApiError {
+    fn from(error: DeleteError) -> Self {
+        match error {
+            DeleteError::Select(error) => error.into(),
+            DeleteError::Store(error) => error.into(),
+            other => Self::internal(other),
+        }
+    }
+}
+
+impl From<StatusError> for ApiError {
+    fn from(error: StatusError) -> Self {
+        match error {
+            StatusError::Select(error) => error.into(),
+            StatusError::Store(error) => error.into(),
+            _ => Self::of(StatusCode::BAD_REQUEST, &error),
+        }
+    }
+}
+
+impl From<TagError> for ApiError {
+    fn from(error: TagError) -> Self {
+        match error {
+            TagError::Select(error) => error.into(),
+            TagError::Store(error) => error.into(),
+            TagError::NotFound { .. } => Self::of(StatusCode::NOT_FOUND, &error),
+            _ => Self::of(StatusCode::BAD_REQUEST, &error),
+        }
+    }
+}
+
+impl From<FeedError> for ApiError {
+    fn from(error: FeedError) -> Self {
+        match error {
+            FeedError::NotFound(error) => error.into(),
+            FeedError::Store(error) => error.into(),
+            _ => Self::of(StatusCode::BAD_REQUEST, &error),
+        }
+    }
+}
+
+impl From<KeyError> for ApiError {
+    fn from(error: KeyError) -> Self {
+        match error {
+            KeyError::Store(error) => error.into(),
+            KeyError::NotFound { .. } => Self::of(StatusCode::NOT_FOUND, &error),
+            _ => Self::of(StatusCode::BAD_REQUEST, &error),
+        }
+    }
+}
+
+impl From<SettingError> for ApiError {
+    fn from(error: SettingError) -> Self {
+        match error {
+            SettingError::Store(error) => error.into(),
+            _ => Self::of(StatusCode::BAD_REQUEST, &error),
+        }
+    }
+}
+
+impl From<FindError> for ApiError {
+    fn from(error: FindError) -> Self {
+        match error {
+            FindError::Store(error) => error.into(),
+            _ => Self::of(StatusCode::BAD_REQUEST, &error),
+        }
+    }
+}
