@@ -124,7 +124,7 @@ mod tests {
     fn documents_of_all_sizes_are_read_back() {
         let noise: Vec<u8> =
             (0..100_000_u32).map(|n| blake3::hash(&n.to_le_bytes()).as_bytes()[0]).collect();
-        for bytes in [&b""[..], b"{}", &[b'x'; 5_000], &noise, &noise[..PART], &noise[..PART + 1]] {
+        for bytes in [&b""[..], b"{}", &[b'x'; 5_000], &noise, &noise[..PART], &noise[..=PART]] {
             let prepared = PreparedDocument::new(bytes).unwrap();
             assert_eq!(prepared.unpack().unwrap(), bytes);
             assert!(prepared.first.bytes.len() <= PART);

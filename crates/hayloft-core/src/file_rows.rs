@@ -56,7 +56,7 @@ impl Context {
         let record = &version.record;
         let mut counts = Vec::with_capacity(record.files.len());
         for file in &record.files {
-            let id = self.id(version, file);
+            let id = file_id(version, file);
             let key = tables::downloads(id.package, id.version, id.number);
             let rows = rows::counter(read, tables::DOWNLOADS, &key)?.max(0).unsigned_abs();
             counts.push(rows.saturating_add(self.downloads.pending_file(id)));
@@ -72,7 +72,7 @@ impl Context {
                     Manifests::Included => Some(text(documents::read(read, file.manifest)?)?),
                 };
                 Ok(PackageFile {
-                    id: self.id(version, file),
+                    id: file_id(version, file),
                     feed: feed.id,
                     group: version.package.record.group.clone(),
                     name: version.package.record.name.clone(),
@@ -98,14 +98,10 @@ impl Context {
             })
             .collect()
     }
+}
 
-    fn id(&self, version: &VersionHandle, file: &FileValue) -> FileId {
-        FileId {
-            package: version.record.package,
-            version: version.record.version,
-            number: file.number,
-        }
-    }
+fn file_id(version: &VersionHandle, file: &FileValue) -> FileId {
+    FileId { package: version.record.package, version: version.record.version, number: file.number }
 }
 
 /// The places of the files of a version that a list shows.

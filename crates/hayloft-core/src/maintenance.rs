@@ -279,7 +279,7 @@ impl Inner {
             let snapshot = self.snapshot()?;
             let mut suspects = Vec::new();
             for (blob, _) in listed {
-                if !self.is_kept(snapshot.as_ref(), blob)? {
+                if !is_kept(snapshot.as_ref(), blob)? {
                     suspects.push(blob);
                 }
             }
@@ -291,17 +291,11 @@ impl Inner {
         Ok(())
     }
 
-    /// True if a row says that a content has a file.
-    fn is_kept(&self, read: &dyn crate::MetaRead, blob: BlobKey) -> Result<bool, StoreError> {
-        let row: Option<BlobRecord> = rows::get(read, tables::BLOB, &blob.0)?;
-        Ok(row.is_some_and(|row| row.place == Place::File))
-    }
-
     fn sweep_orphan(&self, blob: BlobKey) -> Result<(), StoreError> {
         // With the claim no upload can begin with this content; one that was at it before has its
         // row in a snapshot taken from here on, or has given up.
         let Some(_claim) = self.pins.claim(blob) else { return Ok(()) };
-        if self.is_kept(self.snapshot()?.as_ref(), blob)? {
+        if is_kept(self.snapshot()?.as_ref(), blob)? {
             return Ok(());
         }
         let name = format!(
@@ -327,6 +321,12 @@ impl Inner {
         }
         Ok(())
     }
+}
+
+/// True if a row says that a content has a file.
+fn is_kept(read: &dyn crate::MetaRead, blob: BlobKey) -> Result<bool, StoreError> {
+    let row: Option<BlobRecord> = rows::get(read, tables::BLOB, &blob.0)?;
+    Ok(row.is_some_and(|row| row.place == Place::File))
 }
 
 /// Whether a content is gone.

@@ -89,13 +89,11 @@ impl Inner {
             Place::Inline(inline) => {
                 let bytes = snapshot.get(tables::BLOB_DATA, &tables::number(inline))?;
                 let good = bytes.filter(|bytes| *blake3::hash(bytes).as_bytes() == key.0);
-                match good {
-                    Some(bytes) => Ok(Opening::Open(BlobReader::Memory(io::Cursor::new(bytes)))),
-                    None => {
-                        self.mark_damaged(key);
-                        Err(damaged())
-                    }
-                }
+                let Some(bytes) = good else {
+                    self.mark_damaged(key);
+                    return Err(damaged());
+                };
+                Ok(Opening::Open(BlobReader::Memory(io::Cursor::new(bytes))))
             }
             Place::File => {
                 drop(snapshot);

@@ -128,7 +128,7 @@ impl FeedHandle {
             0 | 1 => Ok(twins.pop()),
             _ => Err(SelectError::AmbiguousName {
                 package: hayloft_feed::shorten(name),
-                names: twins.iter().map(|twin| twin.spelled()).collect(),
+                names: twins.iter().map(PackageHandle::spelled).collect(),
             }),
         }
     }

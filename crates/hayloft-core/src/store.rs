@@ -157,7 +157,7 @@ impl Store {
         options: OpenOptions,
     ) -> Result<Self, OpenError> {
         let redb = RedbOptions { cache_bytes: options.cache, ..RedbOptions::default() };
-        Self::open_with(fs.clone(), directory, types, options, |root, opened| {
+        Self::open_with(&fs.clone(), directory, types, options, move |root, opened| {
             let layout = Layout { root: root.to_owned() };
             let root = layout.blobs();
             let meta = layout.meta();
@@ -179,14 +179,14 @@ impl Store {
 
     /// Opens a store whose parts `make` provides, once the directory is locked.
     pub fn open_with(
-        fs: Arc<dyn Fs>,
+        fs: &Arc<dyn Fs>,
         directory: impl AsRef<Path>,
         types: FeedTypes,
         options: OpenOptions,
         make: impl FnOnce(&Path, Opened) -> Result<Parts, OpenError>,
     ) -> Result<Self, OpenError> {
         let layout = Layout { root: directory.as_ref().to_owned() };
-        let (opened, lock) = layout.enter(&fs, options.create)?;
+        let (opened, lock) = layout.enter(fs, options.create)?;
         layout.make_directories(fs.as_ref())?;
         let parts = make(&layout.root, opened)?;
         let meter = Arc::new(Meter::default());
@@ -288,9 +288,10 @@ impl Inner {
             return Ok(());
         }
         self.maintenance.stop();
-        let flushed = match self.writer.is_stopped() {
-            true => Ok(()),
-            false => self.context.downloads.flush(&self.writer),
+        let flushed = if self.writer.is_stopped() {
+            Ok(())
+        } else {
+            self.context.downloads.flush(&self.writer)
         };
         self.writer.close();
         // The files of staging go with the next open; what is being written there fails by itself.
@@ -361,13 +362,12 @@ fn begin_rows(
         let format = FormatRecord { major: FORMAT, min_reader: FORMAT, min_writer: FORMAT, store };
         plan.put(tables::META, FORMAT_ROW.to_vec(), &format)?;
     }
-    let salt = match plan.get(tables::META, SALT_ROW)? {
-        Some(SaltRecord(salt)) => salt,
-        None => {
-            let salt = salt.try_into().unwrap_or_default();
-            plan.put(tables::META, SALT_ROW.to_vec(), &SaltRecord(salt))?;
-            salt
-        }
+    let salt = if let Some(SaltRecord(salt)) = plan.get(tables::META, SALT_ROW)? {
+        salt
+    } else {
+        let salt = salt.try_into().unwrap_or_default();
+        plan.put(tables::META, SALT_ROW.to_vec(), &SaltRecord(salt))?;
+        salt
     };
     let NumberRecord(before) = plan.get(tables::META, EPOCH_ROW)?.unwrap_or(NumberRecord(0));
     let epoch = before + 1;

@@ -135,7 +135,7 @@ pub(crate) fn add_files(
     let tagged = set_tags(&mut version.package.record, &version.record.text, &terms.tags);
     if !unchanged || tagged {
         let arrived = (!unchanged).then(|| (terms.arrival, version.version()));
-        retag(feed_type.as_ref(), &mut version.package, arrived);
+        retag(feed_type.as_ref(), &mut version.package, arrived.as_ref());
         write_package(plan, feed.id, &mut version.package)?;
     }
     Ok(Added { version, files: added, replaced })
@@ -454,7 +454,7 @@ pub(crate) fn set_tags(package: &mut PackageRecord, version: &str, tags: &[Strin
 fn retag(
     feed_type: &dyn FeedType,
     package: &mut PackageHandle,
-    arrived: Option<(Arrival, Version)>,
+    arrived: Option<&(Arrival, Version)>,
 ) {
     let tags: BTreeMap<String, String> = package.record.tags.drain(..).collect();
     let known = |pointer: &Option<Pointer>| {
@@ -462,7 +462,7 @@ fn retag(
     };
     let (highest, stable) = (known(&package.record.latest), known(&package.record.latest_stable));
     let mut change = TagChange::new(&tags).highest(highest.as_ref(), stable.as_ref());
-    if let Some((arrival, version)) = &arrived {
+    if let Some((arrival, version)) = arrived {
         change = change.arrived(*arrival, version);
     }
     package.record.tags = feed_type.tags(&change).into_iter().collect();

@@ -292,7 +292,7 @@ fn fails_well(base: &SimImage, setup: Setup, kind: Kind, after: &View, fault: Fa
     let _ = engine.store.close();
     drop(engine);
     let fired = fs.clear_fault();
-    if seed % 2 == 0 {
+    if seed.is_multiple_of(2) {
         fs.reboot();
     }
     let engine = setup.open(&fs, &clock).unwrap_or_else(|error| panic!("{at}: {error:?}"));
@@ -353,7 +353,7 @@ fn every_failing_call_while_opening_leaves_a_store_that_opens() {
                 if !fs.clear_fault() {
                     break;
                 }
-                if at % 2 == 0 {
+                if at.is_multiple_of(2) {
                     fs.reboot();
                 }
                 let engine = setup.open(&fs, &clock()).unwrap();

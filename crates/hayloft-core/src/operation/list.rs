@@ -393,13 +393,14 @@ impl FilePager {
         };
         let mut range = match (&self.list.which, after) {
             (Which::Only(wanted), _) => {
-                // A text that is no version of the type is no version of the package.
                 match feed.version(read, package, wanted) {
-                    Ok(Some(version)) => add(&version)?,
-                    Ok(None) | Err(SelectError::Invalid(_)) => false,
+                    Ok(Some(version)) => {
+                        add(&version)?;
+                    }
                     Err(SelectError::Store(error)) => return Err(error),
-                    Err(_) => false,
-                };
+                    // A text that is no version of the type is no version of the package.
+                    Ok(None) | Err(_) => {}
+                }
                 return Ok(None);
             }
             (Which::All, None) => tables::prefixed(&package.key),

@@ -77,9 +77,8 @@ impl Store {
         change: &StatusChange,
         actor: &Actor,
     ) -> Result<StatusOutcome, StatusError> {
-        let changes = vec![(selector.clone(), change.clone())];
-        let changed = self.set_status_many(feed, changes, |_| Ok(()), actor)?;
-        changed
+        let only = vec![(selector.clone(), change.clone())];
+        self.set_status_many(feed, only, |_| Ok(()), actor)?
             .into_iter()
             .next()
             .ok_or_else(|| StoreError::damaged("the outcome of a change of status").into())

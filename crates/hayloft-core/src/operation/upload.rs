@@ -192,6 +192,7 @@ impl Store {
     ///
     /// Bytes that are there already are a success without a change; other bytes under the same
     /// identity need the right to overwrite from both the request and the feed.
+    #[expect(clippy::needless_pass_by_value, reason = "the staged file is used up")]
     pub fn upload_staged(
         &self,
         feed: &str,

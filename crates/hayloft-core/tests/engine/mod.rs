@@ -58,7 +58,7 @@ impl Setup {
 
     pub(crate) fn open(self, fs: &SimFs, clock: &Arc<ManualClock>) -> Result<Engine, OpenError> {
         let types = FeedTypes::none().with(Plain);
-        let store = Store::open_on(fs.shared(), &directory(), types, self.options(clock))?;
+        let store = Store::open_on(fs.shared(), directory(), types, self.options(clock))?;
         Ok(Engine { fs: fs.clone(), store, clock: clock.clone() })
     }
 

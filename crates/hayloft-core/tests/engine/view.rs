@@ -112,7 +112,7 @@ pub(crate) fn garbage(engine: &Engine) -> Vec<String> {
         let query = VersionsQuery { files: Files::All, ..VersionsQuery::default() };
         for file in engine.store.versions(&feed.name, &query).unwrap() {
             let digest = file.unwrap().digests.blake3;
-            used.insert(digest.iter().map(|byte| format!("{byte:02x}")).collect::<String>());
+            used.insert(data_encoding::HEXLOWER.encode(&digest));
         }
     }
     for file in blob_files(&engine.fs) {
