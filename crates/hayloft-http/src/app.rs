@@ -1,4 +1,5 @@
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::{Extension, Router};
 use hayloft::Store;
@@ -23,6 +24,7 @@ struct Shared {
     /// Bounds the threads that wait for the disk.
     calls: Arc<Semaphore>,
     max_upload: Option<u64>,
+    idle: Duration,
 }
 
 /// Puts an [`App`] together.
@@ -33,6 +35,7 @@ pub struct AppBuilder {
     protocols: Vec<Arc<dyn Protocol>>,
     calls: usize,
     max_upload: Option<u64>,
+    idle: Duration,
 }
 
 impl App {
@@ -44,6 +47,7 @@ impl App {
             protocols: Vec::new(),
             calls: 64,
             max_upload: None,
+            idle: Duration::from_secs(60),
         }
     }
 
@@ -55,6 +59,11 @@ impl App {
     /// Largest upload in bytes; `None` is the store's own limit.
     pub fn max_upload(&self) -> Option<u64> {
         self.0.max_upload
+    }
+
+    /// How long a client may send nothing of a body that it has begun.
+    pub fn idle(&self) -> Duration {
+        self.0.idle
     }
 
     /// The native protocols, in the order they were given.
@@ -130,6 +139,13 @@ impl AppBuilder {
         self
     }
 
+    /// Gives up on a body of which nothing has come for this long; 60 seconds unless set.
+    #[must_use]
+    pub fn idle(mut self, longest: Duration) -> Self {
+        self.idle = longest;
+        self
+    }
+
     /// Ready to be mounted.
     pub fn build(self) -> App {
         App(Arc::new(Shared {
@@ -138,6 +154,7 @@ impl AppBuilder {
             protocols: self.protocols,
             calls: Arc::new(Semaphore::new(self.calls)),
             max_upload: self.max_upload,
+            idle: self.idle,
         }))
     }
 }

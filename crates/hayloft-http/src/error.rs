@@ -6,8 +6,8 @@ use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use hayloft::{
     DeleteError, FeedError, FeedTypeError, FindError, KeyError, LookupError, NoSuchFeed,
-    PromoteError, RepackageError, SelectError, SettingError, StatusError, StoreError, TagError,
-    UnknownFeedType, UploadError,
+    PromoteError, RepackageError, SelectError, SettingError, StagingError, StatusError, StoreError,
+    TagError, UnknownFeedType, UploadError,
 };
 
 /// The body of every 403 for want of a right; clients compare it.
@@ -158,6 +158,16 @@ impl From<UploadError> for ApiError {
             UploadError::TooLarge { .. } => Self::of(StatusCode::PAYLOAD_TOO_LARGE, &error),
             UploadError::Conflict { .. } => Self::of(StatusCode::FORBIDDEN, &error),
             _ => Self::of(StatusCode::BAD_REQUEST, &error),
+        }
+    }
+}
+
+impl From<StagingError> for ApiError {
+    fn from(error: StagingError) -> Self {
+        match error {
+            StagingError::Store(error) => error.into(),
+            StagingError::TooLarge { .. } => Self::of(StatusCode::PAYLOAD_TOO_LARGE, &error),
+            other => Self::internal(other),
         }
     }
 }

@@ -9,8 +9,11 @@ mod app;
 mod error;
 pub mod native;
 mod routes;
+mod transfer;
 pub mod wire;
 
-pub use access::{Caller, Credential, Gatekeeper, KeyGatekeeper, Refusal, Right, Session, Visitor};
+pub use access::{
+    Caller, Credential, Gatekeeper, KeyGatekeeper, LocalUser, Refusal, Right, Session, Visitor,
+};
 pub use app::{App, AppBuilder, router};
 pub use error::ApiError;

@@ -1,0 +1,16 @@
+//! Bodies between sockets and the store.
+//!
+//! No body is whole in memory, and no thread waits for a client: the store is called for one chunk
+//! at a time, so a slow client costs an open file and a buffer.
+
+mod list;
+mod range;
+mod receive;
+mod send;
+
+pub(crate) use list::json_list;
+pub(crate) use receive::{discard, receive, receive_text};
+pub(crate) use send::{FileRequest, Outgoing};
+
+/// Bytes handed over at a time.
+const CHUNK: usize = 256 << 10;

@@ -1,0 +1,159 @@
+use std::io::{self, Write};
+
+use axum::body::{Body, Bytes};
+use axum::http::header::CONTENT_LENGTH;
+use axum::http::{HeaderMap, StatusCode};
+use futures_util::StreamExt;
+use hayloft::{Staged, Staging, StagingError};
+use tokio::task::JoinHandle;
+use tokio::time::timeout;
+
+use super::CHUNK;
+use crate::{ApiError, App};
+
+/// Largest body that is read as text: parameters and settings.
+const TEXT_LIMIT: usize = 1 << 20;
+/// How much of a refused upload is read, so that its client comes to read the answer.
+const DISCARDED: u64 = 64 << 20;
+
+/// Receives a body into a file that no package refers to yet.
+///
+/// 413 beyond the limit of the app or the store, if possible before the first byte; 408 once
+/// nothing has come for [`App::idle`]; 400 if the body ends early. Nothing is left behind then, nor
+/// if the client goes away.
+pub(crate) async fn receive(
+    app: &App,
+    headers: &HeaderMap,
+    body: Body,
+) -> Result<Staged, ApiError> {
+    let limit = app.store().options().max_file_size;
+    let limit = app.max_upload().map_or(limit, |own| own.min(limit));
+    let declared = declared_length(headers);
+    if declared.is_some_and(|length| length > limit) {
+        return Err(StagingError::TooLarge { limit }.into());
+    }
+    let store = app.store().clone();
+    let staging = app.block(move || store.stage(Some(limit))).await??;
+    let mut file = Incoming { app, writing: Writing::Idle(staging), waiting: Vec::new() };
+    let mut frames = body.into_data_stream();
+    let mut received = 0_u64;
+    while let Some(bytes) = next(app, &mut frames).await? {
+        received = received.saturating_add(bytes.len().try_into().unwrap_or(u64::MAX));
+        if received > limit {
+            return Err(StagingError::TooLarge { limit }.into());
+        }
+        file.add(&bytes).await?;
+    }
+    if declared.is_some_and(|length| length != received) {
+        return Err(cut_off());
+    }
+    file.finish().await
+}
+
+/// Receives a body of at most 1 MiB of UTF-8.
+pub(crate) async fn receive_text(app: &App, body: Body) -> Result<String, ApiError> {
+    let mut frames = body.into_data_stream();
+    let mut text = Vec::new();
+    while let Some(bytes) = next(app, &mut frames).await? {
+        if bytes.len() > TEXT_LIMIT.saturating_sub(text.len()) {
+            return Err(ApiError::new(
+                StatusCode::PAYLOAD_TOO_LARGE,
+                format!("the body is larger than {TEXT_LIMIT} bytes"),
+            ));
+        }
+        text.extend_from_slice(&bytes);
+    }
+    String::from_utf8(text).map_err(|_| ApiError::bad_request("the body is not UTF-8 text"))
+}
+
+/// Reads on after a refusal, within bounds: many clients send all of an upload before they look at
+/// the answer, and see a broken connection instead of it if nobody listens.
+pub(crate) async fn discard(app: &App, body: Body) {
+    let mut frames = body.into_data_stream();
+    let mut seen = 0_u64;
+    while let Ok(Some(bytes)) = next(app, &mut frames).await {
+        seen = seen.saturating_add(bytes.len().try_into().unwrap_or(u64::MAX));
+        if seen > DISCARDED {
+            return;
+        }
+    }
+}
+
+fn declared_length(headers: &HeaderMap) -> Option<u64> {
+    headers.get(CONTENT_LENGTH)?.to_str().ok()?.trim().parse().ok()
+}
+
+async fn next(
+    app: &App,
+    frames: &mut axum::body::BodyDataStream,
+) -> Result<Option<Bytes>, ApiError> {
+    match timeout(app.idle(), frames.next()).await {
+        Ok(None) => Ok(None),
+        Ok(Some(Ok(bytes))) => Ok(Some(bytes)),
+        Ok(Some(Err(_))) => Err(cut_off()),
+        Err(_) => Err(ApiError::new(
+            StatusCode::REQUEST_TIMEOUT,
+            "nothing was received for too long; send the request again",
+        )),
+    }
+}
+
+fn cut_off() -> ApiError {
+    ApiError::bad_request("the body ended before its declared length")
+}
+
+/// A file being written while its next chunk arrives.
+struct Incoming<'a> {
+    app: &'a App,
+    writing: Writing,
+    waiting: Vec<u8>,
+}
+
+enum Writing {
+    Idle(Staging),
+    Busy(JoinHandle<Result<Staging, ApiError>>),
+    /// After a failure.
+    Ended,
+}
+
+impl Incoming<'_> {
+    async fn add(&mut self, bytes: &[u8]) -> Result<(), ApiError> {
+        self.waiting.extend_from_slice(bytes);
+        if self.waiting.len() < CHUNK {
+            return Ok(());
+        }
+        let staging = self.settle().await?;
+        let full = std::mem::replace(&mut self.waiting, Vec::with_capacity(CHUNK));
+        let app = self.app.clone();
+        // A task of its own goes on while this one waits for the client; without this one it ends
+        // after its chunk, and what it wrote goes away with the staging.
+        self.writing = Writing::Busy(tokio::spawn(async move {
+            app.block(move || written(staging, &full)).await?
+        }));
+        Ok(())
+    }
+
+    async fn settle(&mut self) -> Result<Staging, ApiError> {
+        match std::mem::replace(&mut self.writing, Writing::Ended) {
+            Writing::Idle(staging) => Ok(staging),
+            Writing::Busy(task) => task.await.map_err(ApiError::internal)?,
+            Writing::Ended => Err(ApiError::internal(io::Error::other("the file was given up"))),
+        }
+    }
+
+    async fn finish(mut self) -> Result<Staged, ApiError> {
+        let staging = self.settle().await?;
+        let rest = self.waiting;
+        let finish = move || Ok(written(staging, &rest)?.finish()?);
+        self.app.block(finish).await?
+    }
+}
+
+fn written(mut staging: Staging, bytes: &[u8]) -> Result<Staging, ApiError> {
+    match staging.write_all(bytes) {
+        Ok(()) => Ok(staging),
+        Err(error) => {
+            Err(error.downcast::<StagingError>().map_or_else(ApiError::internal, ApiError::from))
+        }
+    }
+}
