@@ -23,8 +23,10 @@
 //! # }
 //! ```
 //!
-//! A type that is not built in is a [`FeedType`] of your own, given to [`Store::open`] with
+//! Each operation has an example in the [`guide`]. A type that is not built in is a [`FeedType`] of your own, given to [`Store::open`] with
 //! [`FeedTypes::with`].
+
+pub mod guide;
 
 use std::path::Path;
 
