@@ -167,9 +167,14 @@ pub(crate) fn repackage(
         Some(Ok(FileName::Sdist(sdist))) => Some(sdist.form),
         Some(Err(_)) | None => sniffed(source, limits)?,
     };
-    match form {
+    let done = match form {
         None => repackage_wheel::repackage(source, &target, limits, out),
         Some(SdistForm::Zip) => repackage_sdist::repackage_zip(source, &target, limits, out),
         Some(SdistForm::TarGz) => repackage_sdist::repackage_tar(source, &target, limits, out),
-    }
+    };
+    // More is read here than when the file was accepted, so that more may be wrong with it.
+    done.map_err(|error| match error {
+        FeedTypeError::Refused { detail, .. } => FeedTypeError::NotRepackageable { detail },
+        other => other,
+    })
 }

@@ -1,8 +1,7 @@
-//! Where the corpus is, and the one process that asks Python.
+//! Where the corpus is, and how Python is run.
 
 #![allow(dead_code, reason = "every test file uses a part of it")]
 
-use std::io::Write;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
@@ -78,27 +77,33 @@ pub(crate) fn chain(error: &dyn std::error::Error) -> String {
     text
 }
 
-/// What a Python program answers, in JSON, to a value in JSON; `None`, with a printed reason, if
-/// there is no Python or the modules it needs are not there.
-pub(crate) fn ask_python(program: &str, question: &serde_json::Value) -> Option<serde_json::Value> {
-    let child = Command::new("python3")
-        .args(["-c", program])
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn();
-    let Ok(mut child) = child else {
-        println!("skipped: there is no python3");
-        return None;
-    };
-    // A program that lacks its module exits before it reads.
-    let _ = child.stdin.take().unwrap().write_all(question.to_string().as_bytes());
-    let output = child.wait_with_output().unwrap();
-    let errors = String::from_utf8_lossy(&output.stderr);
-    if !output.status.success() && errors.contains("ModuleNotFoundError") {
-        println!("skipped: {errors}");
-        return None;
+/// The Python that has `modules`; `None`, with a printed reason, if there is none.
+pub(crate) fn python(modules: &[&str]) -> Option<Command> {
+    const FIND: &str = "import sys, importlib.util as u\n\
+        sys.exit(any(u.find_spec(module) is None for module in sys.argv[1:]))";
+    let program = std::env::var_os("HAYLOFT_PYTHON").unwrap_or_else(|| "python3".into());
+    let probe = Command::new(&program)
+        .args(["-c", FIND])
+        .args(modules)
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .status();
+    if probe.is_ok_and(|status| status.success()) {
+        return Some(Command::new(program));
     }
-    assert!(output.status.success(), "{errors}");
-    Some(serde_json::from_slice(&output.stdout).unwrap())
+    println!(
+        "skipped: {} is no Python that has {}; HAYLOFT_PYTHON names another one",
+        program.display(),
+        modules.join(", ")
+    );
+    None
+}
+
+/// What a command prints; it has to succeed.
+pub(crate) fn run(command: &mut Command) -> String {
+    let output = command.stdin(Stdio::null()).output().unwrap();
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{command:?}:\n{text}\n{errors}");
+    text
 }
