@@ -39,5 +39,8 @@ mod sample;
 
 pub use check::{check, check_order};
 pub use in_memory::{digests, history_entry, inspect, repackage};
-pub use package::{Package, deb, gem, npm_tgz, nupkg, sdist, snupkg, upack, vpack, wheel};
+pub use package::{
+    Package, StreamedUpack, deb, gem, npm_tgz, nupkg, sdist, snupkg, streamed_upack, upack, vpack,
+    wheel,
+};
 pub use sample::Sample;

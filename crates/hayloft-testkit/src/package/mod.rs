@@ -6,7 +6,10 @@ mod npm;
 mod nuget;
 mod pypi;
 mod rubygems;
+mod streamed;
 mod universal;
+
+pub use streamed::{StreamedUpack, streamed_upack};
 
 use hayloft_feed::json::quoted;
 

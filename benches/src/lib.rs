@@ -1,1 +1,0 @@
-//! Measurements of Hayloft; none are in the tree yet.
