@@ -28,10 +28,19 @@ fuzz_target!(|text: &str| {
     assert!(!file_name.contains(['/', '\\', ':', '%']), "{file_name}");
 });
 
+/// What the other implementation reads; it takes longer integers for text, or refuses them.
+fn oracle(text: &str) -> Option<pep440_rs::Version> {
+    let mut numbers = text.split(|character: char| !character.is_ascii_digit());
+    if numbers.any(|number| number.len() > 19) {
+        return None;
+    }
+    text.parse().ok()
+}
+
 fn compare(left: &str, right: &str) {
     let Ok(left_version) = left.parse::<PypiVersion>() else {
-        // The other one knows no limit of length, and this one none of 64 bits.
-        assert!(left.len() > 200 || left.parse::<pep440_rs::Version>().is_err(), "{left:?}");
+        // The other one knows no limit of length.
+        assert!(left.len() > 200 || oracle(left).is_none(), "{left:?}");
         return;
     };
     let printed: PypiVersion = left_version.to_string().parse().unwrap();
@@ -40,10 +49,10 @@ fn compare(left: &str, right: &str) {
     let identity: PypiVersion = left_version.identity().parse().unwrap();
     assert_eq!(identity.identity(), left_version.identity());
     assert_eq!(identity.sort_key(), left_version.sort_key());
-    let Ok(left_oracle) = left.parse::<pep440_rs::Version>() else { return };
+    let Some(left_oracle) = oracle(left) else { return };
     assert_eq!(left_oracle.to_string(), left_version.to_string());
     let Ok(right_version) = right.parse::<PypiVersion>() else { return };
-    let Ok(right_oracle) = right.parse::<pep440_rs::Version>() else { return };
+    let Some(right_oracle) = oracle(right) else { return };
     assert_eq!(left_version.cmp(&right_version), left_oracle.cmp(&right_oracle));
     assert_eq!(left_version == right_version, left_version.identity() == right_version.identity());
 }
