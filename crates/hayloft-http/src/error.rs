@@ -178,7 +178,9 @@ impl From<PromoteError> for ApiError {
             PromoteError::Select(error) => error.into(),
             PromoteError::Feed(error) => error.into(),
             PromoteError::Store(error) => error.into(),
-            PromoteError::Conflict { .. } => Self::of(StatusCode::FORBIDDEN, &error),
+            PromoteError::Conflict { .. } | PromoteError::Pipeline { .. } => {
+                Self::of(StatusCode::FORBIDDEN, &error)
+            }
             _ => Self::of(StatusCode::BAD_REQUEST, &error),
         }
     }
@@ -191,6 +193,7 @@ impl From<RepackageError> for ApiError {
             RepackageError::Feed(error) => error.into(),
             RepackageError::Store(error) => error.into(),
             RepackageError::Mismatch { .. } => Self::internal(error),
+            RepackageError::Pipeline { .. } => Self::of(StatusCode::FORBIDDEN, &error),
             _ => Self::of(StatusCode::BAD_REQUEST, &error),
         }
     }

@@ -8,6 +8,8 @@ mod access;
 mod app;
 mod error;
 pub mod native;
+mod package_query;
+mod parameters;
 mod routes;
 mod transfer;
 pub mod wire;

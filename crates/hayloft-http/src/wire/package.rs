@@ -1,3 +1,5 @@
+use data_encoding::HEXLOWER;
+use hayloft::{Allow, PackageFile};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -56,6 +58,34 @@ pub struct PackageVersionInfo {
     /// Why.
     #[serde(default)]
     pub deprecation_reason: Option<String>,
+}
+
+impl From<&PackageFile> for PackageVersionInfo {
+    fn from(file: &PackageFile) -> Self {
+        let some = |text: &str| (!text.is_empty()).then(|| text.to_owned());
+        let digests = &file.digests;
+        let deprecated = file.status.deprecated.as_ref();
+        Self {
+            purl: file.purl.to_string(),
+            group: some(&file.group),
+            name: file.name.clone(),
+            version: file.version.clone(),
+            qualifier: some(&file.qualifiers.to_string()),
+            total_downloads: file.package_downloads,
+            downloads: file.version_downloads,
+            published: file.published.to_string(),
+            published_by: some(&file.published_by),
+            size: file.size,
+            listed: file.status.is_listed(),
+            md5: Some(HEXLOWER.encode(&digests.md5)),
+            sha1: Some(HEXLOWER.encode(&digests.sha1)),
+            sha256: Some(HEXLOWER.encode(&digests.sha256)),
+            sha512: Some(HEXLOWER.encode(&digests.sha512)),
+            allow_download: file.status.allow.map(|allow| allow == Allow::Always),
+            deprecated: deprecated.is_some(),
+            deprecation_reason: deprecated.and_then(|deprecation| deprecation.reason.clone()),
+        }
+    }
 }
 
 fn listed() -> bool {

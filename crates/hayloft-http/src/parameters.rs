@@ -1,0 +1,165 @@
+use axum::extract::FromRequestParts;
+use axum::http::request::Parts;
+use percent_encoding::percent_decode_str;
+use serde_json::Value;
+
+use crate::ApiError;
+
+/// What a request says by name, in its query, form or JSON object; names compare without case.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Parameters(Vec<(String, String)>);
+
+impl Parameters {
+    /// From `name=value` pairs joined by `&`.
+    pub(crate) fn of_form(text: &str) -> Result<Self, ApiError> {
+        let decoded = |text: &str| {
+            let text = text.replace('+', " ");
+            percent_decode_str(&text)
+                .decode_utf8()
+                .map(std::borrow::Cow::into_owned)
+                .map_err(|_| ApiError::bad_request("a parameter does not decode to UTF-8 text"))
+        };
+        text.trim()
+            .split('&')
+            .filter(|pair| !pair.is_empty())
+            .map(|pair| {
+                let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+                Ok((decoded(name)?.to_ascii_lowercase(), decoded(value)?))
+            })
+            .collect::<Result<_, _>>()
+            .map(Self)
+    }
+
+    /// From a body, whatever its declared type: JSON if it begins with `{`, else a form.
+    ///
+    /// A published script posts JSON under the form type that its shell sets by default.
+    pub(crate) fn of_body(text: &str) -> Result<Self, ApiError> {
+        let text = text.trim_start_matches('\u{feff}').trim();
+        if !text.starts_with('{') {
+            return Self::of_form(text);
+        }
+        let object: serde_json::Map<String, Value> = serde_json::from_str(text)
+            .map_err(|error| ApiError::bad_request(format!("the body is not JSON: {error}")))?;
+        let shown = |value| match value {
+            Value::String(text) => Some(text),
+            Value::Bool(_) | Value::Number(_) => Some(value.to_string()),
+            Value::Null | Value::Array(_) | Value::Object(_) => None,
+        };
+        let pairs = object.into_iter();
+        Ok(Self(
+            pairs
+                .filter_map(|(name, value)| Some((name.to_ascii_lowercase(), shown(value)?)))
+                .collect(),
+        ))
+    }
+
+    /// These, then those of another place, which count where these say nothing.
+    pub(crate) fn or(mut self, other: Self) -> Self {
+        self.0.extend(other.0);
+        self
+    }
+
+    /// The first of these names, in lower case, that has a value; an empty one counts as none.
+    pub(crate) fn get(&self, names: &[&str]) -> Option<&str> {
+        names.iter().find_map(|wanted| {
+            let found = self.0.iter().find(|(name, value)| name == wanted && !value.is_empty());
+            found.map(|(_, value)| value.as_str())
+        })
+    }
+
+    /// The value of a parameter that must be there; `shown` is its name in documents.
+    pub(crate) fn need(&self, names: &[&str], shown: &str) -> Result<&str, ApiError> {
+        self.get(names).ok_or_else(|| missing(shown))
+    }
+
+    /// A parameter that is true, false or absent, which is false.
+    pub(crate) fn flag(&self, name: &str) -> Result<bool, ApiError> {
+        match self.get(&[name]) {
+            None => Ok(false),
+            Some(text) if text.eq_ignore_ascii_case("true") => Ok(true),
+            Some(text) if text.eq_ignore_ascii_case("false") => Ok(false),
+            Some(_) => Err(ApiError::bad_request(format!("`{name}` must be true or false"))),
+        }
+    }
+
+    /// An API key that came in a body.
+    pub(crate) fn key(&self) -> Option<String> {
+        self.get(&["key", "api_key", "apikey"]).map(str::to_owned)
+    }
+
+    /// All but keys, the first of each name.
+    pub(crate) fn hints(&self) -> std::collections::BTreeMap<String, String> {
+        let mut hints = std::collections::BTreeMap::new();
+        for (name, value) in &self.0 {
+            if !matches!(name.as_str(), "key" | "apikey" | "api_key") && !value.is_empty() {
+                hints.entry(name.clone()).or_insert_with(|| value.clone());
+            }
+        }
+        hints
+    }
+}
+
+/// 400 for a parameter that is not there.
+pub(crate) fn missing(name: &str) -> ApiError {
+    ApiError::bad_request(format!("the parameter `{name}` is missing"))
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for Parameters {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, ApiError> {
+        Self::of_form(parts.uri.query().unwrap_or_default())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+
+    use super::*;
+
+    #[rstest]
+    #[case::form("feed=nu1&packageName=A&comments=by+CI%21")]
+    #[case::form_in_another_case("FEED=nu1&PackageName=A&Comments=by%20CI!")]
+    #[case::json(r#"{"feed":"nu1","packageName":"A","comments":"by CI!","group":null}"#)]
+    #[case::json_after_a_mark_and_blanks(
+        "\u{feff}\r\n {\"Feed\":\"nu1\",\"PackageName\":\"A\",\"Comments\":\"by CI!\",\"x\":[1]}"
+    )]
+    fn bodies_say_the_same_in_every_form(#[case] body: &str) {
+        let read = Parameters::of_body(body).unwrap();
+        assert_eq!(read.get(&["feed"]), Some("nu1"));
+        assert_eq!(read.get(&["name", "packagename"]), Some("A"));
+        assert_eq!(read.get(&["comments"]), Some("by CI!"));
+        assert_eq!(read.get(&["group"]), None);
+    }
+
+    #[test]
+    fn an_empty_value_is_no_value() {
+        let read = Parameters::of_form("group=&name=&name=a").unwrap();
+        assert_eq!(read.get(&["group"]), None);
+        assert_eq!(read.get(&["name"]), Some("a"));
+    }
+
+    #[test]
+    fn keys_are_found_but_are_no_hints() {
+        let read = Parameters::of_body(r#"{"API_Key":"secret","distro":"stable"}"#).unwrap();
+        assert_eq!(read.key().as_deref(), Some("secret"));
+        assert_eq!(read.hints().into_keys().collect::<Vec<_>>(), ["distro"]);
+    }
+
+    #[rstest]
+    #[case::true_value("x=True", Some(true))]
+    #[case::false_value("x=false", Some(false))]
+    #[case::absent("", Some(false))]
+    #[case::neither("x=yes", None)]
+    fn flags_ignore_case(#[case] query: &str, #[case] expected: Option<bool>) {
+        assert_eq!(Parameters::of_form(query).unwrap().flag("x").ok(), expected);
+    }
+
+    #[rstest]
+    #[case::no_text("a=%ff")]
+    #[case::half_json("{\"a\":")]
+    fn malformed_bodies_are_the_clients_fault(#[case] body: &str) {
+        assert_eq!(Parameters::of_body(body).unwrap_err().status(), 400);
+    }
+}

@@ -1,0 +1,175 @@
+//! What a feed holds: `/api/packages/{feed}` and the lists below it.
+
+use axum::extract::{Path, State};
+use axum::response::Response;
+use axum::routing::get;
+use axum::{Json, Router};
+use hayloft::{
+    FileRole, LatestQuery, PackageFile, Pick, Qualifiers, Rows, StoreError, VersionsQuery,
+};
+
+use super::both;
+use crate::package_query::{Keywords, PackageQuery};
+use crate::parameters::Parameters;
+use crate::transfer::json_list;
+use crate::wire::{
+    Artifact, AuditResult, FeedInfo, PackageMetadata, PackageState, PackageVersionInfo,
+    StatusObject,
+};
+use crate::{ApiError, App, Right, Visitor};
+
+pub(super) fn routes() -> Router<App> {
+    let router = both(Router::new(), "/api/packages/{feed}", || get(feed_info));
+    let router = both(router, "/api/packages/{feed}/latest", || get(latest));
+    let router = both(router, "/api/packages/{feed}/versions", || get(versions));
+    let router = both(router, "/api/packages/{feed}/metadata", || get(metadata));
+    both(router, "/api/packages/{feed}/audit", || axum::routing::post(audit))
+}
+
+async fn feed_info(
+    State(app): State<App>,
+    visitor: Visitor,
+    Path(feed): Path<String>,
+) -> Result<Json<FeedInfo>, ApiError> {
+    app.run(visitor, move |session| {
+        let feed = session.feed(&feed, &[Right::View])?;
+        Ok(Json(FeedInfo {
+            id: feed.id,
+            name: feed.name,
+            feed_type: feed.feed_type,
+            package_type: feed.package_type,
+        }))
+    })
+    .await
+}
+
+async fn latest(
+    State(app): State<App>,
+    visitor: Visitor,
+    Path(feed): Path<String>,
+    parameters: Parameters,
+) -> Result<Response, ApiError> {
+    let rows = app.run(visitor, move |session| {
+        let feed = session.feed(&feed, &[Right::View])?;
+        let filter = PackageQuery::read(&parameters)?.filter(session.store(), &feed)?;
+        let pick = match parameters.flag("stableonly")? {
+            true => Pick::HighestStable,
+            false => Pick::Highest,
+        };
+        let query =
+            LatestQuery { group: filter.group, name: filter.name, pick, ..LatestQuery::default() };
+        let rows = session.store().latest(&feed.name, &query)?;
+        Ok(shown(rows, filter.qualifiers))
+    });
+    json_list(&app, rows.await?).await
+}
+
+async fn versions(
+    State(app): State<App>,
+    visitor: Visitor,
+    Path(feed): Path<String>,
+    parameters: Parameters,
+) -> Result<Response, ApiError> {
+    let rows = app.run(visitor, move |session| {
+        let feed = session.feed(&feed, &[Right::View])?;
+        let filter = PackageQuery::read(&parameters)?.filter(session.store(), &feed)?;
+        let query = VersionsQuery {
+            group: filter.group,
+            name: filter.name,
+            version: filter.version,
+            ..VersionsQuery::default()
+        };
+        let rows = session.store().versions(&feed.name, &query)?;
+        Ok(shown(rows, filter.qualifiers))
+    });
+    json_list(&app, rows.await?).await
+}
+
+fn shown(
+    rows: Rows<PackageFile>,
+    filter: Qualifiers,
+) -> impl Iterator<Item = Result<PackageVersionInfo, ApiError>> + Send + 'static {
+    let fits = move |row: &Result<PackageFile, StoreError>| {
+        row.as_ref().is_ok_and(|file| file.qualifiers.satisfies(&filter)) || row.is_err()
+    };
+    rows.filter(fits).map(|row| Ok(PackageVersionInfo::from(&row?)))
+}
+
+async fn metadata(
+    State(app): State<App>,
+    visitor: Visitor,
+    Path(feed): Path<String>,
+    parameters: Parameters,
+) -> Result<Json<PackageMetadata>, ApiError> {
+    app.run(visitor, move |session| {
+        let feed = session.feed(&feed, &[Right::View])?;
+        let query = PackageQuery::read(&parameters)?;
+        let selector = query.selector(session.store(), &feed, Keywords::LatestIsStable)?;
+        let mut files = session.store().files(&feed.name, &selector)?;
+        files.retain(|file| file.role == FileRole::Package);
+        described(&files)
+            .map(Json)
+            .ok_or_else(|| ApiError::not_found("the qualifier fits no package file"))
+    })
+    .await
+}
+
+/// One version by its package files; `None` without any.
+fn described(files: &[PackageFile]) -> Option<PackageMetadata> {
+    let first = files.iter().min_by_key(|file| file.published)?;
+    let several = files.iter().any(|file| !file.qualifiers.is_empty());
+    Some(PackageMetadata {
+        name: first.name.clone(),
+        version: first.version.clone(),
+        state: PackageState::Local,
+        published: Some(first.published.to_string()),
+        published_by: Some(first.published_by.clone()),
+        size: Some(files.iter().map(|file| file.size).sum()),
+        downloads: Some(first.version_downloads),
+        artifacts: several.then(|| files.iter().map(artifact).collect()),
+        status: Some(status(first)),
+    })
+}
+
+fn artifact(file: &PackageFile) -> Artifact {
+    Artifact {
+        qualifier: file.qualifiers.to_string(),
+        state: PackageState::Local,
+        name: Some(file.file_name.clone()),
+        size: Some(file.size),
+        downloads: Some(file.file_downloads),
+        published: Some(file.published.to_string()),
+        published_by: Some(file.published_by.clone()),
+        status: Some(status(file)),
+    }
+}
+
+fn status(file: &PackageFile) -> StatusObject {
+    StatusObject {
+        deprecated: file.status.deprecated.is_some(),
+        listed: file.status.is_listed(),
+        allow_download: Some(!file.status.is_blocked()),
+    }
+}
+
+/// There is no policy engine, so whatever exists complies.
+async fn audit(
+    State(app): State<App>,
+    visitor: Visitor,
+    Path(feed): Path<String>,
+    parameters: Parameters,
+) -> Result<Json<AuditResult>, ApiError> {
+    app.run(visitor, move |session| {
+        let feed = session.feed(&feed, &[Right::View])?;
+        let query = PackageQuery::read(&parameters)?;
+        let selector = query.selector(session.store(), &feed, Keywords::LatestIsStable)?;
+        session.store().files(&feed.name, &selector)?;
+        Ok(Json(AuditResult {
+            status_text: "Compliant".to_owned(),
+            result_code: Some("C".to_owned()),
+            analysis_date: Some(session.store().now().to_string()),
+            detail: None,
+        }))
+    })
+    .await
+}
