@@ -29,6 +29,7 @@ fn compare(left: &str, right: &str) {
     };
     let (Ok(left_key), Ok(right_key)) = (left.sort_key(), right.sort_key()) else { return };
     assert_eq!(left.canonical() == right.canonical(), left_key == right_key);
-    let canonical: GemVersion = left.canonical().parse().unwrap();
-    assert_eq!(canonical.sort_key().unwrap(), left_key);
+    let read: GemVersion = left.as_str().parse().unwrap();
+    assert_eq!(read.as_str(), left.as_str());
+    assert_eq!(read.sort_key().unwrap(), left_key);
 }
