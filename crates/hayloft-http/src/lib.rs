@@ -12,6 +12,7 @@ mod package_query;
 mod parameters;
 mod routes;
 mod transfer;
+mod visible;
 pub mod wire;
 
 pub use access::{

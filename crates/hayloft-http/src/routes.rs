@@ -2,6 +2,9 @@
 
 mod files;
 mod packages;
+mod promotions;
+mod repackaging;
+mod status;
 
 use axum::Router;
 use axum::routing::MethodRouter;
@@ -9,7 +12,12 @@ use axum::routing::MethodRouter;
 use crate::App;
 
 pub(crate) fn router() -> Router<App> {
-    Router::new().merge(packages::routes()).merge(files::routes())
+    Router::new()
+        .merge(packages::routes())
+        .merge(files::routes())
+        .merge(status::routes())
+        .merge(promotions::routes())
+        .merge(repackaging::routes())
 }
 
 /// The same endpoint with and without a slash at its end: a redirect would turn a POST into a GET.

@@ -4,6 +4,7 @@
 //! otherwise; unknown keys of requests are ignored.
 
 mod feed;
+mod history;
 mod key;
 mod package;
 mod promotion;
@@ -12,6 +13,7 @@ mod server;
 pub use feed::{
     FeedInfo, FeedObject, RetentionRule, StorageConfiguration, StorageOption, StorageType,
 };
+pub use history::{PackageHistory, Published, RepackagedFile, RepackagingData, VersionPromotion};
 pub use key::ApiKeyInfo;
 pub use package::{
     Artifact, AuditResult, PackageMetadata, PackageState, PackageStatus, PackageVersionInfo,

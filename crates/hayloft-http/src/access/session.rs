@@ -1,6 +1,6 @@
 use std::sync::Arc;
 
-use hayloft::{Actor, Feed, Store};
+use hayloft::{Actor, Feed, Overwrite, Store};
 
 use super::{Caller, Gatekeeper, Refusal, Right, Visitor};
 use crate::ApiError;
@@ -58,6 +58,12 @@ impl Session {
     /// Fails unless the caller has this right.
     pub fn demand(&self, right: Right, feed: Option<&Feed>) -> Result<(), ApiError> {
         if self.may(right, feed)? { Ok(()) } else { Err(self.denied()) }
+    }
+
+    /// Whether the caller may replace what is in a feed, for the store.
+    pub(crate) fn overwrite(&self, feed: &Feed) -> Result<Overwrite, ApiError> {
+        let may = self.may(Right::Overwrite, Some(feed))?;
+        Ok(if may { Overwrite::Replace } else { Overwrite::Refuse })
     }
 
     /// The feed with this name, if the caller has these rights in it. Whoever may not even know

@@ -7,7 +7,7 @@ use axum::http::header::CONTENT_TYPE;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
 use axum::routing::{get, post, put};
-use hayloft::{Overwrite, UploadRequest};
+use hayloft::UploadRequest;
 use serde::Deserialize;
 
 use super::both;
@@ -72,10 +72,7 @@ async fn upload(
     let staged = receive(&app, &headers, body).await?;
     let store = move |session: &crate::Session| {
         let feed = session.feed(&feed, &[Right::Add])?;
-        let overwrite = match session.may(Right::Overwrite, Some(&feed))? {
-            true => Overwrite::Replace,
-            false => Overwrite::Refuse,
-        };
+        let overwrite = session.overwrite(&feed)?;
         let request = UploadRequest {
             file_name: file,
             hints: parameters.hints(),

@@ -52,10 +52,8 @@ async fn latest(
     let rows = app.run(visitor, move |session| {
         let feed = session.feed(&feed, &[Right::View])?;
         let filter = PackageQuery::read(&parameters)?.filter(session.store(), &feed)?;
-        let pick = match parameters.flag("stableonly")? {
-            true => Pick::HighestStable,
-            false => Pick::Highest,
-        };
+        let stable = parameters.flag("stableonly")?;
+        let pick = if stable { Pick::HighestStable } else { Pick::Highest };
         let query =
             LatestQuery { group: filter.group, name: filter.name, pick, ..LatestQuery::default() };
         let rows = session.store().latest(&feed.name, &query)?;

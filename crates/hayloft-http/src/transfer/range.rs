@@ -24,31 +24,29 @@ pub(super) fn part(header: &str, size: u64) -> Part {
     if !unit.trim().eq_ignore_ascii_case("bytes") {
         return Part::Whole;
     }
-    let span = match (position(first), position(last)) {
-        (Some(Some(first)), Some(Some(last))) if last < first => return Part::Whole,
-        (Some(Some(first)), Some(last)) => {
-            let end = last.map_or(size, |last| last.saturating_add(1).min(size));
-            (first, end)
-        }
-        (Some(None), Some(Some(suffix))) => (size.saturating_sub(suffix), size),
-        _ => return Part::Whole,
+    let (Ok(first), Ok(last)) = (position(first), position(last)) else { return Part::Whole };
+    let (start, end) = match (first, last) {
+        (None, None) => return Part::Whole,
+        (Some(first), Some(last)) if last < first => return Part::Whole,
+        (Some(first), None) => (first, size),
+        (Some(first), Some(last)) => (first, last.saturating_add(1).min(size)),
+        (None, Some(suffix)) => (size.saturating_sub(suffix), size),
     };
-    match span.1.checked_sub(span.0) {
-        Some(length) if length > 0 => Part::Some { start: span.0, length },
+    match end.checked_sub(start) {
+        Some(length) if length > 0 => Part::Some { start, length },
         _ => Part::Unsatisfiable,
     }
 }
 
-/// `Some(None)` for nothing, `None` for what is no number.
-fn position(text: &str) -> Option<Option<u64>> {
+struct NoNumber;
+
+/// `None` for nothing; what is too large for a number is beyond every file.
+fn position(text: &str) -> Result<Option<u64>, NoNumber> {
     let text = text.trim();
-    if text.is_empty() {
-        return Some(None);
-    }
     if !text.bytes().all(|byte| byte.is_ascii_digit()) {
-        return None;
+        return Err(NoNumber);
     }
-    Some(Some(text.parse().unwrap_or(u64::MAX)))
+    Ok((!text.is_empty()).then(|| text.parse().unwrap_or(u64::MAX)))
 }
 
 #[cfg(test)]

@@ -33,7 +33,7 @@ pub(crate) async fn receive(
         return Err(StagingError::TooLarge { limit }.into());
     }
     let store = app.store().clone();
-    let staging = app.block(move || store.stage(Some(limit))).await??;
+    let staging = Box::new(app.block(move || store.stage(Some(limit))).await??);
     let mut file = Incoming { app, writing: Writing::Idle(staging), waiting: Vec::new() };
     let mut frames = body.into_data_stream();
     let mut received = 0_u64;
@@ -110,8 +110,8 @@ struct Incoming<'a> {
 }
 
 enum Writing {
-    Idle(Staging),
-    Busy(JoinHandle<Result<Staging, ApiError>>),
+    Idle(Box<Staging>),
+    Busy(JoinHandle<Result<Box<Staging>, ApiError>>),
     /// After a failure.
     Ended,
 }
@@ -133,7 +133,7 @@ impl Incoming<'_> {
         Ok(())
     }
 
-    async fn settle(&mut self) -> Result<Staging, ApiError> {
+    async fn settle(&mut self) -> Result<Box<Staging>, ApiError> {
         match std::mem::replace(&mut self.writing, Writing::Ended) {
             Writing::Idle(staging) => Ok(staging),
             Writing::Busy(task) => task.await.map_err(ApiError::internal)?,
@@ -149,7 +149,7 @@ impl Incoming<'_> {
     }
 }
 
-fn written(mut staging: Staging, bytes: &[u8]) -> Result<Staging, ApiError> {
+fn written(mut staging: Box<Staging>, bytes: &[u8]) -> Result<Box<Staging>, ApiError> {
     match staging.write_all(bytes) {
         Ok(()) => Ok(staging),
         Err(error) => {

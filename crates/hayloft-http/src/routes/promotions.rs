@@ -1,0 +1,184 @@
+//! Promotions: `/api/promotions`.
+
+use std::collections::HashMap;
+
+use axum::body::Body;
+use axum::extract::State;
+use axum::response::Response;
+use axum::routing::{get, post};
+use axum::{Json, Router};
+use hayloft::{PromoteRequest, Promotion, PromotionQuery, Store};
+
+use super::both;
+use crate::package_query::{Keywords, PackageQuery};
+use crate::parameters::Parameters;
+use crate::transfer::{json_list, receive_text};
+use crate::visible::VisibleFeeds;
+use crate::wire::{PackageVersionInfo, PromotedPackage, PromotionData, Published};
+use crate::{ApiError, App, Right, Session, Visitor};
+
+pub(super) fn routes() -> Router<App> {
+    let router = both(Router::new(), "/api/promotions/promote", || post(promote));
+    both(router, "/api/promotions/list", || get(list))
+}
+
+async fn promote(
+    State(app): State<App>,
+    visitor: Visitor,
+    query: Parameters,
+    body: Body,
+) -> Result<Json<Published>, ApiError> {
+    let asked = Parameters::of_body(&receive_text(&app, body).await?)?;
+    app.run(visitor.or_key(asked.key()), move |session| {
+        let asked = asked.or(query);
+        let from = asked.need(&["fromfeed"], "fromFeed")?;
+        let to = asked.need(&["tofeed"], "toFeed")?;
+        let from = session.feed(from, &[Right::View, Right::Download])?;
+        let to = session.feed(to, &[Right::AcceptPromotion])?;
+        let package = PackageQuery::read(&asked)?;
+        let source = package.selector(session.store(), &from, Keywords::LatestIsHighest)?;
+        let overwrite = session.overwrite(&to)?;
+        let comments = asked.get(&["comments"]).map(str::to_owned);
+        let request = PromoteRequest { source, to_feed: to.name, comments, overwrite };
+        let done = session.store().promote(&from.name, &request, &session.actor())?;
+        Ok(Json(Published {
+            id: done.id,
+            files: done.files.iter().map(PackageVersionInfo::from).collect(),
+            signatures_removed: Vec::new(),
+            sibling_pins: Vec::new(),
+            warnings: Vec::new(),
+        }))
+    })
+    .await
+}
+
+async fn list(
+    State(app): State<App>,
+    visitor: Visitor,
+    parameters: Parameters,
+) -> Result<Response, ApiError> {
+    let packages = app.run(visitor, move |session| {
+        let mut visible = VisibleFeeds::of(session)?;
+        if session.caller().anonymous && !visible.any()? {
+            return Err(ApiError::unauthorized());
+        }
+        let mut grouped = Grouped::default();
+        let filter = PromotionFilter::read(session, &parameters)?;
+        for query in &filter.queries {
+            for promotion in session.store().promotions(query)? {
+                let promotion = promotion?;
+                if filter.fits(&promotion)
+                    && visible.has_either(&promotion.from_feed, &promotion.to_feed)?
+                {
+                    grouped.add(session.store(), &promotion);
+                }
+            }
+        }
+        Ok(grouped.packages)
+    });
+    let packages = packages.await?;
+    json_list(&app, packages.into_iter().map(Ok)).await
+}
+
+/// Which promotions to list.
+struct PromotionFilter {
+    /// Every spelling of the package that can be meant; no promotion answers to two of them.
+    queries: Vec<PromotionQuery>,
+    from: Option<Vec<String>>,
+    to: Option<Vec<String>>,
+}
+
+impl PromotionFilter {
+    fn read(session: &Session, parameters: &Parameters) -> Result<Self, ApiError> {
+        let feed = |name| {
+            let asked: Option<&str> = parameters.get(&[name]);
+            asked.map(|asked| names_of(session.store(), asked)).transpose()
+        };
+        let text = |names: &[&str]| parameters.get(names).map(|text| text.replace(' ', "+"));
+        let mut group = text(&["group", "groupname", "scope"]);
+        let mut name = text(&["package", "packagename", "name"]);
+        if group.is_none()
+            && let Some((scope, rest)) = name.as_deref().and_then(|name| name.rsplit_once('/'))
+        {
+            (group, name) = (Some(scope.to_owned()), Some(rest.to_owned()));
+        }
+        let group = group.map(|group| match group.strip_prefix("%40") {
+            Some(scope) => format!("@{scope}"),
+            None => group,
+        });
+        // A scope may lack its `@`, which a group of another type may not have.
+        let scope = group.as_ref().filter(|group| !group.starts_with('@'));
+        let groups = [group.clone(), scope.map(|group| format!("@{group}"))];
+        let take = if scope.is_some() { 2 } else { 1 };
+        let queries = groups.into_iter().take(take).map(|group| PromotionQuery {
+            from_feed: None,
+            to_feed: None,
+            group,
+            name: name.clone(),
+            version: text(&["version"]),
+        });
+        Ok(Self { queries: queries.collect(), from: feed("fromfeed")?, to: feed("tofeed")? })
+    }
+
+    fn fits(&self, promotion: &Promotion) -> bool {
+        let among = |names: &Option<Vec<String>>, feed: &str| {
+            let same = |name: &String| name.eq_ignore_ascii_case(feed);
+            names.as_ref().is_none_or(|names| names.iter().any(same))
+        };
+        among(&self.from, &promotion.from_feed) && among(&self.to, &promotion.to_feed)
+    }
+}
+
+/// All names of a feed: records tell the one that it had at their time.
+fn names_of(store: &Store, asked: &str) -> Result<Vec<String>, ApiError> {
+    let mut names = vec![asked.to_owned()];
+    match store.feed(asked) {
+        Ok(feed) => {
+            names.push(feed.name);
+            names.extend(feed.alternates);
+        }
+        Err(hayloft::LookupError::Feed(_)) => {}
+        Err(error) => return Err(error.into()),
+    }
+    Ok(names)
+}
+
+/// Promotions by package version, in the order in which each version was first promoted.
+#[derive(Debug, Default)]
+struct Grouped {
+    packages: Vec<PromotedPackage>,
+    places: HashMap<[String; 4], usize>,
+}
+
+impl Grouped {
+    fn add(&mut self, store: &Store, promotion: &Promotion) {
+        let key = [
+            promotion.feed_type.clone(),
+            promotion.group.to_ascii_lowercase(),
+            promotion.name.to_ascii_lowercase(),
+            promotion.version.to_ascii_lowercase(),
+        ];
+        let place = *self.places.entry(key).or_insert(self.packages.len());
+        if place == self.packages.len() {
+            self.packages.push(package(store, promotion));
+        }
+        if let Some(package) = self.packages.get_mut(place) {
+            package.promotions.push(PromotionData::from(promotion));
+        }
+    }
+}
+
+fn package(store: &Store, promotion: &Promotion) -> PromotedPackage {
+    let tag = &promotion.feed_type;
+    let package_type = store.types().get(tag).map_or(tag.as_str(), |known| known.package_type());
+    let group = (!promotion.group.is_empty()).then(|| promotion.group.clone());
+    PromotedPackage {
+        package: promotion.name.clone(),
+        package_name: promotion.name.clone(),
+        group: group.clone(),
+        group_name: group,
+        package_type: package_type.to_owned(),
+        version: promotion.version.clone(),
+        promotions: Vec::new(),
+    }
+}

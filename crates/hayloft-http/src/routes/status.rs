@@ -1,0 +1,65 @@
+//! Status of versions: `/api/packages/{feed}/status`.
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::{Path, State};
+use axum::http::StatusCode;
+use axum::routing::post;
+use hayloft::{Allow, Deprecation, DeprecationChange, Listing, StatusChange};
+
+use super::both;
+use crate::package_query::{Keywords, PackageQuery};
+use crate::parameters::Parameters;
+use crate::transfer::receive_text;
+use crate::wire::{self, PackageStatus};
+use crate::{ApiError, App, Right, Visitor};
+
+pub(super) fn routes() -> Router<App> {
+    both(Router::new(), "/api/packages/{feed}/status", || post(set).put(set))
+}
+
+async fn set(
+    State(app): State<App>,
+    visitor: Visitor,
+    Path(feed): Path<String>,
+    parameters: Parameters,
+    body: Body,
+) -> Result<StatusCode, ApiError> {
+    let body = receive_text(&app, body).await?;
+    let key = Parameters::of_body(&body).ok().and_then(|body| body.key());
+    app.run(visitor.or_key(key), move |session| {
+        let feed = session.feed(&feed, &[Right::SetStatus])?;
+        let text = body.trim_start_matches('\u{feff}');
+        let status: PackageStatus = serde_json::from_str(text).map_err(|error| {
+            ApiError::bad_request(format!(
+                "the body must be a JSON object such as {{\"listed\":false}}: {error}"
+            ))
+        })?;
+        let query = PackageQuery::read(&parameters)?;
+        let selector = query.selector(session.store(), &feed, Keywords::Refused)?;
+        let change = status.change().into();
+        session.store().set_status(&feed.name, &selector, &change, &session.actor())?;
+        Ok(StatusCode::OK)
+    })
+    .await
+}
+
+impl From<wire::StatusChange> for StatusChange {
+    fn from(change: wire::StatusChange) -> Self {
+        let listing = |listed| if listed { Listing::Listed } else { Listing::Unlisted };
+        let allow = |allowed| if allowed { Allow::Always } else { Allow::Never };
+        let deprecation = match (change.deprecated, change.reason) {
+            (Some(Some(reason)), _) => {
+                Some(DeprecationChange::Set(Deprecation { reason, details: None }))
+            }
+            (Some(None), _) => Some(DeprecationChange::Clear),
+            (None, Some(reason)) => Some(DeprecationChange::Reason(reason)),
+            (None, None) => None,
+        };
+        Self {
+            listing: change.listed.map(listing),
+            allow: change.allow.map(|set| set.map(allow)),
+            deprecation,
+        }
+    }
+}
