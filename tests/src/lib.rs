@@ -1,1 +1,1 @@
-//! End-to-end tests of Hayloft; none are in the tree yet.
+//! End-to-end tests of Hayloft; each file in `tests/` is one question.

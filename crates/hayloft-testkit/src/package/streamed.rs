@@ -1,12 +1,17 @@
 use std::io::{self, Read};
+use std::sync::LazyLock;
 
 use flate2::Crc;
 use hayloft_feed::json::quoted;
 
 use crate::damage::Noise;
 
-/// Length of the noise that is repeated.
 const BLOCK: usize = 1 << 16;
+/// The noise that is repeated.
+static NOISE: LazyLock<Vec<u8>> = LazyLock::new(|| {
+    let mut noise = Noise(0x1234_5678_9abc_def1);
+    (0..BLOCK).map(|_| noise.byte()).collect()
+});
 const PAYLOAD: &str = "package/payload.bin";
 
 /// A universal package of any size below 4 GiB that is made while it is read, so that it takes no
@@ -14,7 +19,6 @@ const PAYLOAD: &str = "package/payload.bin";
 #[derive(Debug, Clone)]
 pub struct StreamedUpack {
     head: Vec<u8>,
-    block: Vec<u8>,
     payload: u64,
     tail: Vec<u8>,
     at: u64,
@@ -22,13 +26,11 @@ pub struct StreamedUpack {
 
 /// A universal package without group whose payload has `size` bytes; reads as the whole file.
 pub fn streamed_upack(name: &str, version: &str, size: u32) -> StreamedUpack {
-    let mut noise = Noise(0x1234_5678_9abc_def1);
-    let block: Vec<u8> = (0..BLOCK).map(|_| noise.byte()).collect();
     let manifest =
         format!("{{\n  \"name\": {},\n  \"version\": {}\n}}\n", quoted(name), quoted(version));
     let files = [
         Stored::new("upack.json", crc([manifest.as_bytes()]), length(manifest.len())),
-        Stored::new(PAYLOAD, crc(pieces(&block, size)), size),
+        Stored::new(PAYLOAD, crc(pieces(&NOISE, size)), size),
     ];
     let mut head = Vec::new();
     let mut directory = Vec::new();
@@ -40,7 +42,7 @@ pub fn streamed_upack(name: &str, version: &str, size: u32) -> StreamedUpack {
     let end = End { at: length(head.len()) + size, length: length(directory.len()) };
     let mut tail = directory;
     end.write(&mut tail);
-    StreamedUpack { head, block, payload: size.into(), tail, at: 0 }
+    StreamedUpack { head, payload: size.into(), tail, at: 0 }
 }
 
 impl StreamedUpack {
@@ -55,7 +57,7 @@ impl StreamedUpack {
         let (part, at, end) = match self.at.checked_sub(head) {
             None => (&self.head, self.at, head),
             Some(at) if at < self.payload => {
-                (&self.block, at % long(BLOCK), self.payload - (at - at % long(BLOCK)))
+                (&*NOISE, at % long(BLOCK), self.payload - (at - at % long(BLOCK)))
             }
             Some(at) => (&self.tail, at - self.payload, u64::MAX),
         };
