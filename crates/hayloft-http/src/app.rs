@@ -1,12 +1,15 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use axum::middleware::from_fn_with_state;
 use axum::{Extension, Router};
 use hayloft::Store;
 use tokio::sync::Semaphore;
 
 use crate::access::{Gatekeeper, KeyGatekeeper, Native, Session, Visitor};
+use crate::edge::{edge, unknown_path, wrong_method};
 use crate::native::Protocol;
+use crate::traffic::Traffic;
 use crate::{ApiError, routes};
 
 /// A store with everything that serves it: who may do what, which protocols, how many calls at
@@ -25,6 +28,7 @@ struct Shared {
     calls: Arc<Semaphore>,
     max_upload: Option<u64>,
     idle: Duration,
+    traffic: Arc<Traffic>,
 }
 
 /// Puts an [`App`] together.
@@ -66,6 +70,10 @@ impl App {
         self.0.idle
     }
 
+    pub(crate) fn traffic(&self) -> &Arc<Traffic> {
+        &self.0.traffic
+    }
+
     /// The native protocols, in the order they were given.
     pub fn protocols(&self) -> impl Iterator<Item = &Arc<dyn Protocol>> {
         self.0.protocols.iter()
@@ -94,9 +102,10 @@ impl App {
         work: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T, ApiError> {
         let place = self.0.calls.clone().acquire_owned().await.map_err(ApiError::internal)?;
+        let span = tracing::Span::current();
         tokio::task::spawn_blocking(move || {
             let _place = place;
-            work()
+            span.in_scope(work)
         })
         .await
         .map_err(ApiError::internal)
@@ -155,6 +164,7 @@ impl AppBuilder {
             calls: Arc::new(Semaphore::new(self.calls)),
             max_upload: self.max_upload,
             idle: self.idle,
+            traffic: Arc::default(),
         }))
     }
 }
@@ -169,5 +179,10 @@ pub fn router(app: App) -> Router {
             protocol.routes().layer(Extension(Native)),
         );
     }
-    router.with_state(app)
+    let router = router
+        .fallback(unknown_path)
+        .method_not_allowed_fallback(wrong_method)
+        .with_state(app.clone());
+    // Around a fallback, so that it sees the path before it is matched.
+    Router::new().fallback_service(router).layer(from_fn_with_state(app, edge))
 }

@@ -10,6 +10,8 @@ use hayloft::{
     TagError, UnknownFeedType, UploadError,
 };
 
+use crate::edge::Failed;
+
 /// The body of every 403 for want of a right; clients compare it.
 const FORBIDDEN: &str =
     "The specified API key does not have the proper permissions to perform this action.";
@@ -19,12 +21,14 @@ const FORBIDDEN: &str =
 pub struct ApiError {
     status: StatusCode,
     text: String,
+    /// The log has the cause.
+    logged: bool,
 }
 
 impl ApiError {
     /// An answer with this status and text.
     pub fn new(status: StatusCode, text: impl Into<String>) -> Self {
-        Self { status, text: text.into() }
+        Self { status, text: text.into(), logged: false }
     }
 
     /// 400: the request is malformed or ambiguous.
@@ -55,7 +59,8 @@ impl ApiError {
     /// 500 for a failure of this program or its store; the log has the cause, the client does not.
     pub fn internal(error: impl Error) -> Self {
         tracing::error!(error = %Chain(&error), "a request failed");
-        Self::new(StatusCode::INTERNAL_SERVER_ERROR, "The server failed; its log has the cause.")
+        let text = "The server failed; its log has the cause.".to_owned();
+        Self { status: StatusCode::INTERNAL_SERVER_ERROR, text, logged: true }
     }
 
     /// The status.
@@ -81,6 +86,9 @@ impl IntoResponse for ApiError {
         if self.status == StatusCode::UNAUTHORIZED {
             let challenge = HeaderValue::from_static("Basic realm=\"Hayloft\", charset=\"UTF-8\"");
             response.headers_mut().insert(WWW_AUTHENTICATE, challenge);
+        }
+        if self.logged {
+            response.extensions_mut().insert(Failed);
         }
         response
     }

@@ -6,17 +6,24 @@
 
 mod access;
 mod app;
+mod base_url;
+mod edge;
 mod error;
+mod feed_object;
+mod json_body;
 pub mod native;
 mod package_query;
 mod parameters;
 mod routes;
+mod settings;
+mod traffic;
 mod transfer;
 mod visible;
 pub mod wire;
 
 pub use access::{
-    Caller, Credential, Gatekeeper, KeyGatekeeper, LocalUser, Refusal, Right, Session, Visitor,
+    Caller, Credential, Demand, ENDPOINTS, Endpoint, Gatekeeper, Guard, KeyGatekeeper, LocalUser,
+    Place, Refusal, Right, Session, Visitor,
 };
 pub use app::{App, AppBuilder, router};
 pub use error::ApiError;

@@ -1,10 +1,18 @@
 //! The Packages API and what belongs to the server itself, one file per group of endpoints.
 
+mod connectors;
+mod feeds;
 mod files;
+mod health;
+mod keys;
+mod metrics;
 mod packages;
 mod promotions;
+mod query;
 mod repackaging;
+mod settings;
 mod status;
+mod storage;
 
 use axum::Router;
 use axum::routing::MethodRouter;
@@ -18,6 +26,13 @@ pub(crate) fn router() -> Router<App> {
         .merge(status::routes())
         .merge(promotions::routes())
         .merge(repackaging::routes())
+        .merge(connectors::routes())
+        .merge(feeds::routes())
+        .merge(health::routes())
+        .merge(keys::routes())
+        .merge(metrics::routes())
+        .merge(settings::routes())
+        .merge(storage::routes())
 }
 
 /// The same endpoint with and without a slash at its end: a redirect would turn a POST into a GET.

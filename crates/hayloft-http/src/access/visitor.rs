@@ -31,6 +31,8 @@ pub enum Credential {
         /// Password.
         password: String,
     },
+    /// There is one, but it is not what its place holds; nobody's.
+    Unreadable,
 }
 
 impl std::fmt::Debug for Credential {
@@ -38,6 +40,7 @@ impl std::fmt::Debug for Credential {
         formatter.write_str(match self {
             Self::Key(_) => "Key",
             Self::Password { .. } => "Password",
+            Self::Unreadable => "Unreadable",
         })
     }
 }
@@ -48,6 +51,11 @@ impl Visitor {
     pub fn or_key(mut self, key: Option<String>) -> Self {
         self.credential = self.credential.or(key.map(Credential::Key));
         self
+    }
+
+    /// Whether it shows one, good or bad.
+    pub(crate) fn shows_credential(&self) -> bool {
+        self.credential.is_some()
     }
 
     /// The same, but an unknown credential counts as none.
@@ -68,35 +76,50 @@ impl<S: Send + Sync> FromRequestParts<S> for Visitor {
     }
 }
 
+/// The first place that holds something counts, also if that is of no use: who shows a bad
+/// credential is not to be taken for one who shows none.
 fn credential(parts: &Parts) -> Option<Credential> {
     let header = |name: &str| {
-        let text = parts.headers.get(name)?.to_str().ok()?.trim();
-        (!text.is_empty()).then_some(text)
+        let value = parts.headers.get(name)?;
+        let text = value.to_str().map(str::trim);
+        (!matches!(text, Ok(""))).then_some(text.ok())
     };
-    header("x-apikey")
-        .map(|text| Credential::Key(text.to_owned()))
-        .or_else(|| query_key(parts.uri.query().unwrap_or_default()).map(Credential::Key))
-        .or_else(|| header("x-nuget-apikey").map(|text| Credential::Key(text.to_owned())))
-        .or_else(|| header(AUTHORIZATION.as_str()).and_then(authorization))
+    let key = |name: &str| Some(header(name)?.map_or(Credential::Unreadable, key_of));
+    key("x-apikey")
+        .or_else(|| query_key(parts.uri.query().unwrap_or_default()))
+        .or_else(|| key("x-nuget-apikey"))
+        .or_else(|| {
+            let text = header(AUTHORIZATION.as_str())?;
+            Some(text.and_then(authorization).unwrap_or(Credential::Unreadable))
+        })
 }
 
-fn query_key(query: &str) -> Option<String> {
-    let key = |(name, value): (&str, &str)| {
-        let is_key = name.eq_ignore_ascii_case("key") || name.eq_ignore_ascii_case("apikey");
-        let value = percent_encoding::percent_decode_str(value).decode_utf8().ok()?;
-        (is_key && !value.is_empty()).then(|| value.into_owned())
-    };
-    query.split('&').filter_map(|pair| pair.split_once('=')).find_map(key)
+fn key_of(text: &str) -> Credential {
+    Credential::Key(text.to_owned())
+}
+
+/// True for the names under which queries carry a key.
+pub(crate) fn is_key_name(name: &str) -> bool {
+    name.eq_ignore_ascii_case("key") || name.eq_ignore_ascii_case("apikey")
+}
+
+fn query_key(query: &str) -> Option<Credential> {
+    let decode = |text| percent_encoding::percent_decode_str(text).decode_utf8();
+    query.split('&').filter_map(|pair| pair.split_once('=')).find_map(|(name, value)| {
+        let is_key = decode(name).is_ok_and(|name| is_key_name(&name));
+        (is_key && !value.is_empty())
+            .then(|| decode(value).map_or(Credential::Unreadable, |text| key_of(&text)))
+    })
 }
 
 /// `Basic` with user `api` is a key, as is `Bearer` (npm) and anything without a scheme (gem).
 fn authorization(text: &str) -> Option<Credential> {
     let Some((scheme, value)) = text.split_once(' ') else {
-        return Some(Credential::Key(text.to_owned()));
+        return Some(key_of(text));
     };
     let value = value.trim();
     if scheme.eq_ignore_ascii_case("bearer") {
-        return Some(Credential::Key(value.to_owned()));
+        return Some(key_of(value));
     }
     if !scheme.eq_ignore_ascii_case("basic") {
         return None;
@@ -108,4 +131,59 @@ fn authorization(text: &str) -> Option<Credential> {
         "api" => Credential::Key(password),
         user => Credential::Password { user: user.to_owned(), password },
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::http::Request;
+    use rstest::rstest;
+
+    use super::*;
+
+    fn key(text: &str) -> Option<Credential> {
+        Some(key_of(text))
+    }
+
+    #[rstest]
+    #[case::nothing("/", "", None)]
+    #[case::header("/", "X-ApiKey: abc", key("abc"))]
+    #[case::empty_header("/?key=q", "X-ApiKey: ", key("q"))]
+    #[case::header_before_query("/?key=q", "X-ApiKey: abc", key("abc"))]
+    #[case::query("/?a=1&KEY=a%3Ab", "", key("a:b"))]
+    #[case::other_query_name("/?ApiKey=q", "", key("q"))]
+    #[case::query_before_basic("/?key=q", "Authorization: Basic YXBpOms=", key("q"))]
+    #[case::query_that_is_no_text("/?key=%ff", "", Some(Credential::Unreadable))]
+    #[case::nuget("/", "X-NuGet-ApiKey: n", key("n"))]
+    #[case::basic_key("/", "Authorization: basic YXBpOms=", key("k"))]
+    #[case::basic_password("/", "Authorization: Basic ZXZhOnA6dw==",
+        Some(Credential::Password { user: "eva".into(), password: "p:w".into() }))]
+    #[case::bearer("/", "Authorization: Bearer t", key("t"))]
+    #[case::raw("/", "Authorization: hl_x", key("hl_x"))]
+    #[case::negotiate("/", "Authorization: Negotiate abc", Some(Credential::Unreadable))]
+    #[case::broken_basic("/", "Authorization: Basic !", Some(Credential::Unreadable))]
+    fn credentials_are_found_in_order(
+        #[case] uri: &str,
+        #[case] header: &str,
+        #[case] expected: Option<Credential>,
+    ) {
+        let mut request = Request::builder().uri(uri);
+        if let Some((name, value)) = header.split_once(':') {
+            request = request.header(name, value);
+        }
+        let (parts, ()) = request.body(()).unwrap().into_parts();
+        assert_eq!(credential(&parts), expected);
+    }
+
+    #[test]
+    fn a_header_that_is_no_text_is_not_taken_for_none() {
+        let value = axum::http::HeaderValue::from_bytes(b"\xff").unwrap();
+        let request = Request::builder().header("x-apikey", value).body(()).unwrap();
+        assert_eq!(credential(&request.into_parts().0), Some(Credential::Unreadable));
+    }
+
+    #[test]
+    fn debug_text_does_not_tell_the_credential() {
+        let password = Credential::Password { user: "eva".into(), password: "secret".into() };
+        assert_eq!(format!("{:?}{:?}", key_of("secret"), password), "KeyPassword");
+    }
 }

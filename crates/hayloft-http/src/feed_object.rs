@@ -1,0 +1,334 @@
+//! Between the feeds of the store and the feed objects of the API.
+
+use std::collections::BTreeMap;
+
+use axum::http::StatusCode;
+use hayloft::{Activity, DeleteMode, Feed, FeedDraft, Overwriting};
+use serde_json::{Map, Value, json};
+
+use crate::ApiError;
+use crate::wire::{FeedObject, RetentionRule, StorageConfiguration};
+
+/// Where the storage configuration lies among a feed's other settings; not part of the object.
+const STORAGE: &str = "storage";
+
+/// What the value of a property is.
+#[derive(Debug, Clone, Copy)]
+enum Shape {
+    /// Text that null clears.
+    Text,
+    Flag,
+    Texts,
+    Object,
+    Rules,
+}
+
+/// Properties that are kept as data.
+const KEPT: &[(&str, Shape)] = &[
+    ("allowUnknownLicenses", Shape::Flag),
+    ("allowedLicenses", Shape::Texts),
+    ("blockedLicenses", Shape::Texts),
+    ("cacheConnectors", Shape::Flag),
+    ("deploymentRecordsEnabled", Shape::Flag),
+    ("dropPath", Shape::Text),
+    ("licensesEnabled", Shape::Flag),
+    ("packageAccessRules", Shape::Object),
+    ("packageFilters", Shape::Object),
+    ("packageStatisticsEnabled", Shape::Flag),
+    ("packageStore", Shape::Text),
+    ("packagesPath", Shape::Text),
+    ("restrictPackageStatistics", Shape::Flag),
+    ("retentionRules", Shape::Rules),
+    ("retentionRulesEnabled", Shape::Flag),
+    ("stripSignature", Shape::Flag),
+    ("stripSource", Shape::Flag),
+    ("stripSymbols", Shape::Flag),
+    ("symbolServerEnabled", Shape::Flag),
+    ("usageRecordsEnabled", Shape::Flag),
+    ("useApiV3", Shape::Flag),
+    ("useWithProjects", Shape::Flag),
+    ("variableDictionary", Shape::Object),
+    ("vulnerabilitiesEnabled", Shape::Flag),
+    ("vulnerabilitySources", Shape::Texts),
+];
+
+/// A change of a feed that was asked for, checked as far as that goes without the feed.
+#[derive(Debug)]
+pub(crate) struct FeedChange {
+    name: Option<String>,
+    feed_type: Option<String>,
+    alternates: Option<Vec<String>>,
+    description: Option<Option<String>>,
+    activity: Option<Activity>,
+    overwriting: Option<Overwriting>,
+    delete_mode: Option<DeleteMode>,
+    promote_to: Option<Option<String>>,
+    /// `None` removes a property.
+    kept: BTreeMap<&'static str, Option<Value>>,
+}
+
+/// A change does not fit the feed.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum FeedChangeError {
+    #[error("the name of a feed cannot be changed; create another feed, or set `alternateNames`")]
+    Name,
+    #[error("the other settings of the feed cannot be read")]
+    Other(#[source] serde_json::Error),
+}
+
+impl From<FeedChangeError> for ApiError {
+    fn from(error: FeedChangeError) -> Self {
+        match error {
+            FeedChangeError::Name => Self::new(StatusCode::BAD_REQUEST, error.to_string()),
+            FeedChangeError::Other(_) => Self::internal(error),
+        }
+    }
+}
+
+impl FeedChange {
+    /// Reads what a client sent. Absent properties and nulls change nothing, but for the few texts
+    /// that null clears; what only answers have and unknown properties are passed over, for
+    /// clients send back the whole object that they got.
+    pub(crate) fn parse(asked: FeedObject) -> Result<Self, ApiError> {
+        let FeedObject { name, alternate_names, feed_type, mut settings } = asked;
+        if let Some(variables) = settings.remove("variables") {
+            settings.entry("variableDictionary".to_owned()).or_insert(variables);
+        }
+        let connectors = settings.remove("connectors").unwrap_or_default();
+        match texts("connectors", connectors)?.first() {
+            Some(Value::String(name)) => {
+                let name = hayloft::feed_type::shorten(name);
+                let text = format!("Connector {name} not found: this server has no connectors.");
+                return Err(ApiError::bad_request(text));
+            }
+            _ => {}
+        }
+        let mut kept = BTreeMap::new();
+        for (name, shape) in KEPT {
+            if let Some(value) = settings.remove(*name)
+                && let Some(value) = shape.read(name, value)?
+            {
+                kept.insert(*name, value);
+            }
+        }
+        let flag = |name: &'static str| match settings.get(name) {
+            None | Some(Value::Null) => Ok(None),
+            Some(Value::Bool(flag)) => Ok(Some(*flag)),
+            Some(_) => Err(wrong(name, "true or false")),
+        };
+        let activity = flag("active")?;
+        let overwriting = flag("allowOverwrite")?;
+        let removes = flag("nativeDeleteRemoves")?;
+        let mut text = |name: &'static str| match settings.remove(name) {
+            None => Ok(None),
+            Some(Value::Null) => Ok(Some(None)),
+            Some(Value::String(text)) => Ok(Some(Some(text))),
+            Some(_) => Err(wrong(name, "text or null")),
+        };
+        Ok(Self {
+            name,
+            feed_type,
+            alternates: alternate_names,
+            description: text("description")?,
+            activity: activity.map(|on| if on { Activity::Active } else { Activity::Inactive }),
+            overwriting: overwriting
+                .map(|on| if on { Overwriting::Allowed } else { Overwriting::Refused }),
+            delete_mode: removes.map(|on| if on { DeleteMode::Remove } else { DeleteMode::Unlist }),
+            promote_to: text("promoteTo")?,
+            kept,
+        })
+    }
+
+    /// Makes the change.
+    pub(crate) fn apply(self, draft: &mut FeedDraft) -> Result<(), FeedChangeError> {
+        if self.name.is_some_and(|name| !name.eq_ignore_ascii_case(&draft.name)) {
+            return Err(FeedChangeError::Name);
+        }
+        let mut other = other(&draft.settings.other)?;
+        for (name, value) in self.kept {
+            match value {
+                Some(value) => other.insert(name.to_owned(), value),
+                None => other.remove(name),
+            };
+        }
+        let settings = &mut draft.settings;
+        settings.other = Value::Object(other).to_string();
+        replace(&mut draft.feed_type, self.feed_type);
+        replace(&mut draft.alternates, self.alternates);
+        replace(&mut settings.description, self.description);
+        replace(&mut settings.activity, self.activity);
+        replace(&mut settings.overwriting, self.overwriting);
+        replace(&mut settings.delete_mode, self.delete_mode);
+        replace(&mut settings.promote_to, self.promote_to);
+        Ok(())
+    }
+}
+
+impl Shape {
+    /// The value as it is kept; `Some(None)` clears the property, `None` keeps it as it is.
+    fn read(self, name: &str, value: Value) -> Result<Option<Option<Value>>, ApiError> {
+        match (self, value) {
+            (Self::Text, Value::Null) => Ok(Some(None)),
+            (_, Value::Null) => Ok(None),
+            (Self::Text, value @ Value::String(_))
+            | (Self::Flag, value @ Value::Bool(_))
+            | (Self::Object, value @ Value::Object(_)) => Ok(Some(Some(value))),
+            (Self::Text, _) => Err(wrong(name, "text or null")),
+            (Self::Flag, _) => Err(wrong(name, "true or false")),
+            (Self::Object, _) => Err(wrong(name, "an object")),
+            (Self::Texts, value) => Ok(Some(Some(Value::Array(texts(name, value)?)))),
+            (Self::Rules, value) => {
+                let rules: Vec<RetentionRule> = serde_json::from_value(value).map_err(|error| {
+                    let text = format!("The property {name} is not valid: {error}.");
+                    ApiError::bad_request(text)
+                })?;
+                Ok(Some(Some(serde_json::to_value(rules).map_err(ApiError::internal)?)))
+            }
+        }
+    }
+
+    /// What clients get for a property that is not set: some stop at a null in place of an array.
+    fn unset(self) -> Value {
+        match self {
+            Self::Text | Self::Flag => Value::Null,
+            Self::Texts | Self::Rules => json!([]),
+            Self::Object => json!({}),
+        }
+    }
+}
+
+/// The feed as clients get it.
+pub(crate) fn show(feed: Feed, url: Option<String>) -> Result<FeedObject, ApiError> {
+    let mut kept = other(&feed.settings.other)?;
+    let settings = feed.settings;
+    let mut shown: BTreeMap<String, Value> = KEPT
+        .iter()
+        .map(|(name, shape)| {
+            ((*name).to_owned(), kept.remove(*name).unwrap_or_else(|| shape.unset()))
+        })
+        .collect();
+    let own = [
+        ("active", json!(settings.activity == Activity::Active)),
+        ("allowOverwrite", json!(settings.overwriting == Overwriting::Allowed)),
+        ("canPublish", json!(true)),
+        ("connectors", json!([])),
+        ("description", json!(settings.description)),
+        ("endpointUrl", json!(url)),
+        ("nativeDeleteRemoves", json!(settings.delete_mode == DeleteMode::Remove)),
+        ("promoteTo", json!(settings.promote_to)),
+        ("variables", shown.get("variableDictionary").cloned().unwrap_or_else(|| json!({}))),
+    ];
+    shown.extend(own.map(|(name, value)| (name.to_owned(), value)));
+    Ok(FeedObject {
+        name: Some(feed.name),
+        alternate_names: Some(feed.alternates),
+        feed_type: Some(feed.feed_type),
+        settings: shown,
+    })
+}
+
+/// How a feed is stored, as it was last set.
+pub(crate) fn storage(feed: &Feed) -> Result<Option<StorageConfiguration>, ApiError> {
+    let found = other(&feed.settings.other)?.remove(STORAGE);
+    found.map(serde_json::from_value).transpose().map_err(ApiError::internal)
+}
+
+/// Sets how a feed is stored.
+pub(crate) fn set_storage(
+    draft: &mut FeedDraft,
+    configuration: &StorageConfiguration,
+) -> Result<(), FeedChangeError> {
+    let mut other = other(&draft.settings.other)?;
+    other.insert(STORAGE.to_owned(), json!(configuration));
+    draft.settings.other = Value::Object(other).to_string();
+    Ok(())
+}
+
+fn other(text: &str) -> Result<Map<String, Value>, FeedChangeError> {
+    let text = if text.is_empty() { "{}" } else { text };
+    serde_json::from_str(text).map_err(FeedChangeError::Other)
+}
+
+fn replace<T>(place: &mut T, value: Option<T>) {
+    if let Some(value) = value {
+        *place = value;
+    }
+}
+
+/// An array of texts; null is none.
+fn texts(name: &str, value: Value) -> Result<Vec<Value>, ApiError> {
+    match value {
+        Value::Null => Ok(Vec::new()),
+        Value::Array(values) if values.iter().all(Value::is_string) => Ok(values),
+        _ => Err(wrong(name, "an array of texts")),
+    }
+}
+
+fn wrong(name: &str, wanted: &str) -> ApiError {
+    ApiError::bad_request(format!("The property {name} is {wanted}."))
+}
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+
+    use super::*;
+
+    fn parse(text: &str) -> Result<FeedChange, ApiError> {
+        FeedChange::parse(serde_json::from_str(text).unwrap())
+    }
+
+    fn after(changes: &[&str]) -> FeedDraft {
+        let mut draft = FeedDraft::new("apps", "universal");
+        for change in changes {
+            parse(change).unwrap().apply(&mut draft).unwrap();
+        }
+        draft
+    }
+
+    #[rstest]
+    #[case::absent("{}")]
+    #[case::null(r#"{"stripSource":null,"retentionRules":null,"variableDictionary":null}"#)]
+    #[case::echoes(r#"{"name":"apps","feedType":"universal","endpointUrl":"x","canPublish":true}"#)]
+    #[case::unknown(r#"{"whatever":{"a":[1]}}"#)]
+    #[case::no_connectors(r#"{"connectors":[]}"#)]
+    fn these_change_nothing(#[case] change: &str) {
+        let set = r#"{"stripSource":true,"retentionRules":[{"keepVersionsCount":3}],
+            "variableDictionary":{"a":"b"},"description":"d","dropPath":"p"}"#;
+        assert_eq!(after(&[set, change]), after(&[set]));
+    }
+
+    #[rstest]
+    #[case::flag(r#"{"active":1}"#)]
+    #[case::kept_flag(r#"{"stripSource":"yes"}"#)]
+    #[case::text(r#"{"dropPath":1}"#)]
+    #[case::array(r#"{"vulnerabilitySources":{}}"#)]
+    #[case::object(r#"{"packageFilters":[]}"#)]
+    #[case::rule(r#"{"retentionRules":[{"keepVersionsCount":"many"}]}"#)]
+    #[case::connector(r#"{"connectors":["nuget.org"]}"#)]
+    fn values_of_another_shape_are_refused(#[case] change: &str) {
+        assert_eq!(parse(change).unwrap_err().status(), StatusCode::BAD_REQUEST);
+    }
+
+    #[test]
+    fn null_clears_texts() {
+        let set = r#"{"description":"d","dropPath":"p","packageStore":"s","promoteTo":"t"}"#;
+        let clear = r#"{"description":null,"dropPath":null,"packageStore":null,"promoteTo":null}"#;
+        let draft = after(&[set, clear]);
+        assert_eq!(draft.settings.description, None);
+        assert_eq!(draft.settings.promote_to, None);
+        assert_eq!(draft.settings.other, "{}");
+    }
+
+    #[test]
+    fn a_feed_is_not_renamed() {
+        let mut draft = FeedDraft::new("apps", "universal");
+        assert!(parse(r#"{"name":"other"}"#).unwrap().apply(&mut draft).is_err());
+    }
+
+    #[test]
+    fn variables_have_two_names() {
+        let draft = after(&[r#"{"variables":{"a":"b"}}"#]);
+        assert_eq!(draft.settings.other, r#"{"variableDictionary":{"a":"b"}}"#);
+    }
+}

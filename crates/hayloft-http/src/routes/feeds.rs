@@ -1,0 +1,110 @@
+use axum::body::Body;
+use axum::extract::{Path, State};
+use axum::{Json, Router};
+use hayloft::{Feed, FeedDraft};
+
+use crate::access::{
+    FEEDS_CREATE, FEEDS_DELETE, FEEDS_GET, FEEDS_LIST, FEEDS_UPDATE, Right, Visitor,
+};
+use crate::base_url::BaseUrl;
+use crate::feed_object::{FeedChange, show};
+use crate::json_body::json_body;
+use crate::wire::FeedObject;
+use crate::{ApiError, App};
+
+pub(super) fn routes() -> Router<App> {
+    let router = FEEDS_LIST.mount(Router::new(), list);
+    let router = FEEDS_GET.mount(router, get);
+    let router = FEEDS_CREATE.mount(router, create);
+    let router = FEEDS_UPDATE.mount(router, update);
+    FEEDS_DELETE.mount(router, delete)
+}
+
+async fn list(
+    State(app): State<App>,
+    visitor: Visitor,
+    base: BaseUrl,
+) -> Result<Json<Vec<FeedObject>>, ApiError> {
+    let of_call = app.clone();
+    app.run(visitor.lenient(), move |session| {
+        let mut shown = Vec::new();
+        for feed in session.store().feeds()? {
+            if session.may(Right::View, Some(&feed))? {
+                shown.push(object(&of_call, &base, feed)?);
+            }
+        }
+        Ok(Json(shown))
+    })
+    .await
+}
+
+async fn get(
+    State(app): State<App>,
+    visitor: Visitor,
+    base: BaseUrl,
+    Path(name): Path<String>,
+) -> Result<Json<FeedObject>, ApiError> {
+    let of_call = app.clone();
+    app.run(visitor, move |session| {
+        object(&of_call, &base, FEEDS_GET.feed(session, &name)?).map(Json)
+    })
+    .await
+}
+
+async fn create(
+    State(app): State<App>,
+    visitor: Visitor,
+    base: BaseUrl,
+    body: Body,
+) -> Result<Json<FeedObject>, ApiError> {
+    let (asked, visitor) = json_body::<FeedObject>(&app, visitor, body).await?;
+    let of_call = app.clone();
+    app.run(visitor, move |session| {
+        FEEDS_CREATE.demand(session)?;
+        let missing = |name| ApiError::bad_request(format!("The property {name} is missing."));
+        let name = asked.name.clone().ok_or_else(|| missing("name"))?;
+        let feed_type = asked.feed_type.clone().ok_or_else(|| missing("feedType"))?;
+        let mut draft = FeedDraft::new(name, feed_type);
+        FeedChange::parse(asked)?.apply(&mut draft).map_err(ApiError::from)?;
+        let feed = session.store().create_feed(draft, &session.actor())?;
+        object(&of_call, &base, feed).map(Json)
+    })
+    .await
+}
+
+async fn update(
+    State(app): State<App>,
+    visitor: Visitor,
+    base: BaseUrl,
+    Path(name): Path<String>,
+    body: Body,
+) -> Result<Json<FeedObject>, ApiError> {
+    let (asked, visitor) = json_body::<FeedObject>(&app, visitor, body).await?;
+    let of_call = app.clone();
+    app.run(visitor, move |session| {
+        FEEDS_UPDATE.feed(session, &name)?;
+        let change = FeedChange::parse(asked)?;
+        let apply = move |draft: &mut FeedDraft| Ok(change.apply(draft)?);
+        let feed = session.store().update_feed(&name, apply, &session.actor())?;
+        object(&of_call, &base, feed).map(Json)
+    })
+    .await
+}
+
+async fn delete(
+    State(app): State<App>,
+    visitor: Visitor,
+    Path(name): Path<String>,
+) -> Result<(), ApiError> {
+    app.run(visitor, move |session| {
+        FEEDS_DELETE.demand(session)?;
+        Ok(session.store().delete_feed(&name, &session.actor())?)
+    })
+    .await
+}
+
+fn object(app: &App, base: &BaseUrl, feed: Feed) -> Result<FeedObject, ApiError> {
+    let protocol = app.protocols().find(|protocol| protocol.feed_type() == feed.feed_type);
+    let url = protocol.map(|protocol| format!("{}/{}/{}/", base.0, protocol.path(), feed.name));
+    show(feed, url)
+}

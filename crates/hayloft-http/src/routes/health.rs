@@ -1,0 +1,76 @@
+use axum::extract::State;
+use axum::http::header::ACCEPT;
+use axum::http::{HeaderMap, StatusCode, Uri};
+use axum::response::{IntoResponse, Response};
+use axum::{Json, Router};
+use hayloft::{Actor, SettingError, Store, StoreError};
+
+use super::query::Query;
+use crate::access::{HEALTH, HEALTH_JSON};
+use crate::edge::API_VERSION;
+use crate::wire::HealthInfo;
+use crate::{ApiError, App};
+
+pub(super) fn routes() -> Router<App> {
+    let router = HEALTH.mount(Router::new(), health);
+    HEALTH_JSON.mount(router, health_json)
+}
+
+/// JSON, for every client parses it; plain text for monitors that ask for it.
+async fn health(
+    State(app): State<App>,
+    headers: HeaderMap,
+    uri: Uri,
+) -> Result<Response, ApiError> {
+    let accepts = headers.get(ACCEPT).and_then(|accept| accept.to_str().ok()).unwrap_or_default();
+    let as_text = match Query::of(&uri).get("format") {
+        Some(format) => format.eq_ignore_ascii_case("text"),
+        None => accepts.trim().to_ascii_lowercase().starts_with("text/plain"),
+    };
+    let (status, info) = look(&app).await?;
+    if !as_text {
+        return Ok((status, Json(info)).into_response());
+    }
+    let text = if status.is_success() { "OK" } else { "Error" };
+    Ok((status, text).into_response())
+}
+
+async fn health_json(State(app): State<App>) -> Result<Response, ApiError> {
+    let (status, info) = look(&app).await?;
+    Ok((status, Json(info)).into_response())
+}
+
+async fn look(app: &App) -> Result<(StatusCode, HealthInfo), ApiError> {
+    let of_call = app.clone();
+    let trouble = app.block(move || trouble(of_call.store())).await?;
+    let status = if trouble.is_none() { "OK" } else { "Error" };
+    let info = HealthInfo {
+        application_name: Some("ProGet".to_owned()),
+        database_status: status.to_owned(),
+        database_status_details: trouble,
+        license_status: "OK".to_owned(),
+        license_status_detail: None,
+        service_status: "OK".to_owned(),
+        service_status_detail: None,
+        version_number: format!("{API_VERSION}.1"),
+        release_number: API_VERSION.to_owned(),
+    };
+    let healthy = info.database_status_details.is_none();
+    Ok((if healthy { StatusCode::OK } else { StatusCode::INTERNAL_SERVER_ERROR }, info))
+}
+
+/// What keeps the store from reading or writing; paths and causes are for the log alone.
+fn trouble(store: &Store) -> Option<String> {
+    // A change that changes nothing passes through the writer and costs no commit.
+    let outcome = store.set_setting("health", None, &Actor::system());
+    let error = match outcome {
+        Ok(()) => return None,
+        Err(SettingError::Store(error)) => error,
+        Err(other) => return Some(other.to_string()),
+    };
+    tracing::error!(%error, "the store is not healthy");
+    Some(match error {
+        error @ (StoreError::Closed | StoreError::Stopped) => error.to_string(),
+        _ => "the store cannot read its metadata".to_owned(),
+    })
+}
