@@ -157,6 +157,7 @@ impl AppBuilder {
 
     /// Ready to be mounted.
     pub fn build(self) -> App {
+        let traffic = Arc::new(Traffic::since(self.store.now()));
         App(Arc::new(Shared {
             store: self.store,
             gatekeeper: self.gatekeeper,
@@ -164,7 +165,7 @@ impl AppBuilder {
             calls: Arc::new(Semaphore::new(self.calls)),
             max_upload: self.max_upload,
             idle: self.idle,
-            traffic: Arc::default(),
+            traffic,
         }))
     }
 }

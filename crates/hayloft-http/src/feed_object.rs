@@ -58,13 +58,20 @@ pub(crate) struct FeedChange {
     name: Option<String>,
     feed_type: Option<String>,
     alternates: Option<Vec<String>>,
-    description: Option<Option<String>>,
+    description: Edit<String>,
     activity: Option<Activity>,
     overwriting: Option<Overwriting>,
     delete_mode: Option<DeleteMode>,
-    promote_to: Option<Option<String>>,
-    /// `None` removes a property.
-    kept: BTreeMap<&'static str, Option<Value>>,
+    promote_to: Edit<String>,
+    kept: BTreeMap<&'static str, Edit<Value>>,
+}
+
+/// What a client wants of a property that may be unset.
+#[derive(Debug)]
+enum Edit<T> {
+    Keep,
+    Clear,
+    Set(T),
 }
 
 /// A change does not fit the feed.
@@ -95,20 +102,15 @@ impl FeedChange {
             settings.entry("variableDictionary".to_owned()).or_insert(variables);
         }
         let connectors = settings.remove("connectors").unwrap_or_default();
-        match texts("connectors", connectors)?.first() {
-            Some(Value::String(name)) => {
-                let name = hayloft::feed_type::shorten(name);
-                let text = format!("Connector {name} not found: this server has no connectors.");
-                return Err(ApiError::bad_request(text));
-            }
-            _ => {}
+        if let Some(Value::String(name)) = texts("connectors", connectors)?.first() {
+            let name = hayloft::feed_type::shorten(name);
+            let text = format!("Connector {name} not found: this server has no connectors.");
+            return Err(ApiError::bad_request(text));
         }
         let mut kept = BTreeMap::new();
         for (name, shape) in KEPT {
-            if let Some(value) = settings.remove(*name)
-                && let Some(value) = shape.read(name, value)?
-            {
-                kept.insert(*name, value);
+            if let Some(value) = settings.remove(*name) {
+                kept.insert(*name, shape.read(name, value)?);
             }
         }
         let flag = |name: &'static str| match settings.get(name) {
@@ -120,9 +122,9 @@ impl FeedChange {
         let overwriting = flag("allowOverwrite")?;
         let removes = flag("nativeDeleteRemoves")?;
         let mut text = |name: &'static str| match settings.remove(name) {
-            None => Ok(None),
-            Some(Value::Null) => Ok(Some(None)),
-            Some(Value::String(text)) => Ok(Some(Some(text))),
+            None => Ok(Edit::Keep),
+            Some(Value::Null) => Ok(Edit::Clear),
+            Some(Value::String(text)) => Ok(Edit::Set(text)),
             Some(_) => Err(wrong(name, "text or null")),
         };
         Ok(Self {
@@ -147,42 +149,52 @@ impl FeedChange {
         let mut other = other(&draft.settings.other)?;
         for (name, value) in self.kept {
             match value {
-                Some(value) => other.insert(name.to_owned(), value),
-                None => other.remove(name),
+                Edit::Keep => None,
+                Edit::Clear => other.remove(name),
+                Edit::Set(value) => other.insert(name.to_owned(), value),
             };
         }
         let settings = &mut draft.settings;
         settings.other = Value::Object(other).to_string();
         replace(&mut draft.feed_type, self.feed_type);
         replace(&mut draft.alternates, self.alternates);
-        replace(&mut settings.description, self.description);
+        self.description.apply(&mut settings.description);
         replace(&mut settings.activity, self.activity);
         replace(&mut settings.overwriting, self.overwriting);
         replace(&mut settings.delete_mode, self.delete_mode);
-        replace(&mut settings.promote_to, self.promote_to);
+        self.promote_to.apply(&mut settings.promote_to);
         Ok(())
     }
 }
 
+impl<T> Edit<T> {
+    fn apply(self, place: &mut Option<T>) {
+        match self {
+            Self::Keep => {}
+            Self::Clear => *place = None,
+            Self::Set(value) => *place = Some(value),
+        }
+    }
+}
+
 impl Shape {
-    /// The value as it is kept; `Some(None)` clears the property, `None` keeps it as it is.
-    fn read(self, name: &str, value: Value) -> Result<Option<Option<Value>>, ApiError> {
+    fn read(self, name: &str, value: Value) -> Result<Edit<Value>, ApiError> {
         match (self, value) {
-            (Self::Text, Value::Null) => Ok(Some(None)),
-            (_, Value::Null) => Ok(None),
+            (Self::Text, Value::Null) => Ok(Edit::Clear),
+            (_, Value::Null) => Ok(Edit::Keep),
             (Self::Text, value @ Value::String(_))
             | (Self::Flag, value @ Value::Bool(_))
-            | (Self::Object, value @ Value::Object(_)) => Ok(Some(Some(value))),
+            | (Self::Object, value @ Value::Object(_)) => Ok(Edit::Set(value)),
             (Self::Text, _) => Err(wrong(name, "text or null")),
             (Self::Flag, _) => Err(wrong(name, "true or false")),
             (Self::Object, _) => Err(wrong(name, "an object")),
-            (Self::Texts, value) => Ok(Some(Some(Value::Array(texts(name, value)?)))),
+            (Self::Texts, value) => Ok(Edit::Set(Value::Array(texts(name, value)?))),
             (Self::Rules, value) => {
                 let rules: Vec<RetentionRule> = serde_json::from_value(value).map_err(|error| {
                     let text = format!("The property {name} is not valid: {error}.");
                     ApiError::bad_request(text)
                 })?;
-                Ok(Some(Some(serde_json::to_value(rules).map_err(ApiError::internal)?)))
+                Ok(Edit::Set(serde_json::to_value(rules).map_err(ApiError::internal)?))
             }
         }
     }
@@ -198,7 +210,7 @@ impl Shape {
 }
 
 /// The feed as clients get it.
-pub(crate) fn show(feed: Feed, url: Option<String>) -> Result<FeedObject, ApiError> {
+pub(crate) fn show(feed: Feed, url: Option<&str>) -> Result<FeedObject, ApiError> {
     let mut kept = other(&feed.settings.other)?;
     let settings = feed.settings;
     let mut shown: BTreeMap<String, Value> = KEPT

@@ -8,7 +8,6 @@ mod keys;
 mod metrics;
 mod packages;
 mod promotions;
-mod query;
 mod repackaging;
 mod settings;
 mod status;

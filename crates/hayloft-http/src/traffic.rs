@@ -1,14 +1,14 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use axum::http::StatusCode;
+use hayloft::Timestamp;
 
 /// What goes in and out of an app.
 #[derive(Debug)]
 pub(crate) struct Traffic {
     /// Makes the numbers of requests differ from those of earlier runs.
-    run: u128,
+    run: i64,
     requests: AtomicU64,
     running: AtomicI64,
     uploads: AtomicI64,
@@ -34,11 +34,11 @@ pub(crate) struct Running(Arc<Traffic>);
 #[derive(Debug)]
 pub(crate) struct RunningUpload(Arc<Traffic>);
 
-impl Default for Traffic {
-    fn default() -> Self {
-        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+impl Traffic {
+    /// Nothing yet.
+    pub(crate) fn since(start: Timestamp) -> Self {
         Self {
-            run: since.as_millis(),
+            run: start.millis(),
             requests: AtomicU64::default(),
             running: AtomicI64::default(),
             uploads: AtomicI64::default(),
@@ -46,9 +46,7 @@ impl Default for Traffic {
             classes: Default::default(),
         }
     }
-}
 
-impl Traffic {
     /// A new request and its number.
     pub(crate) fn begin(self: &Arc<Self>) -> (Running, String) {
         self.running.fetch_add(1, Ordering::Relaxed);

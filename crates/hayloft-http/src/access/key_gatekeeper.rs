@@ -50,7 +50,7 @@ impl Gatekeeper for KeyGatekeeper {
                 let Some(user) = &key.grant.user else { return Ok(false) };
                 Some(user.as_str())
             }
-            Some(key) => return grants(&settings, key, right, feed),
+            Some(key) => return grants(settings, key, right, feed),
         };
         Ok(settings.rules()?.allow(&settings.feed_groups()?, user, right, feed))
     }
@@ -71,7 +71,7 @@ fn by_password(store: &Store, user: &str, text: &str) -> Result<Option<ApiKey>, 
 
 /// What a system key or feed key gives.
 fn grants(
-    settings: &Settings<'_>,
+    settings: Settings<'_>,
     key: &ApiKey,
     right: Right,
     feed: Option<&Feed>,

@@ -9,7 +9,7 @@ use crate::{ApiError, App};
 /// An endpoint of the API and what it demands. Routes, documents and tests come from these.
 #[derive(Debug, Clone, Copy)]
 pub struct Endpoint {
-    /// Unique; the operation's name in the OpenAPI document.
+    /// Unique; the operation's name in the API's description.
     pub id: &'static str,
     /// Methods in upper case, the documented one first.
     pub methods: &'static [&'static str],

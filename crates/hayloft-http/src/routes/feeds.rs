@@ -106,5 +106,5 @@ async fn delete(
 fn object(app: &App, base: &BaseUrl, feed: Feed) -> Result<FeedObject, ApiError> {
     let protocol = app.protocols().find(|protocol| protocol.feed_type() == feed.feed_type);
     let url = protocol.map(|protocol| format!("{}/{}/{}/", base.0, protocol.path(), feed.name));
-    show(feed, url)
+    show(feed, url.as_deref())
 }

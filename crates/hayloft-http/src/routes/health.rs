@@ -1,13 +1,13 @@
 use axum::extract::State;
 use axum::http::header::ACCEPT;
-use axum::http::{HeaderMap, StatusCode, Uri};
+use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::{Json, Router};
 use hayloft::{Actor, SettingError, Store, StoreError};
 
-use super::query::Query;
 use crate::access::{HEALTH, HEALTH_JSON};
 use crate::edge::API_VERSION;
+use crate::parameters::Parameters;
 use crate::wire::HealthInfo;
 use crate::{ApiError, App};
 
@@ -20,10 +20,10 @@ pub(super) fn routes() -> Router<App> {
 async fn health(
     State(app): State<App>,
     headers: HeaderMap,
-    uri: Uri,
+    parameters: Parameters,
 ) -> Result<Response, ApiError> {
     let accepts = headers.get(ACCEPT).and_then(|accept| accept.to_str().ok()).unwrap_or_default();
-    let as_text = match Query::of(&uri).get("format") {
+    let as_text = match parameters.get(&["format"]) {
         Some(format) => format.eq_ignore_ascii_case("text"),
         None => accepts.trim().to_ascii_lowercase().starts_with("text/plain"),
     };

@@ -1,13 +1,12 @@
 use axum::body::Body;
 use axum::extract::State;
-use axum::http::Uri;
 use axum::{Json, Router};
 use hayloft::feed_type::shorten;
 use hayloft::{ApiKey, KeyGrant, Timestamp};
 
-use super::query::Query;
 use crate::access::{KEYS_CREATE, KEYS_DELETE, KEYS_LIST, Right, Session, Visitor};
 use crate::json_body::json_body;
+use crate::parameters::Parameters;
 use crate::settings::Settings;
 use crate::wire::ApiKeyInfo;
 use crate::{ApiError, App};
@@ -69,13 +68,15 @@ async fn create(
     .await
 }
 
-async fn delete(State(app): State<App>, visitor: Visitor, uri: Uri) -> Result<(), ApiError> {
-    let id = Query::of(&uri).get("id");
+async fn delete(
+    State(app): State<App>,
+    visitor: Visitor,
+    parameters: Parameters,
+) -> Result<(), ApiError> {
     app.run(visitor, move |session| {
         KEYS_DELETE.demand(session)?;
-        let id = id.ok_or_else(|| ApiError::bad_request("The parameter id is missing."))?;
-        let id =
-            id.parse().map_err(|_| ApiError::bad_request("The parameter id is not a number."))?;
+        let id = parameters.need(&["id"], "id")?.parse();
+        let id = id.map_err(|_| ApiError::bad_request("the parameter `id` is not a number"))?;
         Ok(session.store().delete_key(id, &session.actor())?)
     })
     .await

@@ -1,10 +1,9 @@
 use axum::extract::State;
-use axum::http::Uri;
 use axum::{Json, Router};
 use hayloft::feed_type::shorten;
 
-use super::query::Query;
 use crate::access::{SETTINGS_LIST, SETTINGS_SET, Visitor};
+use crate::parameters::Parameters;
 use crate::settings::{KNOWN, Known};
 use crate::wire::SettingInfo;
 use crate::{ApiError, App};
@@ -18,9 +17,9 @@ pub(super) fn routes() -> Router<App> {
 async fn list(
     State(app): State<App>,
     visitor: Visitor,
-    uri: Uri,
+    parameters: Parameters,
 ) -> Result<Json<Vec<SettingInfo>>, ApiError> {
-    let show_all = Query::of(&uri).flag("showAll")?.unwrap_or(false);
+    let show_all = parameters.flag("showall")?;
     app.run(visitor, move |session| {
         SETTINGS_LIST.demand(session)?;
         let mut values = session.store().settings()?;
@@ -47,17 +46,19 @@ async fn list(
 }
 
 /// An absent or empty value brings back the default.
-async fn set(State(app): State<App>, visitor: Visitor, uri: Uri) -> Result<(), ApiError> {
-    let query = Query::of(&uri);
-    let (name, value) = (query.get("name"), query.get("value"));
+async fn set(
+    State(app): State<App>,
+    visitor: Visitor,
+    parameters: Parameters,
+) -> Result<(), ApiError> {
     app.run(visitor, move |session| {
         SETTINGS_SET.demand(session)?;
-        let name = name.ok_or_else(|| ApiError::bad_request("The parameter name is missing."))?;
-        let known = Known::find(&name).ok_or_else(|| {
-            ApiError::bad_request(format!("There is no setting {}.", shorten(&name)))
+        let name = parameters.need(&["name"], "name")?;
+        let known = Known::find(name).ok_or_else(|| {
+            ApiError::bad_request(format!("There is no setting {}.", shorten(name)))
         })?;
-        let value = value.filter(|value| !value.is_empty());
-        let value = value.map(|value| known.check(&value)).transpose()?;
+        let value = parameters.get(&["value"]);
+        let value = value.map(|value| known.check(value)).transpose()?;
         session.store().set_setting(known.name, value.as_deref(), &session.actor())?;
         Ok(())
     })

@@ -2,17 +2,16 @@ use std::collections::BTreeMap;
 
 use axum::body::Body;
 use axum::extract::State;
-use axum::http::Uri;
 use axum::response::{IntoResponse, Response};
 use axum::{Json, Router};
 use hayloft::FeedDraft;
 use hayloft::feed_type::shorten;
 use serde_json::Value;
 
-use super::query::Query;
 use crate::access::{Right, STORAGE_GET, STORAGE_SET, Visitor};
 use crate::feed_object::{set_storage, storage};
 use crate::json_body::json_body;
+use crate::parameters::Parameters;
 use crate::wire::{StorageConfiguration, StorageOption, StorageType};
 use crate::{ApiError, App};
 
@@ -26,17 +25,20 @@ pub(super) fn routes() -> Router<App> {
     STORAGE_SET.mount(router, set)
 }
 
-async fn get(State(app): State<App>, visitor: Visitor, uri: Uri) -> Result<Response, ApiError> {
-    let name = Query::of(&uri).get("feed").filter(|name| !name.is_empty());
+async fn get(
+    State(app): State<App>,
+    visitor: Visitor,
+    parameters: Parameters,
+) -> Result<Response, ApiError> {
     app.run(visitor, move |session| {
-        let Some(name) = name else {
+        let Some(name) = parameters.get(&["feed"]) else {
             // The kinds are no secret, but strangers have no business here.
             if session.caller().anonymous && !session.may(Right::View, None)? {
                 return Err(session.denied());
             }
             return Ok(Json([disk()]).into_response());
         };
-        let feed = STORAGE_GET.feed(session, &name)?;
+        let feed = STORAGE_GET.feed(session, name)?;
         let default = || StorageConfiguration {
             id: DISK.to_owned(),
             properties: BTreeMap::from([(PATH.to_owned(), Value::Null)]),
@@ -49,20 +51,17 @@ async fn get(State(app): State<App>, visitor: Visitor, uri: Uri) -> Result<Respo
 async fn set(
     State(app): State<App>,
     visitor: Visitor,
-    uri: Uri,
+    parameters: Parameters,
     body: Body,
 ) -> Result<(), ApiError> {
-    let name = Query::of(&uri).get("feed").unwrap_or_default();
     let (mut asked, visitor) = json_body::<StorageConfiguration>(&app, visitor, body).await?;
     app.run(visitor, move |session| {
-        if name.is_empty() {
-            return Err(ApiError::bad_request("The parameter feed is missing."));
-        }
-        STORAGE_SET.feed(session, &name)?;
+        let name = parameters.need(&["feed"], "feed")?;
+        STORAGE_SET.feed(session, name)?;
         check(&asked)?;
         DISK.clone_into(&mut asked.id);
         let apply = move |draft: &mut FeedDraft| Ok(set_storage(draft, &asked)?);
-        session.store().update_feed(&name, apply, &session.actor())?;
+        session.store().update_feed(name, apply, &session.actor())?;
         Ok(())
     })
     .await

@@ -26,6 +26,7 @@ pub(crate) async fn receive(
     headers: &HeaderMap,
     body: Body,
 ) -> Result<Staged, ApiError> {
+    let _running = app.traffic().upload();
     let limit = app.store().options().max_file_size;
     let limit = app.max_upload().map_or(limit, |own| own.min(limit));
     let declared = declared_length(headers);

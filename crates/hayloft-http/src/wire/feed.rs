@@ -36,6 +36,7 @@ pub struct FeedObject {
     pub settings: BTreeMap<String, Value>,
 }
 
+#[expect(clippy::struct_excessive_bools, reason = "the API's object has them")]
 /// When a version may be deleted by itself; stored and returned, not carried out.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", default)]
