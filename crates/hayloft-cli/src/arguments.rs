@@ -1,0 +1,16 @@
+//! The command line's grammar, its parser and its help.
+//!
+//! This is pgutil's grammar, which scripts rely on and which clap cannot be brought to: words of a
+//! subcommand may stand anywhere between options, options of a parent may follow the words of its
+//! children, a flag may be given a value that does not count, an empty value counts as absent, and
+//! all mistakes are told at once.
+
+mod grammar;
+mod invocation;
+mod parse;
+mod usage;
+
+pub(crate) use grammar::{Action, Command, Kind, Opt};
+pub(crate) use invocation::Invocation;
+pub(crate) use parse::{Outcome, parse};
+pub(crate) use usage::usage;

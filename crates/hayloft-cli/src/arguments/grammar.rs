@@ -1,0 +1,107 @@
+use crate::console::Console;
+use crate::failure::Failure;
+
+use super::Invocation;
+
+/// What a command does once its arguments are read.
+pub(crate) type Action = fn(&Invocation, &mut Console) -> Result<(), Failure>;
+
+/// One word of the command line: a group of further words, or something to do.
+#[derive(Debug)]
+pub(crate) struct Command {
+    pub(crate) name: &'static str,
+    pub(crate) description: &'static str,
+    /// Also taken by all commands below this one.
+    pub(crate) options: &'static [Opt],
+    pub(crate) kind: Kind,
+    pub(crate) examples: &'static [&'static str],
+}
+
+#[derive(Debug)]
+pub(crate) enum Kind {
+    Group(&'static [Command]),
+    Action(Action),
+    /// Takes options of any name besides its own.
+    OpenAction(Action),
+}
+
+/// One option, written `--name=value` or `--name value`, or `--name` alone if it is a flag.
+#[derive(Debug)]
+pub(crate) struct Opt {
+    pub(crate) name: &'static str,
+    pub(crate) description: &'static str,
+    pub(crate) takes: Takes,
+    pub(crate) required: bool,
+    pub(crate) hidden: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Takes {
+    Nothing,
+    Text,
+    /// One of these, in any case.
+    OneOf(&'static [&'static str]),
+}
+
+impl Opt {
+    pub(crate) const fn flag(name: &'static str, description: &'static str) -> Self {
+        Self { name, description, takes: Takes::Nothing, required: false, hidden: false }
+    }
+
+    pub(crate) const fn text(name: &'static str, description: &'static str) -> Self {
+        Self { name, description, takes: Takes::Text, required: false, hidden: false }
+    }
+
+    pub(crate) const fn one_of(
+        name: &'static str,
+        words: &'static [&'static str],
+        description: &'static str,
+    ) -> Self {
+        Self { name, description, takes: Takes::OneOf(words), required: false, hidden: false }
+    }
+
+    pub(crate) const fn required(mut self) -> Self {
+        self.required = true;
+        self
+    }
+
+    pub(crate) const fn hidden(mut self) -> Self {
+        self.hidden = true;
+        self
+    }
+}
+
+impl Command {
+    /// A word with further words below it.
+    pub(crate) const fn group(
+        name: &'static str,
+        description: &'static str,
+        options: &'static [Opt],
+        children: &'static [Command],
+    ) -> Self {
+        Self { name, description, options, kind: Kind::Group(children), examples: &[] }
+    }
+
+    /// A word that does something.
+    pub(crate) const fn action(
+        name: &'static str,
+        description: &'static str,
+        options: &'static [Opt],
+        action: Action,
+    ) -> Self {
+        Self { name, description, options, kind: Kind::Action(action), examples: &[] }
+    }
+
+    pub(crate) const fn examples(mut self, examples: &'static [&'static str]) -> Self {
+        self.examples = examples;
+        self
+    }
+
+    /// The words below this one.
+    pub(crate) fn children(&self) -> &'static [Command] {
+        match &self.kind {
+            Kind::Group(children) => children,
+            Kind::Action(_) | Kind::OpenAction(_) => &[],
+        }
+    }
+}

@@ -1,0 +1,45 @@
+use std::collections::BTreeMap;
+
+use super::Command;
+use crate::failure::Failure;
+
+/// A command with its options, read and complete.
+#[derive(Debug)]
+pub(crate) struct Invocation {
+    pub(super) path: Vec<&'static Command>,
+    pub(super) values: BTreeMap<String, String>,
+    pub(super) others: Vec<(String, String)>,
+}
+
+impl Invocation {
+    /// The command's words, the program's name first.
+    pub(crate) fn path(&self) -> &[&'static Command] {
+        &self.path
+    }
+
+    /// The value of an option; an empty one counts as absent.
+    pub(crate) fn text(&self, name: &str) -> Option<&str> {
+        self.given(name).filter(|value| !value.is_empty())
+    }
+
+    /// The value of an option, which may be empty.
+    pub(crate) fn given(&self, name: &str) -> Option<&str> {
+        self.values.get(name).map(String::as_str)
+    }
+
+    /// The value of an option that the command cannot do without.
+    pub(crate) fn required(&self, name: &str) -> Result<&str, Failure> {
+        self.text(name)
+            .ok_or_else(|| Failure::Arguments(vec![format!("missing required argument: --{name}")]))
+    }
+
+    /// Whether a flag is set.
+    pub(crate) fn flag(&self, name: &str) -> bool {
+        self.values.contains_key(name)
+    }
+
+    /// Options that the command does not name, in the order given.
+    pub(crate) fn others(&self) -> &[(String, String)] {
+        &self.others
+    }
+}

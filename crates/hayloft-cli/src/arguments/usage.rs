@@ -1,0 +1,82 @@
+use std::fmt::Write;
+
+use super::grammar::{Command, Kind, Opt, Takes};
+
+/// Explains the command at the end of `path`.
+pub(crate) fn usage(path: &[&'static Command]) -> String {
+    let mut text = String::new();
+    let Some((command, parents)) = path.split_last() else { return text };
+    let words: Vec<&str> = path.iter().map(|command| command.name).collect();
+    let words = words.join(" ");
+    let rest = match command.kind {
+        Kind::Group(_) => "[command] [options]",
+        Kind::Action(_) | Kind::OpenAction(_) => "[options]",
+    };
+    let description = command.description;
+    let _ = write!(text, "Description:\n  {description}\n\nUsage:\n  {words} {rest}\n");
+    if let Kind::Group(children) = command.kind {
+        let rows = children.iter().map(|child| (child.name.to_owned(), child.description));
+        columns(&mut text, "Commands:", rows.collect());
+    }
+    let mut own = rows(command.options);
+    if matches!(command.kind, Kind::OpenAction(_)) {
+        own.push(("--<property>=<value>".to_owned(), "A property of that name"));
+    }
+    let mut inherited: Vec<(String, Vec<(String, &'static str)>)> = parents
+        .iter()
+        .rev()
+        .map(|parent| (format!("Common Options ({}):", parent.name), rows(parent.options)))
+        .collect();
+    inherited.retain(|(_, rows)| !rows.is_empty());
+    let last = inherited.last_mut().map_or(&mut own, |(_, rows)| rows);
+    last.push(("-?, --help".to_owned(), "Show this help"));
+    columns(&mut text, "Options:", own);
+    for (title, rows) in inherited {
+        columns(&mut text, &title, rows);
+    }
+    if !command.examples.is_empty() {
+        text.push_str("\nExamples:\n");
+        for example in command.examples {
+            let _ = writeln!(text, "  $> {example}");
+        }
+    }
+    text
+}
+
+/// Required options first.
+fn rows(options: &'static [Opt]) -> Vec<(String, &'static str)> {
+    let shown = |required| {
+        options.iter().filter(move |option| option.required == required && !option.hidden)
+    };
+    shown(true).chain(shown(false)).map(|option| (spelled(option), option.description)).collect()
+}
+
+fn spelled(option: &Opt) -> String {
+    let name = option.name;
+    let value = match option.takes {
+        Takes::Nothing => String::new(),
+        Takes::Text => format!("=<{name}>"),
+        Takes::OneOf(words) => format!("=<{}>", words.join("|")),
+    };
+    let required = if option.required { " (REQUIRED)" } else { "" };
+    format!("--{name}{value}{required}")
+}
+
+/// Names wider than this get a line of their own.
+const WIDEST: usize = 40;
+
+fn columns(text: &mut String, title: &str, rows: Vec<(String, &'static str)>) {
+    if rows.is_empty() {
+        return;
+    }
+    let width = |(name, _): &(String, _)| Some(name.len()).filter(|width| *width <= WIDEST);
+    let width = rows.iter().filter_map(width).max().unwrap_or(WIDEST);
+    let _ = write!(text, "\n{title}\n");
+    for (name, description) in rows {
+        if name.len() > width {
+            let _ = writeln!(text, "  {name}\n  {:width$}  {description}", "");
+        } else {
+            let _ = writeln!(text, "  {name:width$}  {description}");
+        }
+    }
+}

@@ -1,0 +1,53 @@
+//! All commands, one file per word below `hayloft`.
+
+mod feeds;
+mod health;
+mod keys;
+mod listing;
+mod packages;
+mod promotions;
+mod settings;
+mod sources;
+mod upack;
+
+use crate::arguments::{Command, Opt};
+
+const SOURCE: Opt =
+    Opt::text("source", "Named source or URL of a server; by default the source Default");
+const STORE: Opt = Opt::text(
+    "store",
+    "Directory of a store on this machine; else HAYLOFT_STORE, else hayloft-data",
+);
+const API_KEY: Opt = Opt::text("api-key", "API key for the server");
+const USERNAME: Opt = Opt::text("username", "User name for the server, in place of a key");
+const PASSWORD: Opt = Opt::text("password", "Password of the user");
+const FEED: Opt = Opt::text("feed", "Name of the feed; by default that of the source");
+
+/// What all commands take that send requests.
+const PLACE: &[Opt] = &[SOURCE, STORE, API_KEY, USERNAME, PASSWORD];
+/// The same for commands about one feed.
+const PLACE_IN_FEED: &[Opt] = &[FEED, SOURCE, STORE, API_KEY, USERNAME, PASSWORD];
+
+/// The program.
+pub(crate) static ROOT: Command = Command::group(
+    "hayloft",
+    "Package feeds in a store on this machine, or on a server",
+    &[Opt::flag("json", "Print the objects of the API in place of lines")],
+    &[
+        sources::COMMAND,
+        keys::COMMAND,
+        health::COMMAND,
+        packages::COMMAND,
+        promotions::COMMAND,
+        feeds::COMMAND,
+        upack::COMMAND,
+        settings::COMMAND,
+    ],
+)
+.examples(&[
+    "hayloft feeds create --name=dev --type=NuGet",
+    "hayloft packages upload --feed=dev --input-file=My.Library.1.0.0-rc.1.nupkg",
+    "hayloft packages repackage --feed=dev --package=My.Library --version=1.0.0-rc.1 \
+     --new-version=1.0.0",
+    "hayloft packages list --feed=dev --source=https://packages.example.com --api-key=KEY",
+]);

@@ -1,0 +1,135 @@
+use std::io;
+use std::path::{Path, PathBuf};
+
+use serde_json::json;
+
+use super::package::PackageVersion;
+use super::{ARCH, COMPONENT, DISTRO, FILE_NAME, NO_CONNECTORS, PACKAGE, PLATFORM, QUALIFIER};
+use crate::arguments::{Command, Invocation, Opt};
+use crate::connection::{Answer, Connection};
+use crate::console::Console;
+use crate::failure::Failure;
+
+pub(super) const COMMAND: Command = Command::action(
+    "download",
+    "Gets a package file",
+    &[
+        PACKAGE.required(),
+        Opt::text("version", "Version, or latest, latest-stable, latest-unstable").required(),
+        Opt::text("output-file", "Where to save it; by default its own name here"),
+        Opt::flag("stdout", "Write the file to standard output"),
+        QUALIFIER,
+        ARCH,
+        DISTRO,
+        COMPONENT,
+        FILE_NAME,
+        PLATFORM,
+        NO_CONNECTORS,
+    ],
+    download,
+)
+.examples(&[
+    "hayloft packages download --feed=dev --package=tools --version=latest",
+    "hayloft packages download --feed=dev --package=tools --version=1.0.0 --stdout | sha256sum",
+]);
+
+fn download(invocation: &Invocation, console: &mut Console) -> Result<(), Failure> {
+    let package = PackageVersion::of(invocation)?;
+    let output = invocation.text("output-file").map(Path::new);
+    if invocation.flag("stdout") {
+        if output.is_some() {
+            let text = "give either --output-file or --stdout, not both";
+            return Err(Failure::option("stdout", text));
+        }
+        console.speak_bytes();
+    }
+    let connection = Connection::open(invocation, console)?;
+    let feed = connection.feed(invocation)?;
+    package.check(&connection, &feed, invocation)?;
+    console.line(format_args!("Downloading {package} from {feed} feed..."))?;
+    let mut answer = connection.fetch(package.target(&feed, "download"))?;
+    if invocation.flag("stdout") {
+        console.copy(&mut answer.body)?;
+        return Ok(());
+    }
+    let path = destination(output, &answer)?;
+    console.line(format_args!("Saving package to {}...", path.display()))?;
+    let size = save(console, answer, &path)?;
+    console.line(format_args!("Download complete ({size} bytes)"))?;
+    console.value(&json!({
+        "feed": feed, "group": package.group, "name": package.name, "version": package.version,
+        "qualifier": package.qualifier, "file": path, "size": size,
+    }))
+}
+
+/// Where to save: the file that was asked for, else the server's name in the directory that was
+/// asked for, else here.
+fn destination(output: Option<&Path>, answer: &Answer) -> Result<PathBuf, Failure> {
+    match output {
+        Some(path) if !path.is_dir() => Ok(path.to_owned()),
+        directory => {
+            let disposition = answer.disposition.as_deref().unwrap_or_default();
+            let name = file_name(disposition).ok_or_else(|| {
+                Failure::text("the server did not name the file; say where with --output-file")
+            })?;
+            Ok(directory.unwrap_or(Path::new("")).join(name))
+        }
+    }
+}
+
+/// The plain name in a `Content-Disposition`, never with a directory.
+fn file_name(disposition: &str) -> Option<&str> {
+    let mut parts = disposition.split(';').map(str::trim);
+    let value = parts.find_map(|part| {
+        let (key, value) = part.split_once('=')?;
+        key.trim().eq_ignore_ascii_case("filename").then(|| value.trim().trim_matches('"'))
+    })?;
+    let name = value.rsplit(['/', '\\']).next()?;
+    (!matches!(name, "" | "." | "..") && !name.contains(['\0', ':'])).then_some(name)
+}
+
+/// The file appears under its name only when all of it is there.
+fn save(console: &mut Console, answer: Answer, path: &Path) -> Result<u64, Failure> {
+    let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty());
+    let directory = directory.unwrap_or(Path::new("."));
+    let cannot = || format!("save `{}`", path.display());
+    let mut draft = tempfile::Builder::new();
+    draft.prefix(".hayloft-");
+    // Temporary files are for their owner alone; a download is a file like any other.
+    #[cfg(unix)]
+    draft.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
+    let mut file = draft.tempfile_in(directory).map_err(Failure::io(cannot()))?;
+    let bar = console.progress(answer.length)?;
+    let copied = io::copy(&mut bar.wrap_read(answer.body), &mut file);
+    bar.finish_and_clear();
+    let size = copied.map_err(Failure::io(cannot()))?;
+    if let Some(length) = answer.length.filter(|length| *length != size) {
+        return Err(Failure::text(format!("only {size} of {length} bytes arrived")));
+    }
+    file.persist(path).map_err(|error| Failure::io(cannot())(error.error))?;
+    Ok(size)
+}
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+
+    use super::*;
+
+    #[rstest]
+    #[case::quoted("attachment; filename=\"a-1.0.0.upack\"", Some("a-1.0.0.upack"))]
+    #[case::bare("attachment; filename=a.deb", Some("a.deb"))]
+    #[case::both("attachment; filename=\"a.gem\"; filename*=UTF-8''b.gem", Some("a.gem"))]
+    #[case::directory("attachment; filename=\"../../etc/passwd\"", Some("passwd"))]
+    #[case::windows("attachment; filename=\"..\\..\\a.exe\"", Some("a.exe"))]
+    #[case::parent("attachment; filename=\"..\"", None)]
+    #[case::stream("attachment; filename=\"c:a\"", None)]
+    #[case::none("attachment", None)]
+    #[case::empty("", None)]
+    fn names_of_servers_stay_in_the_directory(
+        #[case] disposition: &str,
+        #[case] expected: Option<&str>,
+    ) {
+        assert_eq!(file_name(disposition), expected);
+    }
+}

@@ -1,0 +1,105 @@
+use hayloft_http::wire::{PromoteInput, PromotionData, RepackageInput};
+
+use super::package::PackageVersion;
+use super::{
+    ARCH, COMMENT, COMPONENT, DISTRO, FILE_NAME, PACKAGE, PLATFORM, QUALIFIER, TO_FEED, VERSION,
+};
+use crate::arguments::{Command, Invocation, Opt};
+use crate::connection::{Connection, Target};
+use crate::console::Console;
+use crate::failure::Failure;
+
+pub(super) const REPACKAGE: Command = Command::action(
+    "repackage",
+    "Writes a package again as another version, with the same content",
+    &[
+        PACKAGE.required(),
+        VERSION.required(),
+        Opt::text("new-version", "Version of the result").required(),
+        TO_FEED,
+        COMMENT,
+        QUALIFIER,
+        ARCH,
+        DISTRO,
+        COMPONENT,
+        FILE_NAME,
+        PLATFORM,
+    ],
+    repackage,
+)
+.examples(&["hayloft packages repackage --feed=dev --package=tools --version=1.0.0-rc.1 \
+     --new-version=1.0.0 --comment=\"passed all tests\""]);
+
+pub(super) const PROMOTE: Command = Command::action(
+    "promote",
+    "Brings a package into another feed, byte for byte",
+    &[
+        PACKAGE.required(),
+        VERSION.required(),
+        TO_FEED.required(),
+        COMMENT,
+        QUALIFIER,
+        ARCH,
+        DISTRO,
+        COMPONENT,
+        FILE_NAME,
+        PLATFORM,
+    ],
+    promote,
+)
+.examples(&["hayloft packages promote --feed=dev --package=tools --version=1.0.0 --to-feed=prod"]);
+
+fn repackage(invocation: &Invocation, console: &mut Console) -> Result<(), Failure> {
+    let package = PackageVersion::of(invocation)?;
+    let connection = Connection::open(invocation, console)?;
+    let feed = connection.feed(invocation)?;
+    let new_version = invocation.required("new-version")?;
+    let to_feed = invocation.text("to-feed");
+    console.line(format_args!("Repackaging {package}"))?;
+    console.line(format_args!("  from {feed}"))?;
+    console.line(format_args!("  to {}: {new_version}", to_feed.unwrap_or(&feed)))?;
+    let input = RepackageInput {
+        feed: Some(feed.clone()),
+        group: package.group,
+        name: Some(package.name),
+        version: Some(package.version),
+        new_version: Some(new_version.to_owned()),
+        comments: invocation.text("comment").map(str::to_owned),
+        to_feed: to_feed.map(str::to_owned),
+        qualifier: package.qualifier,
+        purl: None,
+    };
+    connection.post_json(Target::new(&["api", "repackaging", "repackage"]), &input)?;
+    console.line("Repackage successful.")?;
+    console.value(&input)
+}
+
+fn promote(invocation: &Invocation, console: &mut Console) -> Result<(), Failure> {
+    let package = PackageVersion::of(invocation)?;
+    let connection = Connection::open(invocation, console)?;
+    let feed = connection.feed(invocation)?;
+    let to_feed = invocation.required("to-feed")?;
+    console.line(format_args!("Promoting {package}"))?;
+    console.line(format_args!("  from {feed}"))?;
+    console.line(format_args!("  to {to_feed}"))?;
+    let input = PromoteInput {
+        from_feed: Some(feed.clone()),
+        group: package.group,
+        name: Some(package.name),
+        version: Some(package.version),
+        to_feed: Some(to_feed.to_owned()),
+        comments: invocation.text("comment").map(str::to_owned),
+        qualifier: package.qualifier,
+        purl: None,
+    };
+    connection.post_json(Target::new(&["api", "promotions", "promote"]), &input)?;
+    console.line("Promote successful.")?;
+    console.value(&input)
+}
+
+/// One promotion for people.
+pub(in crate::commands) fn promotion_line(promotion: &PromotionData) -> String {
+    let PromotionData { from_feed, to_feed, date, user, comments, .. } = promotion;
+    let comments = if comments.is_empty() { String::new() } else { format!(": {comments}") };
+    format!("{from_feed} -> {to_feed} on {date} by {user}{comments}")
+}

@@ -1,0 +1,134 @@
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+
+use fs_err as fs;
+use serde_json::{Value, json};
+
+use super::COMPONENT;
+use crate::arguments::{Command, Invocation, Opt};
+use crate::connection::{Connection, Method, Payload, Request, Target};
+use crate::console::Console;
+use crate::failure::Failure;
+
+pub(super) const COMMAND: Command = Command::action(
+    "upload",
+    "Adds package files to a feed",
+    &[
+        Opt::text("input-file", "Package file; * stands for any characters of a name"),
+        Opt::flag("stdin", "Read one package file from standard input"),
+        Opt::text("distribution", "Debian: distribution"),
+        COMPONENT,
+    ],
+    upload,
+)
+.examples(&[
+    "hayloft packages upload --feed=dev --input-file=tools-1.0.0.upack",
+    "hayloft packages upload --feed=dev --input-file=\"build/*.nupkg\"",
+    "curl -sL URL | hayloft packages upload --feed=dev --stdin",
+]);
+
+fn upload(invocation: &Invocation, console: &mut Console) -> Result<(), Failure> {
+    let files = match (invocation.text("input-file"), invocation.flag("stdin")) {
+        (Some(pattern), false) => Some(matching(pattern)?),
+        (None, true) => None,
+        (Some(_), true) => {
+            return Err(Failure::option("stdin", "give either --input-file or --stdin, not both"));
+        }
+        (None, false) => {
+            return Err(Failure::Arguments(vec![
+                "missing required argument: --input-file or --stdin".to_owned(),
+            ]));
+        }
+    };
+    let connection = Connection::open(invocation, console)?;
+    let feed = connection.feed(invocation)?;
+    let target = |name: Option<&str>| {
+        let target = Target::new(&["api", "packages", &feed, "upload"]);
+        name.into_iter()
+            .fold(target, Target::segment)
+            .query("distribution", invocation.text("distribution"))
+            .query("component", invocation.text("component"))
+    };
+    let mut sent: Vec<Value> = Vec::new();
+    for path in files.iter().flatten() {
+        console.line(format_args!("Uploading {} to {feed} feed...", path.display()))?;
+        let file = fs::File::open(path).map_err(Failure::io("upload"))?;
+        let length = file.metadata().map_err(Failure::io("upload"))?.len();
+        let name = path.file_name().and_then(|name| name.to_str());
+        send(&connection, console, target(name), file, Some(length))?;
+        console.line("Upload complete.")?;
+        sent.push(json!({ "feed": feed, "file": path, "size": length }));
+    }
+    if files.is_none() {
+        console.line(format_args!("Uploading standard input to {feed} feed..."))?;
+        let size = send(&connection, console, target(None), io::stdin(), None)?;
+        console.line("Upload complete.")?;
+        sent.push(json!({ "feed": feed, "file": Value::Null, "size": size }));
+    }
+    console.value(&sent)
+}
+
+/// Returns how many bytes were sent.
+fn send(
+    connection: &Connection,
+    console: &mut Console,
+    target: Target,
+    content: impl Read + Send + 'static,
+    length: Option<u64>,
+) -> Result<u64, Failure> {
+    let bar = console.progress(length)?;
+    let content = Box::new(bar.wrap_read(content));
+    let payload = Payload::File { content, length };
+    let sent = connection.send(Request { method: Method::Put, target, payload });
+    let size = bar.position();
+    bar.finish_and_clear();
+    sent?;
+    Ok(size)
+}
+
+/// The file, or all files that a pattern with `*` fits, sorted by name.
+fn matching(pattern: &str) -> Result<Vec<PathBuf>, Failure> {
+    let path = Path::new(pattern);
+    if path.exists() || !pattern.contains('*') {
+        return Ok(vec![path.to_owned()]);
+    }
+    // Only the star stands for something; other marks of a pattern are parts of names.
+    let escaped = pattern.replace('[', "[[]").replace('?', "[?]");
+    let invalid = |error| Failure::option("input-file", error);
+    let mut files = Vec::new();
+    for found in glob::glob(&escaped).map_err(|error| invalid(error.to_string()))? {
+        let path = found.map_err(|error| invalid(error.to_string()))?;
+        if path.is_file() {
+            files.push(path);
+        }
+    }
+    if files.is_empty() {
+        return Err(Failure::option("input-file", format!("no file is called as {pattern}")));
+    }
+    Ok(files)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn stars_stand_for_parts_of_names() {
+        let directory = tempfile::tempdir().unwrap();
+        for name in ["a-1.upack", "b-1.upack", "c.txt", "[x]-1.upack"] {
+            fs::write(directory.path().join(name), name).unwrap();
+        }
+        fs::create_dir(directory.path().join("d.upack")).unwrap();
+        let names = |pattern: &str| {
+            let found = matching(directory.path().join(pattern).to_str().unwrap());
+            let names = found.map(|paths| {
+                paths.iter().map(|path| path.file_name().unwrap().to_owned()).collect::<Vec<_>>()
+            });
+            names.map_err(|failure| failure.to_string())
+        };
+        assert_eq!(names("*.upack").unwrap(), ["[x]-1.upack", "a-1.upack", "b-1.upack"]);
+        assert_eq!(names("[x]-*").unwrap(), ["[x]-1.upack"]);
+        assert_eq!(names("no such file").unwrap(), ["no such file"]);
+        assert!(names("*.deb").unwrap_err().contains("no file is called as"));
+    }
+}

@@ -1,0 +1,103 @@
+use std::io::Read;
+use std::sync::Arc;
+use std::time::Duration;
+
+use fs_err as fs;
+use ureq::http::header::{CONTENT_DISPOSITION, CONTENT_LENGTH, CONTENT_TYPE};
+use ureq::tls::{PemItem, RootCerts, TlsConfig, parse_pem};
+use ureq::{Agent, SendBody, http};
+
+use super::answer::Origin;
+use super::{Answer, Payload, Request, Transport};
+use crate::failure::Failure;
+
+/// Until a connection stands, and until an answer begins; bodies may take as long as they move.
+const CONNECT: Duration = Duration::from_secs(30);
+const ANSWER: Duration = Duration::from_secs(100);
+
+/// A server.
+pub(crate) struct Remote {
+    agent: Agent,
+    /// Ends in a slash.
+    base: String,
+    key: Option<String>,
+}
+
+impl Remote {
+    /// `base` may have a path; the key goes into the header that all servers of this API know.
+    pub(crate) fn new(base: &str, key: Option<String>) -> Result<Self, Failure> {
+        let config = Agent::config_builder()
+            .http_status_as_error(false)
+            .timeout_connect(Some(CONNECT))
+            .timeout_recv_response(Some(ANSWER))
+            .user_agent(concat!("hayloft/", env!("CARGO_PKG_VERSION")))
+            .accept_encoding("identity")
+            .tls_config(TlsConfig::builder().root_certs(authorities()?).build())
+            .build();
+        let base = format!("{}/", base.trim_end_matches('/'));
+        Ok(Self { agent: config.new_agent(), base, key })
+    }
+}
+
+/// Mozilla's list; the file that `SSL_CERT_FILE` names takes its place, for servers with a
+/// certificate of their own.
+fn authorities() -> Result<RootCerts, Failure> {
+    let Some(path) = std::env::var_os("SSL_CERT_FILE").filter(|path| !path.is_empty()) else {
+        return Ok(RootCerts::WebPki);
+    };
+    let text = fs::read(&path).map_err(Failure::io("read the certificates of SSL_CERT_FILE"))?;
+    let mut certificates = Vec::new();
+    for item in parse_pem(&text) {
+        if let PemItem::Certificate(certificate) = item.map_err(told)? {
+            certificates.push(certificate);
+        }
+    }
+    Ok(RootCerts::Specific(Arc::new(certificates)))
+}
+
+impl Transport for Remote {
+    fn send(&self, request: Request) -> Result<Answer, Failure> {
+        let url = format!("{}{}", self.base, request.target.as_str());
+        let mut head = http::Request::builder().method(request.method.name()).uri(&url);
+        if let Some(key) = &self.key {
+            head = head.header("X-ApiKey", key);
+        }
+        let response = match request.payload {
+            Payload::Nothing => self.agent.run(head.body(()).map_err(invalid(&url))?),
+            Payload::Json(bytes) => {
+                head = head.header(CONTENT_TYPE, "application/json; charset=utf-8");
+                self.agent.run(head.body(bytes).map_err(invalid(&url))?)
+            }
+            Payload::File { content, length } => {
+                if let Some(length) = length {
+                    head = head.header(CONTENT_LENGTH, length);
+                }
+                let body = SendBody::from_owned_reader(content);
+                self.agent.run(head.body(body).map_err(invalid(&url))?)
+            }
+        };
+        let response = response.map_err(told)?;
+        let header = |name| Some(response.headers().get(name)?.to_str().ok()?.to_owned());
+        Ok(Answer {
+            from: Origin::Server,
+            status: response.status().as_u16(),
+            disposition: header(CONTENT_DISPOSITION),
+            length: header(CONTENT_LENGTH).and_then(|text| text.parse().ok()),
+            body: Box::new(unlimited(response)),
+        })
+    }
+}
+
+/// Lists and packages may be of any size; what is read into memory has limits of its own.
+fn unlimited(response: http::Response<ureq::Body>) -> impl Read + Send {
+    response.into_body().into_with_config().limit(u64::MAX).reader()
+}
+
+fn invalid(url: &str) -> impl FnOnce(http::Error) -> Failure {
+    let context = format!("`{}` or its key cannot be sent", hayloft::feed_type::shorten(url));
+    move |error| Failure::Other(anyhow::Error::new(error).context(context))
+}
+
+fn told(error: ureq::Error) -> Failure {
+    Failure::Other(anyhow::Error::new(error).context("the server cannot be asked"))
+}

@@ -1,0 +1,173 @@
+use std::fmt::Display;
+use std::io::{self, BufWriter, IsTerminal, Read, Write};
+use std::time::Duration;
+
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use serde::Serialize;
+
+use crate::failure::Failure;
+
+/// Where a command speaks: lines for people, or one JSON value, on standard output; everything
+/// else on standard error.
+#[derive(Debug)]
+pub(crate) struct Console {
+    out: BufWriter<io::Stdout>,
+    speech: Speech,
+    colored_out: bool,
+    colored_errors: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Speech {
+    /// Lines for people.
+    Lines,
+    /// One JSON value; lines are left out.
+    Json,
+    /// The bytes of a file; lines are left out.
+    Bytes,
+}
+
+/// Colours of a terminal.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Color {
+    Red,
+    Green,
+    Yellow,
+    Bold,
+}
+
+impl Color {
+    fn code(self) -> &'static str {
+        match self {
+            Self::Red => "31",
+            Self::Green => "32",
+            Self::Yellow => "33",
+            Self::Bold => "1",
+        }
+    }
+
+    fn paint(self, text: impl Display) -> String {
+        format!("\x1b[{}m{text}\x1b[0m", self.code())
+    }
+}
+
+impl Console {
+    /// The process's own; colours only on terminals, and not if `NO_COLOR` is set.
+    pub(crate) fn new() -> Self {
+        let colors = std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
+        Self {
+            out: BufWriter::new(io::stdout()),
+            speech: Speech::Lines,
+            colored_out: colors && io::stdout().is_terminal(),
+            colored_errors: colors && io::stderr().is_terminal(),
+        }
+    }
+
+    /// From now on standard output gets one JSON value and nothing else.
+    pub(crate) fn speak_json(&mut self) {
+        self.speech = Speech::Json;
+    }
+
+    /// From now on standard output gets the bytes of a file and nothing else.
+    pub(crate) fn speak_bytes(&mut self) {
+        self.speech = Speech::Bytes;
+    }
+
+    /// Whether one JSON value is wanted in place of lines.
+    pub(crate) fn is_json(&self) -> bool {
+        self.speech == Speech::Json
+    }
+
+    /// A line for people.
+    pub(crate) fn line(&mut self, text: impl Display) -> Result<(), Failure> {
+        if self.speech == Speech::Lines {
+            writeln!(self.out, "{text}").map_err(written)?;
+        }
+        Ok(())
+    }
+
+    /// A line for people, in a colour if this is a terminal.
+    pub(crate) fn colored(&mut self, color: Color, text: impl Display) -> Result<(), Failure> {
+        if self.colored_out { self.line(color.paint(text)) } else { self.line(text) }
+    }
+
+    /// The JSON value that the command has to say, if one is wanted.
+    pub(crate) fn value(&mut self, value: &impl Serialize) -> Result<(), Failure> {
+        if self.is_json() {
+            let text = serde_json::to_string(value).map_err(anyhow::Error::new)?;
+            self.raw(&text)?;
+            self.raw("\n")?;
+        }
+        Ok(())
+    }
+
+    /// Text on standard output as it is.
+    pub(crate) fn raw(&mut self, text: &str) -> Result<(), Failure> {
+        self.out.write_all(text.as_bytes()).map_err(written)
+    }
+
+    /// Everything that `content` holds, on standard output as it is.
+    pub(crate) fn copy(&mut self, content: &mut dyn Read) -> Result<u64, Failure> {
+        let mut buffer = vec![0; 64 << 10];
+        let mut total = 0;
+        loop {
+            let read = content.read(&mut buffer).map_err(Failure::io("read the answer"))?;
+            if read == 0 {
+                return Ok(total);
+            }
+            self.out.write_all(buffer.get(..read).unwrap_or_default()).map_err(written)?;
+            total += read as u64;
+        }
+    }
+
+    /// A remark on standard error, whatever is wanted on standard output.
+    pub(crate) fn note(&self, text: impl Display) {
+        self.tell(Color::Yellow, text);
+    }
+
+    /// What went wrong.
+    pub(crate) fn error(&self, text: impl Display) {
+        self.tell(Color::Red, text);
+    }
+
+    fn tell(&self, color: Color, text: impl Display) {
+        let text = if self.colored_errors { color.paint(text) } else { text.to_string() };
+        // Without a standard error there is nobody left to tell.
+        let _ = writeln!(io::stderr(), "{text}");
+    }
+
+    /// A bar on standard error, drawn only on a terminal. `length` in bytes, if it is known.
+    pub(crate) fn progress(&mut self, length: Option<u64>) -> Result<ProgressBar, Failure> {
+        self.flush()?;
+        let bar = match length {
+            Some(length) => ProgressBar::new(length),
+            None => ProgressBar::new_spinner(),
+        };
+        let template = if length.is_some() {
+            "{bar:30} {bytes}/{total_bytes} {bytes_per_sec} {eta}"
+        } else {
+            "{spinner} {bytes} {bytes_per_sec}"
+        };
+        bar.set_style(ProgressStyle::with_template(template).map_err(anyhow::Error::new)?);
+        if io::stderr().is_terminal() {
+            bar.set_draw_target(ProgressDrawTarget::stderr_with_hz(10));
+            bar.enable_steady_tick(Duration::from_millis(200));
+        } else {
+            bar.set_draw_target(ProgressDrawTarget::hidden());
+        }
+        Ok(bar)
+    }
+
+    /// Hands everything said so far to the system.
+    pub(crate) fn flush(&mut self) -> Result<(), Failure> {
+        self.out.flush().map_err(written)
+    }
+}
+
+fn written(error: io::Error) -> Failure {
+    if error.kind() == io::ErrorKind::BrokenPipe {
+        Failure::Closed
+    } else {
+        Failure::io("write to standard output")(error)
+    }
+}
