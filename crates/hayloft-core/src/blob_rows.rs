@@ -115,6 +115,11 @@ pub(crate) fn release_blob(plan: &mut Plan, blob: &BlobKey, user: User) -> Resul
     if has_use(plan, blob)? {
         return Ok(());
     }
+    retire(plan, blob)
+}
+
+/// What becomes of a content without a use.
+pub(crate) fn retire(plan: &mut Plan, blob: &BlobKey) -> Result<(), StoreError> {
     let Some(mut record) = plan.get::<BlobRecord>(tables::BLOB, &blob.0)? else {
         return Ok(());
     };
@@ -155,4 +160,35 @@ pub(crate) fn of_file(
 ) -> Result<BlobRecord, StoreError> {
     rows::get(read, tables::BLOB, &digests.blake3)?
         .ok_or_else(|| StoreError::damaged(format!("content {}", codec::shown(&digests.blake3))))
+}
+
+/// Makes the row of a content that files use anew; its bytes lie in `inline` or in a file. Without
+/// good bytes it is marked, so that sending them again heals it.
+pub(crate) fn rebuild(
+    plan: &mut Plan,
+    digests: &DigestsValue,
+    size: u64,
+    inline: Option<u64>,
+    healthy: bool,
+) -> Result<(), StoreError> {
+    let blob = digests.key();
+    let readable = matches!(rows::get::<BlobRecord>(plan, tables::BLOB, &blob.0), Ok(Some(_)));
+    if readable {
+        return Ok(());
+    }
+    let record = BlobRecord {
+        size,
+        md5: digests.md5,
+        sha1: digests.sha1,
+        sha256: digests.sha256,
+        sha512: digests.sha512,
+        place: inline.map_or(Place::File, Place::Inline),
+        state: BlobState::Live,
+        health: if healthy { Health::Good } else { Health::Damaged },
+        created: plan.now().millis(),
+        verified: plan.now().millis(),
+    };
+    plan.put(tables::BLOB, blob.0.to_vec(), &record)?;
+    index_digests(plan, &blob, &digests.sha1, &digests.sha256);
+    Ok(())
 }

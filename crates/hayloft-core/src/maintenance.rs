@@ -291,12 +291,22 @@ impl Inner {
         Ok(())
     }
 
-    fn sweep_orphan(&self, blob: BlobKey) -> Result<(), StoreError> {
+    /// True if a content has a file, no row says so, and no upload is about to.
+    pub(crate) fn is_orphan(&self, blob: BlobKey) -> Result<bool, StoreError> {
+        if is_kept(self.snapshot()?.as_ref(), blob)? {
+            return Ok(false);
+        }
+        let Some(_claim) = self.pins.claim(blob) else { return Ok(false) };
+        Ok(!is_kept(self.snapshot()?.as_ref(), blob)?)
+    }
+
+    /// Moves a content to the trash if no row names it; true if it was moved.
+    pub(crate) fn sweep_orphan(&self, blob: BlobKey) -> Result<bool, StoreError> {
         // With the claim no upload can begin with this content; one that was at it before has its
         // row in a snapshot taken from here on, or has given up.
-        let Some(_claim) = self.pins.claim(blob) else { return Ok(()) };
+        let Some(_claim) = self.pins.claim(blob) else { return Ok(false) };
         if is_kept(self.snapshot()?.as_ref(), blob)? {
-            return Ok(());
+            return Ok(false);
         }
         let name = format!(
             "{}-{}",
@@ -305,7 +315,10 @@ impl Inner {
         );
         let target = self.layout.trash().join(name);
         tracing::info!(content = %codec::shown(&blob.0), "an orphan was moved to the trash");
-        self.blobs.set_aside(&blob, &target).map_err(StoreError::io("move a content to", &target))
+        self.blobs
+            .set_aside(&blob, &target)
+            .map_err(StoreError::io("move a content to", &target))?;
+        Ok(true)
     }
 
     fn empty_trash(&self) -> Result<(), StoreError> {

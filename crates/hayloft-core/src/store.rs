@@ -22,9 +22,9 @@ use crate::{
     tables,
 };
 
-const FORMAT_ROW: &[u8] = b"format";
-const EPOCH_ROW: &[u8] = b"epoch";
-const SALT_ROW: &[u8] = b"salt";
+pub(crate) const FORMAT_ROW: &[u8] = b"format";
+pub(crate) const EPOCH_ROW: &[u8] = b"epoch";
+pub(crate) const SALT_ROW: &[u8] = b"salt";
 
 /// A directory that holds feeds; owned by one process at a time.
 ///

@@ -1,6 +1,20 @@
+//! Looking for damage, and rebuilding what other rows tell.
+
+mod blobs;
+mod contents;
+mod directory;
+mod feeds;
+mod keys;
+mod logs;
+mod packages;
+mod run;
+mod versions;
+
 use std::fmt;
 
-use crate::StoreError;
+use crate::{Store, StoreError};
+
+use run::Run;
 
 /// How deep [`Store::verify`](crate::Store::verify) looks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -159,4 +173,23 @@ pub enum VerifyError {
     /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
+}
+
+impl Store {
+    /// Looks for damage; every finding goes to `report` as soon as it is certain.
+    ///
+    /// Runs beside readers and writers: rows are judged as of one moment, contents as they are
+    /// when it is their turn. Memory grows by a bit for each document and inline content ever
+    /// stored, and with the findings. Costs some microseconds for each row; from
+    /// [`VerifyLevel::Normal`] on all contents are read.
+    ///
+    /// While rows of versions cannot be read, nothing is taken away that they might name.
+    pub fn verify(
+        &self,
+        level: VerifyLevel,
+        repair: Repair,
+        report: &mut dyn FnMut(&Finding),
+    ) -> Result<VerifySummary, VerifyError> {
+        Ok(Run::new(self, level, repair, report).all()?)
+    }
 }

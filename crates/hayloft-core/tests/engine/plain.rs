@@ -1,12 +1,13 @@
 //! A feed type as small as one can be: the file begins with a line `plain NAME VERSION` and a line
-//! of history; the rest is the payload.
+//! of history; the rest is the payload. The parameter `distro` of an upload becomes a qualifier.
 
 use std::io::{self, BufRead, BufReader, Read, SeekFrom};
 
 use hayloft_core::sim::Random;
 use hayloft_feed::{
-    FeedType, FeedTypeError, FileRole, HistoryEntry, Identity, Inspected, Limits, NameKey,
-    PackageName, Qualifiers, ReadSeek, Repackage, Repackaged, SortKey, Stability, Upload, Version,
+    Document, FeedType, FeedTypeError, FileRole, HistoryEntry, Identity, Inspected, Limits,
+    NameKey, PackageName, Qualifiers, ReadSeek, Repackage, Repackaged, SortKey, Stability, Upload,
+    Version,
 };
 
 #[derive(Debug, Clone, Copy, Default)]
@@ -58,6 +59,10 @@ impl FeedType for Plain {
         "plain"
     }
 
+    fn remembered_qualifiers(&self) -> &'static [&'static str] {
+        &["distro"]
+    }
+
     fn package_name(&self, group: &str, name: &str) -> Result<PackageName, FeedTypeError> {
         let key = NameKey::new(group, name).map_err(|error| FeedTypeError::Name {
             feed_type: "plain",
@@ -90,10 +95,13 @@ impl FeedType for Plain {
             identity: Identity {
                 package: self.package_name("", &head.name)?,
                 version: self.version(&head.version)?,
-                qualifiers: Qualifiers::none(),
+                qualifiers: Qualifiers::from_pairs(
+                    upload.hints.get("distro").map(|distro| ("distro", distro.clone())),
+                )
+                .map_err(|_| refused("distro"))?,
             },
             manifest: format!("{{\"name\":\"{}\"}}", head.name),
-            documents: Vec::new(),
+            documents: vec![Document { name: "head".to_owned(), bytes: head.name.into_bytes() }],
             history: head.history,
             role: FileRole::Package,
             warnings: Vec::new(),

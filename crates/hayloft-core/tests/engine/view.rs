@@ -93,7 +93,9 @@ fn content(store: &Store, feed: &str, file: &PackageFile) -> Result<String, Stor
 /// What verification finds, except files that nothing refers to: a crash may leave those.
 fn damage(store: &Store) -> Vec<Finding> {
     let mut found: Vec<Finding> = Vec::new();
-    let _ = (store, VerifyLevel::Normal, Repair::No);
+    store
+        .verify(VerifyLevel::Normal, Repair::No, &mut |finding| found.push(finding.clone()))
+        .unwrap();
     found.retain(|finding| finding.code != FindingCode::BlobOrphan);
     found
 }

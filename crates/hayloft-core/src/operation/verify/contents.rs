@@ -1,0 +1,238 @@
+//! The bytes of contents, held against what rows say of them.
+
+use std::collections::BTreeMap;
+use std::io::{self, Cursor, Read, Seek, SeekFrom};
+
+use std::sync::Arc;
+
+use hayloft_feed::Upload;
+
+use super::run::{Run, Version, readable};
+use crate::codec::shown;
+use crate::hashing::{CHUNK, FiveHashes};
+use crate::records::{BlobRecord, BlobState, Health, Place};
+use crate::resolve::{FeedHandle, VersionHandle};
+use crate::{
+    BlobKey, BlobRead, Direction, FindingCode, Repair, StoreError, VerifyLevel, rows, tables,
+};
+
+/// Contents looked at between looks at their rows.
+const PAGE: usize = 64;
+
+/// What is wrong with the bytes of a content.
+type Wrong = Option<(FindingCode, &'static str)>;
+
+impl Run<'_> {
+    /// Every content, as its row stands when it is its turn.
+    pub(super) fn contents(&mut self) -> Result<(), StoreError> {
+        let mut range = tables::prefixed(&[]);
+        loop {
+            let page = {
+                let snapshot = self.store.inner.snapshot()?;
+                snapshot.scan(tables::BLOB, range, Direction::Forward, PAGE)?
+            };
+            for (key, value) in &page {
+                let record = crate::codec::decode::<BlobRecord>(tables::BLOB, key, value);
+                // Bad rows have been reported.
+                if let (Ok(record), Ok(blob)) = (record, <[u8; 32]>::try_from(key.as_slice())) {
+                    self.content(BlobKey(blob), &record)?;
+                }
+            }
+            match page.last() {
+                Some((key, _)) if page.len() == PAGE => range = tables::prefixed_after(&[], key),
+                _ => return Ok(()),
+            }
+        }
+    }
+
+    fn content(&mut self, key: BlobKey, record: &BlobRecord) -> Result<(), StoreError> {
+        if record.state == BlobState::Deleting {
+            return Ok(());
+        }
+        self.summary.blobs += 1;
+        let mut wrong = self.examine(key, record)?;
+        if wrong.is_some() {
+            // It may have been removed or replaced meanwhile: only what is still so counts.
+            let now = self.store.inner.snapshot()?;
+            let now: Option<BlobRecord> = rows::get(now.as_ref(), tables::BLOB, &key.0)?;
+            let Some(now) = now.filter(|now| now.state != BlobState::Deleting) else {
+                return Ok(());
+            };
+            wrong = self.examine(key, &now)?;
+        }
+        let marked = record.health == Health::Damaged;
+        match wrong {
+            Some((code, what)) => {
+                self.found(code, format!("content {} {what}", shown(&key.0)));
+                if self.repair == Repair::Derived && !marked {
+                    self.store.inner.mark_damaged(key);
+                }
+                Ok(())
+            }
+            None if marked => self.marked_content(key),
+            None if self.level == VerifyLevel::Deep => self.inspect_uses(key, record),
+            None => Ok(()),
+        }
+    }
+
+    /// A content that is marked as damaged and looks right.
+    fn marked_content(&mut self, key: BlobKey) -> Result<(), StoreError> {
+        let text = format!("content {} is marked as damaged", shown(&key.0));
+        if self.level == VerifyLevel::Fast {
+            self.found(FindingCode::BlobDigest, text);
+            return Ok(());
+        }
+        self.found_mendable(FindingCode::BlobDigest, text, move |plan| {
+            if let Some(mut row) = plan.get::<BlobRecord>(tables::BLOB, &key.0)? {
+                row.health = Health::Good;
+                row.verified = plan.now().millis();
+                plan.put(tables::BLOB, key.0.to_vec(), &row)?;
+            }
+            Ok(true)
+        })
+    }
+
+    fn examine(&mut self, key: BlobKey, record: &BlobRecord) -> Result<Wrong, StoreError> {
+        if self.level == VerifyLevel::Fast && record.place == Place::File {
+            return Ok(match self.store.inner.blobs.size(&key) {
+                Ok(Some(size)) if size == record.size => None,
+                Ok(Some(_)) => Some((FindingCode::BlobSize, "has another length")),
+                Ok(None) => Some((FindingCode::BlobMissing, "is missing")),
+                Err(error) => return Err(failed(key)(error)),
+            });
+        }
+        let Some(mut content) = self.open(key, record)? else {
+            return Ok(Some((FindingCode::BlobMissing, "is missing")));
+        };
+        let size = content.seek(SeekFrom::End(0)).map_err(failed(key))?;
+        content.seek(SeekFrom::Start(0)).map_err(failed(key))?;
+        if size != record.size {
+            return Ok(Some((FindingCode::BlobSize, "has another length")));
+        }
+        if self.level == VerifyLevel::Fast {
+            return Ok(None);
+        }
+        self.summary.bytes += size;
+        let same = if self.level == VerifyLevel::Deep {
+            self.all_digests_fit(key, record, content)?
+        } else {
+            let mut hasher = blake3::Hasher::new();
+            io::copy(&mut content, &mut hasher).map_err(failed(key))?;
+            *hasher.finalize().as_bytes() == key.0
+        };
+        Ok((!same).then_some((FindingCode::BlobDigest, "has another digest")))
+    }
+
+    fn all_digests_fit(
+        &self,
+        key: BlobKey,
+        record: &BlobRecord,
+        mut content: Box<dyn BlobRead>,
+    ) -> Result<bool, StoreError> {
+        let helper_failed = |error| failed(key)(io::Error::other(error));
+        let mut hashes = FiveHashes::new(self.store.inner.staging.helpers.clone());
+        let bound = u64::try_from(CHUNK).unwrap_or(u64::MAX);
+        loop {
+            let mut chunk = Vec::with_capacity(CHUNK);
+            io::copy(&mut (&mut content).take(bound), &mut chunk).map_err(failed(key))?;
+            if chunk.is_empty() {
+                break;
+            }
+            hashes.update(&Arc::new(chunk)).map_err(helper_failed)?;
+        }
+        let digests = hashes.finish().map_err(helper_failed)?;
+        Ok(digests.blake3 == key.0
+            && digests.md5 == record.md5
+            && digests.sha1 == record.sha1
+            && digests.sha256 == record.sha256
+            && digests.sha512 == record.sha512)
+    }
+
+    /// The bytes of a content, unchecked; `None` if there are none.
+    fn open(
+        &self,
+        key: BlobKey,
+        record: &BlobRecord,
+    ) -> Result<Option<Box<dyn BlobRead>>, StoreError> {
+        match record.place {
+            Place::Inline(inline) => {
+                let snapshot = self.store.inner.snapshot()?;
+                let bytes = snapshot.get(tables::BLOB_DATA, &tables::number(inline))?;
+                Ok(bytes.map(|bytes| Box::new(Cursor::new(bytes)) as Box<dyn BlobRead>))
+            }
+            Place::File => match self.store.inner.blobs.open(&key) {
+                Ok(file) => Ok(Some(file)),
+                Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+                Err(error) => Err(failed(key)(error)),
+            },
+        }
+    }
+
+    /// The feed type reads out of the content what the rows of its files say.
+    fn inspect_uses(&mut self, key: BlobKey, record: &BlobRecord) -> Result<(), StoreError> {
+        let mut uses = Vec::new();
+        let snapshot = self.store.inner.snapshot()?;
+        rows::each(snapshot.as_ref(), tables::BLOB_USE, &key.0, |usage, _| {
+            uses.extend(Option::zip(tables::u64_at(usage, 32), tables::u32_at(usage, 40)));
+            Ok(())
+        })?;
+        for (number, file) in uses {
+            if !matches!(self.version(snapshot.as_ref(), number)?, Version::Found(..)) {
+                continue;
+            }
+            let found = readable(self.store.version_by_id(snapshot.as_ref(), number))?;
+            let Some((feed, version)) = found.flatten() else { continue };
+            let Some(content) = self.open(key, record)? else { continue };
+            if let Some(why) = self.differs(&feed, &version, file, content)? {
+                let text = format!("{} in feed `{}` {why}", version.spelled(), feed.record.name);
+                self.found(FindingCode::Inspection, text);
+            }
+        }
+        Ok(())
+    }
+
+    /// In which way a type reads something else out of a file; `None` if it does not.
+    fn differs(
+        &self,
+        feed: &FeedHandle,
+        version: &VersionHandle,
+        number: u32,
+        mut content: Box<dyn BlobRead>,
+    ) -> Result<Option<String>, StoreError> {
+        let Some(feed_type) = &feed.feed_type else { return Ok(None) };
+        let file = version.record.files.iter().find(|file| file.number == number);
+        let Some(file) = file else { return Ok(None) };
+        let expected = version.identity(file)?;
+        let hints: BTreeMap<String, String> = expected
+            .qualifiers
+            .iter()
+            .map(|(key, value)| (key.to_owned(), value.to_owned()))
+            .collect();
+        let upload = Upload {
+            content: &mut content,
+            size: file.size,
+            digests: &(&file.digests).into(),
+            file_name: Some(&file.file_name),
+            hints: &hints,
+            remembered: &BTreeMap::new(),
+        };
+        let inspected = match feed_type.inspect(upload, &self.store.options().limits) {
+            Ok(inspected) => inspected,
+            Err(hayloft_feed::FeedTypeError::Io(error)) => {
+                return Err(failed(file.digests.key())(error));
+            }
+            Err(error) => return Ok(Some(format!("is no longer accepted: {error}"))),
+        };
+        let found = &inspected.identity;
+        let same = found.package == expected.package
+            && found.version == expected.version
+            && found.qualifiers.key() == expected.qualifiers.key()
+            && inspected.role == file.role.into();
+        let spelled = format!("{} {}", found.package.spelled(), found.version);
+        Ok((!same).then(|| format!("reads as `{}`", hayloft_feed::shorten(&spelled))))
+    }
+}
+
+fn failed(key: BlobKey) -> impl FnOnce(io::Error) -> StoreError {
+    StoreError::io("read", format!("content {}", shown(&key.0)))
+}

@@ -1,0 +1,124 @@
+//! The audit log and the records of promotions and repackagings.
+
+use super::run::{Look, Run, look, row};
+use crate::plan::{COUNTERS, Plan};
+use crate::records::{AuditRecord, CountersRecord, PromotionRecord, RepackagingRecord};
+use crate::tables::{self, HistoryKind};
+use crate::{FindingCode, MetaRead, StoreError, codec, rows};
+
+impl Run<'_> {
+    /// Every row of the audit log follows from the one before, and the last is the last written.
+    pub(super) fn audit_chain(&mut self, read: &dyn MetaRead) -> Result<(), StoreError> {
+        let counters: CountersRecord = rows::need(read, tables::META, COUNTERS)?;
+        let (mut number, mut chain) = (0_u64, [0; 32]);
+        // A row that cannot be read breaks the chain, and was reported as such.
+        let mut known = true;
+        self.each_bytes(read, tables::AUDIT, |run, key, value| {
+            let found = tables::u64_at(key, 0).unwrap_or_default();
+            if found != number + 1 {
+                let text = format!("the rows after {number} and before {found} are missing");
+                run.found(FindingCode::AuditChain, text);
+                known = false;
+            }
+            number = found;
+            let record: AuditRecord = match codec::decode(tables::AUDIT, key, value) {
+                Ok(record) => record,
+                Err(error) => {
+                    run.unreadable(tables::AUDIT, key, &error);
+                    known = false;
+                    return Ok(());
+                }
+            };
+            if known && codec::chain(&chain, key, value) != Some(record.chain) {
+                let text = format!("row {found} does not follow from the one before");
+                run.found(FindingCode::AuditChain, text);
+            }
+            chain = record.chain;
+            known = true;
+            Ok(())
+        })?;
+        let at_end = number == counters.audit && (!known || chain == counters.chain);
+        if !at_end {
+            let text = format!("the log ends at row {number}, the last written is another");
+            self.found(FindingCode::AuditChain, text);
+        }
+        Ok(())
+    }
+
+    /// Every promotion and repackaging is found by its package, and nothing else is.
+    pub(super) fn histories(&mut self, read: &dyn MetaRead) -> Result<(), StoreError> {
+        self.each(read, tables::PROMOTION, |run, key, record: PromotionRecord| {
+            run.history_entry(read, HistoryKind::Promotion, key, &record.tag, &record.name_key)
+        })?;
+        self.each(read, tables::REPACKAGING, |run, key, record: RepackagingRecord| {
+            run.history_entry(read, HistoryKind::Repackaging, key, &record.tag, &record.name_key)
+        })?;
+        self.each_key(read, tables::HISTORY, |run, key| {
+            if leads_somewhere(read, key)? {
+                return Ok(());
+            }
+            let text = format!("{} leads nowhere", row(tables::HISTORY, key));
+            let key = key.to_vec();
+            run.found_mendable(FindingCode::HistoryIndex, text, move |plan| {
+                if !leads_somewhere(plan, &key)? {
+                    plan.delete(tables::HISTORY, key);
+                }
+                Ok(true)
+            })
+        })
+    }
+
+    fn history_entry(
+        &mut self,
+        read: &dyn MetaRead,
+        kind: HistoryKind,
+        key: &[u8],
+        tag: &str,
+        name_key: &[u8],
+    ) -> Result<(), StoreError> {
+        let id = tables::u64_at(key, 0).unwrap_or_default();
+        let index = tables::history(tag, name_key, kind, id);
+        if read.get(tables::HISTORY, &index)?.is_some() {
+            return Ok(());
+        }
+        let what = match kind {
+            HistoryKind::Promotion => "promotion",
+            HistoryKind::Repackaging => "repackaging",
+        };
+        let text = format!("{what} {id} is not found by its package");
+        // Records never go, so there is nothing to look at again.
+        self.found_mendable(FindingCode::HistoryIndex, text, move |plan: &mut Plan| {
+            plan.put_bytes(tables::HISTORY, index, Vec::new());
+            Ok(true)
+        })
+    }
+}
+
+/// True if a key of the history index is that of the record it leads to, or this cannot be told.
+fn leads_somewhere(read: &dyn MetaRead, key: &[u8]) -> Result<bool, StoreError> {
+    let Some((prefix, id)) = key.split_last_chunk::<8>() else { return Ok(false) };
+    let id = u64::from_be_bytes(*id);
+    let number = tables::number(id);
+    let expected = match prefix.last() {
+        Some(kind) if *kind == HistoryKind::Promotion as u8 => {
+            match look::<PromotionRecord>(read, tables::PROMOTION, &number)? {
+                Look::Missing => return Ok(false),
+                Look::Bad | Look::Newer => return Ok(true),
+                Look::Good(found) => {
+                    tables::history(&found.tag, &found.name_key, HistoryKind::Promotion, id)
+                }
+            }
+        }
+        Some(kind) if *kind == HistoryKind::Repackaging as u8 => {
+            match look::<RepackagingRecord>(read, tables::REPACKAGING, &number)? {
+                Look::Missing => return Ok(false),
+                Look::Bad | Look::Newer => return Ok(true),
+                Look::Good(found) => {
+                    tables::history(&found.tag, &found.name_key, HistoryKind::Repackaging, id)
+                }
+            }
+        }
+        _ => return Ok(false),
+    };
+    Ok(expected == key)
+}

@@ -1,0 +1,450 @@
+//! Versions with their files, and what is numbered after them.
+
+use std::collections::BTreeSet;
+
+use super::packages::{FeedSums, PackageSums};
+use super::run::{Look, Run, Version, look, row};
+use crate::blob_rows;
+use crate::records::{
+    BlobRecord, BlobState, DocumentPartRecord, DocumentRecord, FileValue, MoreFilesRecord, Pointer,
+    StabilityValue, VersionPlaceRecord, VersionRecord,
+};
+use crate::{
+    BlobKey, FindingCode, MetaRead, Repair, StoreError, VerifyLevel, codec, documents, rows, tables,
+};
+
+/// A feed on its way through the versions.
+struct Current {
+    feed: u32,
+    sums: FeedSums,
+    package: PackageSums,
+}
+
+impl Run<'_> {
+    /// Every version: its row, its number, its files; then what is summed up from them.
+    pub(super) fn versions(&mut self, read: &dyn MetaRead) -> Result<(), StoreError> {
+        let mut current: Option<Current> = None;
+        let mut summed = BTreeSet::new();
+        self.each_bytes(read, tables::VERSION, |run, key, value| {
+            let name = tables::name_key_in(key.get(4..).unwrap_or_default()).unwrap_or_default();
+            let package = key.get(..4 + name.len()).unwrap_or_default();
+            if current.as_ref().is_none_or(|current| current.package.key != package) {
+                let feed = tables::u32_at(key, 0).unwrap_or_default();
+                let before = current.take();
+                current = Some(run.step(read, before, feed, package)?);
+                summed.insert(feed);
+            }
+            match &mut current {
+                Some(current) => run.version_row(read, key, value, current),
+                None => Ok(()),
+            }
+        })?;
+        if let Some(Current { feed, sums, package }) = current {
+            self.finish_package(read, package)?;
+            self.finish_feed(read, feed, sums)?;
+        }
+        let rest: Vec<u32> =
+            self.feeds.keys().filter(|feed| !summed.contains(*feed)).copied().collect();
+        for feed in rest {
+            let sums = self.sums_of(feed);
+            self.finish_feed(read, feed, sums)?;
+        }
+        self.sums_of_no_feed(read)
+    }
+
+    fn sums_of(&self, feed: u32) -> FeedSums {
+        let tag = self.feeds.get(&feed).and_then(|feed| feed.as_ref()).map(|feed| &*feed.tag);
+        FeedSums::new(self.store.types(), tag.unwrap_or_default())
+    }
+
+    /// Ends the package before and begins the next, perhaps in another feed.
+    fn step(
+        &mut self,
+        read: &dyn MetaRead,
+        before: Option<Current>,
+        feed: u32,
+        package: &[u8],
+    ) -> Result<Current, StoreError> {
+        let next = PackageSums { key: package.to_vec(), ..PackageSums::default() };
+        let Some(Current { feed: last, sums, package }) = before else {
+            return Ok(Current { feed, sums: self.sums_of(feed), package: next });
+        };
+        self.finish_package(read, package)?;
+        if last == feed {
+            return Ok(Current { feed, sums, package: next });
+        }
+        self.finish_feed(read, last, sums)?;
+        Ok(Current { feed, sums: self.sums_of(feed), package: next })
+    }
+
+    fn version_row(
+        &mut self,
+        read: &dyn MetaRead,
+        key: &[u8],
+        value: &[u8],
+        current: &mut Current,
+    ) -> Result<(), StoreError> {
+        current.package.versions += 1;
+        let mut record: VersionRecord = match codec::decode(tables::VERSION, key, value) {
+            Ok(record) => record,
+            Err(error) => {
+                current.package.unsure = true;
+                current.sums.unreadable();
+                self.unreadable(tables::VERSION, key, &error);
+                return Ok(());
+            }
+        };
+        let suffix = key.get(current.package.key.len()..).unwrap_or_default();
+        if !suffix.ends_with(record.identity.as_bytes()) {
+            let text =
+                format!("{} is not that of version `{}`", row(tables::VERSION, key), record.text);
+            self.found(FindingCode::Row, text);
+        }
+        let pointer = Pointer { suffix: suffix.to_vec(), text: record.text.clone() };
+        if record.stability == StabilityValue::Stable {
+            current.package.latest_stable = Some(pointer.clone());
+        }
+        current.package.latest = Some(pointer);
+        current.package.number = record.package;
+        self.number_of(read, current.feed, key, record.version)?;
+        if self.further_files(read, &mut record)? {
+            current.sums.version(&record.files)?;
+        } else {
+            current.sums.unreadable();
+        }
+        for file in &record.files {
+            self.file(read, &record, file)?;
+        }
+        Ok(())
+    }
+
+    /// The index by number leads to the version.
+    fn number_of(
+        &mut self,
+        read: &dyn MetaRead,
+        feed: u32,
+        key: &[u8],
+        version: u64,
+    ) -> Result<(), StoreError> {
+        let index = tables::number(version);
+        let (code, text) = match look(read, tables::VERSION_ID, &index)? {
+            Look::Good(VersionPlaceRecord { feed: found, key: place })
+                if found == feed && place == key =>
+            {
+                return Ok(());
+            }
+            Look::Good(_) | Look::Missing => {
+                (FindingCode::VersionIndex, format!("version {version} is not found by its number"))
+            }
+            Look::Newer => return Ok(()),
+            Look::Bad => (FindingCode::Row, row(tables::VERSION_ID, &index)),
+        };
+        self.lost.insert(version);
+        self.set_reported(tables::VERSION_ID, &index);
+        let key = key.to_vec();
+        self.found_mendable(code, text, move |plan| {
+            let record: Option<VersionRecord> = plan.get(tables::VERSION, &key)?;
+            if record.is_some_and(|record| record.version == version) {
+                plan.put(tables::VERSION_ID, index, &VersionPlaceRecord { feed, key })?;
+            }
+            Ok(true)
+        })
+    }
+
+    /// Adds the files in further rows; false if they are not all there.
+    fn further_files(
+        &mut self,
+        read: &dyn MetaRead,
+        record: &mut VersionRecord,
+    ) -> Result<bool, StoreError> {
+        let mut whole = true;
+        for part in 0..record.more {
+            let key = tables::part(record.version, part);
+            match look(read, tables::VERSION_FILES, &key)? {
+                Look::Good(MoreFilesRecord(files)) => record.files.extend(files),
+                Look::Missing => {
+                    whole = false;
+                    let text = format!("{} is missing", row(tables::VERSION_FILES, &key));
+                    self.found(FindingCode::Row, text);
+                }
+                Look::Bad | Look::Newer => whole = false,
+            }
+        }
+        self.unsure |= !whole;
+        Ok(whole)
+    }
+
+    /// A file's content is there and knows of its use; its documents are there.
+    fn file(
+        &mut self,
+        read: &dyn MetaRead,
+        version: &VersionRecord,
+        file: &FileValue,
+    ) -> Result<(), StoreError> {
+        let blob = file.digests.blake3;
+        match look::<BlobRecord>(read, tables::BLOB, &blob)? {
+            Look::Good(found) => {
+                let same = found.size == file.size
+                    && found.md5 == file.digests.md5
+                    && found.sha1 == file.digests.sha1
+                    && found.sha256 == file.digests.sha256
+                    && found.sha512 == file.digests.sha512;
+                if !same {
+                    let text =
+                        format!("content {} is not that of {}", codec::shown(&blob), name(file));
+                    self.found(FindingCode::BlobRow, text);
+                }
+            }
+            Look::Newer => {
+                self.rowless.insert(blob);
+            }
+            found => {
+                if self.rowless.insert(blob) {
+                    let (code, text) = match found {
+                        Look::Missing => {
+                            (FindingCode::BlobRow, format!("{} has no content row", name(file)))
+                        }
+                        _ => (FindingCode::Row, row(tables::BLOB, &blob)),
+                    };
+                    self.set_reported(tables::BLOB, &blob);
+                    self.rebuild_blob_row(code, text, file)?;
+                }
+            }
+        }
+        let usage = tables::blob_use(&BlobKey(blob), version.version, file.number);
+        if read.get(tables::BLOB_USE, &usage)?.is_none() {
+            self.unused.insert(blob);
+            let text = format!(
+                "the use of content {} by {} is not recorded",
+                codec::shown(&blob),
+                name(file)
+            );
+            self.found_mendable(FindingCode::BlobUse, text, move |plan| {
+                let Some(mut row) = plan.get::<BlobRecord>(tables::BLOB, &blob)? else {
+                    return Ok(false);
+                };
+                if row.state == BlobState::Deleting {
+                    return Ok(false);
+                }
+                row.state = BlobState::Live;
+                plan.put(tables::BLOB, blob.to_vec(), &row)?;
+                plan.put_bytes(tables::BLOB_USE, usage, Vec::new());
+                Ok(true)
+            })?;
+        }
+        let further = file.documents.iter().map(|(_, document)| *document);
+        for document in [file.manifest].into_iter().chain(file.history).chain(further) {
+            self.document(read, document, file)?;
+        }
+        Ok(())
+    }
+
+    fn document(
+        &mut self,
+        read: &dyn MetaRead,
+        document: u64,
+        file: &FileValue,
+    ) -> Result<(), StoreError> {
+        self.documents.insert(document);
+        let first =
+            match look::<DocumentRecord>(read, tables::DOCUMENT, &tables::part(document, 0))? {
+                Look::Good(first) => Some(first),
+                Look::Bad | Look::Newer => return Ok(()),
+                Look::Missing => None,
+            };
+        let mut whole = first.is_some();
+        for part in 1..=first.map_or(0, |first| first.more) {
+            match look::<DocumentPartRecord>(read, tables::DOCUMENT, &tables::part(document, part))?
+            {
+                Look::Good(_) => {}
+                Look::Bad | Look::Newer => return Ok(()),
+                Look::Missing => whole = false,
+            }
+        }
+        if whole && self.level >= VerifyLevel::Normal {
+            whole = match documents::read(read, document) {
+                Ok(_) => true,
+                Err(StoreError::Damaged { .. }) => false,
+                Err(error) => return Err(error),
+            };
+        }
+        if !whole {
+            let text = format!("document {document} of {} is missing or incomplete", name(file));
+            self.found(FindingCode::DocumentRow, text);
+        }
+        Ok(())
+    }
+
+    /// Numbers of versions, and their rows of further files, belong to versions.
+    pub(super) fn version_index(&mut self, read: &dyn MetaRead) -> Result<(), StoreError> {
+        self.each_bytes(read, tables::VERSION_ID, |run, key, value| {
+            if run.is_reported(tables::VERSION_ID, key) {
+                return Ok(());
+            }
+            let number = tables::u64_at(key, 0).unwrap_or_default();
+            let decoded = codec::decode::<VersionPlaceRecord>(tables::VERSION_ID, key, value);
+            let (code, text) = match &decoded {
+                Ok(_) => match run.version(read, number)? {
+                    Version::Found(..) | Version::Unsure => return Ok(()),
+                    Version::None => {
+                        (FindingCode::VersionIndex, format!("number {number} leads to no version"))
+                    }
+                },
+                Err(StoreError::Newer { .. }) => {
+                    (FindingCode::NewerRow, row(tables::VERSION_ID, key))
+                }
+                Err(_) => (FindingCode::Row, row(tables::VERSION_ID, key)),
+            };
+            if run.unsure || code == FindingCode::NewerRow {
+                run.found(code, text);
+                return Ok(());
+            }
+            // All versions were seen, and none has this number.
+            let key = key.to_vec();
+            run.found_mendable(code, text, move |plan| {
+                plan.delete(tables::VERSION_ID, key);
+                Ok(true)
+            })
+        })?;
+        self.each(read, tables::VERSION_FILES, |run, key, _: MoreFilesRecord| {
+            let number = tables::u64_at(key, 0).unwrap_or_default();
+            let part = key.get(8..).and_then(|part| part.try_into().ok()).map(u16::from_be_bytes);
+            let wanted = match run.version(read, number)? {
+                Version::Unsure => true,
+                Version::None => false,
+                Version::Found(record) => part.is_some_and(|part| part < record.more),
+            };
+            if !wanted {
+                let text = format!("{} belongs to no version", row(tables::VERSION_FILES, key));
+                run.found(FindingCode::VersionIndex, text);
+            }
+            Ok(())
+        })
+    }
+
+    /// Documents can be read and belong to files.
+    pub(super) fn documents(&mut self, read: &dyn MetaRead) -> Result<(), StoreError> {
+        // The document under way: its number and last part, or `None` if that is not known.
+        let mut current: Option<(u64, Option<u16>)> = None;
+        let mut leftovers: BTreeSet<u64> = BTreeSet::new();
+        self.each_bytes(read, tables::DOCUMENT, |run, key, value| {
+            let document = tables::u64_at(key, 0).unwrap_or_default();
+            let part = key.get(8..).and_then(|part| part.try_into().ok()).map(u16::from_be_bytes);
+            let decoded = if part == Some(0) {
+                let first = codec::decode::<DocumentRecord>(tables::DOCUMENT, key, value);
+                current = Some((document, first.as_ref().ok().map(|first| first.more)));
+                first.map(drop)
+            } else {
+                codec::decode::<DocumentPartRecord>(tables::DOCUMENT, key, value).map(drop)
+            };
+            if let Err(error) = decoded {
+                run.unreadable(tables::DOCUMENT, key, &error);
+                return Ok(());
+            }
+            let surplus = match current {
+                Some((number, Some(last))) if number == document => {
+                    part.is_none_or(|part| part > last)
+                }
+                _ => false,
+            };
+            if surplus {
+                let text = format!("{} belongs to nothing", row(tables::DOCUMENT, key));
+                run.found(FindingCode::DocumentRow, text);
+            } else if !run.documents.contains(document) && !run.unsure {
+                leftovers.insert(document);
+            }
+            Ok(())
+        })?;
+        for document in leftovers {
+            self.document_leftover(read, document)?;
+        }
+        Ok(())
+    }
+
+    fn document_leftover(&mut self, read: &dyn MetaRead, document: u64) -> Result<(), StoreError> {
+        let text = format!("document {document} belongs to nothing");
+        let bytes = match documents::read(read, document) {
+            Ok(bytes) => bytes,
+            Err(StoreError::Damaged { .. } | StoreError::Newer { .. }) => {
+                self.found(FindingCode::DocumentRow, text);
+                return Ok(());
+            }
+            Err(error) => return Err(error),
+        };
+        if self.repair == Repair::Derived {
+            self.quarantine(&format!("document-{document}"), &bytes)?;
+        }
+        self.found_mendable(FindingCode::DocumentRow, text, move |plan| {
+            documents::delete(plan, document)?;
+            Ok(true)
+        })
+    }
+
+    /// Download counters belong to files.
+    pub(super) fn downloads(&mut self, read: &dyn MetaRead) -> Result<(), StoreError> {
+        self.each_bytes(read, tables::DOWNLOADS, |run, key, value| {
+            if rows::counter_value(tables::DOWNLOADS, key, value).is_err() {
+                run.found(FindingCode::Row, row(tables::DOWNLOADS, key));
+                return Ok(());
+            }
+            if counts_a_file(run, read, key)? {
+                return Ok(());
+            }
+            let text = format!("{} counts no file", row(tables::DOWNLOADS, key));
+            if run.unsure {
+                run.found(FindingCode::Downloads, text);
+                return Ok(());
+            }
+            let key = key.to_vec();
+            // The number of a file that is gone is never given again.
+            run.found_mendable(FindingCode::Downloads, text, move |plan| {
+                plan.delete(tables::DOWNLOADS, key);
+                Ok(true)
+            })
+        })
+    }
+
+    fn rebuild_blob_row(
+        &mut self,
+        code: FindingCode,
+        text: String,
+        file: &FileValue,
+    ) -> Result<(), StoreError> {
+        let (digests, size) = (file.digests, file.size);
+        let inline = self.inline_orphans.remove(&digests.blake3);
+        let stored = match inline {
+            Some(_) => None,
+            None => self
+                .store
+                .inner
+                .blobs
+                .size(&digests.key())
+                .map_err(StoreError::io("look at", codec::shown(&digests.blake3)))?,
+        };
+        let healthy = inline.is_some() || stored == Some(size);
+        self.found_mendable(code, text, move |plan| {
+            blob_rows::rebuild(plan, &digests, size, inline, healthy)?;
+            Ok(true)
+        })
+    }
+}
+
+fn name(file: &FileValue) -> String {
+    format!("file `{}`", hayloft_feed::shorten(&file.file_name))
+}
+
+fn counts_a_file(run: &Run<'_>, read: &dyn MetaRead, key: &[u8]) -> Result<bool, StoreError> {
+    let numbers = (tables::u64_at(key, 0), tables::u64_at(key, 8), tables::u32_at(key, 16));
+    let (Some(package), Some(version), Some(number), 20) =
+        (numbers.0, numbers.1, numbers.2, key.len())
+    else {
+        return Ok(false);
+    };
+    Ok(match run.version(read, version)? {
+        Version::None => false,
+        Version::Unsure => true,
+        Version::Found(record) => {
+            record.package == package && record.files.iter().any(|file| file.number == number)
+        }
+    })
+}
