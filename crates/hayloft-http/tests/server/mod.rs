@@ -38,7 +38,8 @@ impl Server {
         let listener = runtime.block_on(tokio::net::TcpListener::bind("127.0.0.1:0")).unwrap();
         let address = listener.local_addr().unwrap();
         let service = hayloft_http::router(app);
-        runtime.spawn(async move { axum::serve(listener, service).await });
+        let options = hayloft_http::ServeOptions::default();
+        runtime.spawn(hayloft_http::serve(listener, service, options, std::future::pending()));
         Self { store, address, runtime: Some(runtime), _directory: directory }
     }
 
