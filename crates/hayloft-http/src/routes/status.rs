@@ -29,8 +29,7 @@ async fn set(
     let key = Parameters::of_body(&body).ok().and_then(|body| body.key());
     app.run(visitor.or_key(key), move |session| {
         let feed = session.feed(&feed, &[Right::SetStatus])?;
-        let text = body.trim_start_matches('\u{feff}');
-        let status: PackageStatus = serde_json::from_str(text).map_err(|error| {
+        let status = read(&body).map_err(|error| {
             ApiError::bad_request(format!(
                 "the body must be a JSON object such as {{\"listed\":false}}: {error}"
             ))
@@ -42,6 +41,13 @@ async fn set(
         Ok(StatusCode::OK)
     })
     .await
+}
+
+fn read(body: &str) -> serde_json::Result<PackageStatus> {
+    // A struct alone would be read from an array, too.
+    let object: serde_json::Map<String, serde_json::Value> =
+        serde_json::from_str(body.trim_start_matches('\u{feff}'))?;
+    serde_json::from_value(object.into())
 }
 
 impl From<wire::StatusChange> for StatusChange {
