@@ -26,6 +26,7 @@ use serde::{Deserialize, Deserializer};
 
 /// Tells an absent property from an explicit null: absent is the field's default, null is
 /// `Some(None)`.
+#[expect(clippy::option_option, reason = "absent and null are two things to these clients")]
 fn present<'de, T, D>(deserializer: D) -> Result<Option<Option<T>>, D::Error>
 where
     T: Deserialize<'de>,

@@ -4,11 +4,10 @@ use std::collections::BTreeMap;
 
 use axum::body::Body;
 use axum::extract::{Path, State};
-use axum::routing::{get, post};
 use axum::{Json, Router};
 use hayloft::RepackageRequest;
 
-use super::both;
+use crate::access::{PACKAGES_HISTORY, REPACKAGE};
 use crate::package_query::{Keywords, PackageQuery};
 use crate::parameters::Parameters;
 use crate::transfer::receive_text;
@@ -16,11 +15,11 @@ use crate::visible::VisibleFeeds;
 use crate::wire::{
     PackageHistory, PackageVersionInfo, PromotionData, Published, RepackagingData, VersionPromotion,
 };
-use crate::{ApiError, App, Right, Visitor};
+use crate::{ApiError, App, Visitor};
 
 pub(super) fn routes() -> Router<App> {
-    let router = both(Router::new(), "/api/repackaging/repackage", || post(repackage));
-    both(router, "/api/packages/{feed}/history", || get(history))
+    let router = REPACKAGE.mount(Router::new(), repackage);
+    PACKAGES_HISTORY.mount(router, history)
 }
 
 async fn repackage(
@@ -34,8 +33,8 @@ async fn repackage(
         let asked = asked.or(query);
         let from = asked.need(&["feed", "fromfeed"], "feed")?;
         let to = asked.get(&["tofeed"]);
-        let from_feed = session.feed(from, &[Right::View])?;
-        let to_feed = session.feed(to.unwrap_or(from), &[Right::Add])?;
+        let from_feed = REPACKAGE.feed(session, from)?;
+        let to_feed = REPACKAGE.target(session, to.unwrap_or(from))?;
         let package = PackageQuery::read(&asked)?;
         let source = package.selector(session.store(), &from_feed, Keywords::Refused)?;
         // A blank was an unescaped plus sign, as in `version`.
@@ -67,7 +66,7 @@ async fn history(
     parameters: Parameters,
 ) -> Result<Json<PackageHistory>, ApiError> {
     app.run(visitor, move |session| {
-        let feed = session.feed(&feed, &[Right::View])?;
+        let feed = PACKAGES_HISTORY.feed(session, &feed)?;
         let query = PackageQuery::read(&parameters)?;
         let selector = query.selector(session.store(), &feed, Keywords::LatestIsStable)?;
         let files = session.store().files(&feed.name, &selector)?;
