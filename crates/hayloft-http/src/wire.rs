@@ -13,7 +13,7 @@ mod server;
 pub use feed::{
     FeedInfo, FeedObject, RetentionRule, StorageConfiguration, StorageOption, StorageType,
 };
-pub use history::{PackageHistory, Published, RepackagedFile, RepackagingData, VersionPromotion};
+pub use history::{PackageHistory, Published, RepackagedFile, RepackagingData};
 pub use key::ApiKeyInfo;
 pub use package::{
     Artifact, AuditResult, PackageMetadata, PackageState, PackageStatus, PackageVersionInfo,

@@ -12,9 +12,7 @@ use crate::package_query::{Keywords, PackageQuery};
 use crate::parameters::Parameters;
 use crate::transfer::receive_text;
 use crate::visible::VisibleFeeds;
-use crate::wire::{
-    PackageHistory, PackageVersionInfo, PromotionData, Published, RepackagingData, VersionPromotion,
-};
+use crate::wire::{PackageHistory, PackageVersionInfo, PromotionData, Published, RepackagingData};
 use crate::{ApiError, App, Visitor};
 
 pub(super) fn routes() -> Router<App> {
@@ -71,25 +69,25 @@ async fn history(
         let selector = query.selector(session.store(), &feed, Keywords::LatestIsStable)?;
         let files = session.store().files(&feed.name, &selector)?;
         let mut found = session.store().history(&feed.name, &selector)?;
-        let mut visible = VisibleFeeds::of(session)?;
+        let version = files.first().map(|file| file.version.clone()).unwrap_or_default();
+        let is_it = |other: &str| version.eq_ignore_ascii_case(other);
         let mut embedded = BTreeMap::new();
         for file in files {
-            if let Some(entries) = found.embedded.remove(&file.qualifiers.to_string()) {
-                embedded.insert(file.file_name, entries);
-            }
+            let entries = found.embedded.remove(&file.qualifiers.to_string());
+            embedded.insert(file.file_name, entries.unwrap_or_default());
         }
+        let mut visible = VisibleFeeds::of(session)?;
         let mut promotions = Vec::new();
-        for promotion in &found.promotions {
-            if visible.has_either(&promotion.from_feed, &promotion.to_feed)? {
-                let version = promotion.version.clone();
-                let promotion = PromotionData::from(promotion);
-                promotions.push(VersionPromotion { version, promotion });
+        for step in found.promotions.iter().filter(|step| is_it(&step.version)) {
+            if visible.has_either(&step.from_feed, &step.to_feed)? {
+                promotions.push(PromotionData::from(step));
             }
         }
         let mut repackagings = Vec::new();
-        for repackaging in &found.repackagings {
-            if visible.has_either(&repackaging.from_feed, &repackaging.to_feed)? {
-                repackagings.push(RepackagingData::from(repackaging));
+        for step in &found.repackagings {
+            let concerned = is_it(&step.from_version) || is_it(&step.to_version);
+            if concerned && visible.has_either(&step.from_feed, &step.to_feed)? {
+                repackagings.push(RepackagingData::from(step));
             }
         }
         Ok(Json(PackageHistory { embedded, promotions, repackagings }))

@@ -97,14 +97,22 @@ fn repackaging_takes_forms_and_json_and_leaves_a_history() {
     assert_eq!(embedded[0]["by"], "tester");
     assert_eq!(embedded[0]["reason"], "by CI");
     let repackagings = history["repackagings"].as_array().unwrap();
-    assert_eq!(repackagings.len(), 2);
-    assert_eq!(repackagings[1]["fromVersion"], "1.0.0-rc.1");
-    assert_eq!(repackagings[1]["toFeed"], "nu2");
-    assert_eq!(repackagings[1]["files"][0]["toName"], "A.1.0.0.nupkg");
+    assert_eq!(repackagings.len(), 1);
+    assert_eq!(repackagings[0]["fromVersion"], "1.0.0-rc.1");
+    assert_eq!(repackagings[0]["toFeed"], "nu2");
+    assert_eq!(repackagings[0]["files"][0]["toName"], "A.1.0.0.nupkg");
     let row = server.get("/api/packages/nu2/versions").json();
-    assert_eq!(repackagings[1]["files"][0]["toSha256"], row[0]["sha256"]);
-    assert_eq!(history["promotions"].as_array().unwrap().len(), 1);
-    assert_eq!(history["promotions"][0]["version"], "1.0.0");
+    assert_eq!(repackagings[0]["files"][0]["toSha256"], row[0]["sha256"]);
+    let promotions = history["promotions"].as_array().unwrap();
+    assert_eq!(promotions.len(), 1);
+    assert_eq!(
+        (&promotions[0]["fromFeed"], &promotions[0]["toFeed"]),
+        (&json!("nu1"), &json!("nu2"))
+    );
+    let history = server.get("/api/packages/nu1/history?name=A&version=1.0.0-ci.1").json();
+    assert_eq!(history["embedded"], json!({ "A.1.0.0-ci.1.nupkg": [] }));
+    assert_eq!(history["repackagings"][0]["toVersion"], "1.0.0-rc.1");
+    assert_eq!(history["promotions"], json!([]));
 }
 
 #[test]
