@@ -94,18 +94,11 @@ impl Downloads {
         Ok(())
     }
 
-    /// Counts of the files of a version that are in no row yet, by the file's number.
-    pub(crate) fn pending_version(&self, package: u64, version: u64) -> BTreeMap<u32, u64> {
-        let first = FileId { package, version, number: 0 };
-        let last = FileId { package, version, number: u32::MAX };
+    /// Counts of a file that are in no row yet.
+    pub(crate) fn pending_file(&self, file: FileId) -> u64 {
         let state = self.lock();
-        let mut found = BTreeMap::new();
-        for counts in [&state.pending, &state.flushing] {
-            for (file, count) in counts.range(first..=last) {
-                *found.entry(file.number).or_default() += count;
-            }
-        }
-        found
+        let of = |counts: &Counts| counts.get(&file).copied().unwrap_or(0);
+        of(&state.pending) + of(&state.flushing)
     }
 
     /// Counts of a package that are in no row yet.
@@ -192,9 +185,7 @@ fn add(plan: &mut Plan, counts: &Counts, position: &LogPositionRecord) -> Result
             });
         if exists {
             let key = tables::downloads(file.package, file.version, file.number);
-            let more = i64::try_from(*count).unwrap_or(i64::MAX);
-            plan.add(tables::DOWNLOADS, key, more);
-            plan.add(tables::DOWNLOADS, tables::downloads_sum(file.package), more);
+            plan.add(tables::DOWNLOADS, key, i64::try_from(*count).unwrap_or(i64::MAX));
         }
     }
     plan.put(tables::META, LOG_POSITION.to_vec(), position)

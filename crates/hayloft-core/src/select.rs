@@ -78,13 +78,18 @@ impl Selector {
             Wanted::LatestStable => "latest-stable",
         };
         let separator = if self.group.is_empty() { "" } else { "/" };
-        let mut text = format!("{}{separator}{} {version}", self.group, self.name);
-        if !self.qualifiers.is_empty() {
-            text.push(' ');
-            text.push_str(&self.qualifiers.to_string());
-        }
-        shorten(&text)
+        shown(&format!("{}{separator}{}", self.group, self.name), version, &self.qualifiers)
     }
+}
+
+/// A version or one of its files in words; a long name does not hide the version.
+pub(crate) fn shown(package: &str, version: &str, qualifiers: &Qualifiers) -> String {
+    let mut text = format!("{} {}", shorten(package), shorten(version));
+    if !qualifiers.is_empty() {
+        text.push(' ');
+        text.push_str(&shorten(&qualifiers.to_string()));
+    }
+    text
 }
 
 /// A selector does not lead to what was asked for.
@@ -138,4 +143,15 @@ fn listed(qualifiers: &[Qualifiers]) -> String {
         texts.push("…".to_owned());
     }
     texts.join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_long_name_does_not_hide_the_version() {
+        let text = shown(&"n".repeat(100), "1.0.0-rc.1", &Qualifiers::default());
+        assert!(text.ends_with("… 1.0.0-rc.1"), "{text}");
+    }
 }

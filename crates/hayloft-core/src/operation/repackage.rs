@@ -3,8 +3,8 @@ use std::io::{BufReader, BufWriter, Write};
 use std::sync::Arc;
 
 use hayloft_feed::{
-    Arrival, FeedType, FeedTypeError, HistoryEntry, Identity, Inspected, Repackage, Repackaged,
-    SourceReference, Upload, Version,
+    Arrival, FeedType, FeedTypeError, HistoryEntry, Identity, Inspected, Qualifiers, Repackage,
+    Repackaged, SourceReference, Upload, Version,
 };
 
 use crate::file_rows::Context;
@@ -422,17 +422,20 @@ impl Job {
     }
 
     fn exists(&self) -> RepackageError {
-        let package = format!("{} {}", self.source.package.spelled(), self.target.text());
-        RepackageError::Exists { package: hayloft_feed::shorten(&package) }
+        RepackageError::Exists { package: self.shown_target() }
     }
 
     fn mismatch(&self, found: &Identity) -> RepackageError {
-        let package = format!("{} {}", self.source.package.spelled(), self.target.text());
-        let found = format!("{} {} {}", found.package.spelled(), found.version, found.qualifiers);
+        let Identity { package, version, qualifiers } = found;
         RepackageError::Mismatch {
-            package: hayloft_feed::shorten(&package),
-            found: hayloft_feed::shorten(&found),
+            package: self.shown_target(),
+            found: crate::select::shown(&package.spelled(), version.text(), qualifiers),
         }
+    }
+
+    fn shown_target(&self) -> String {
+        let package = self.source.package.spelled();
+        crate::select::shown(&package, self.target.text(), &Qualifiers::default())
     }
 
     /// Fails if the source is no longer what it was when it was read.
