@@ -57,11 +57,16 @@ fn dispatch(arguments: &[String]) -> Result<()> {
 fn test(arguments: &[String]) -> Result<()> {
     if arguments.is_empty() {
         let tools = tools::install()?;
+        // The end-to-end tests run the program, and Cargo does not know that they do.
+        Step::cargo(["build", "-p", "hayloft-cli", "-p", "hayloft-core"])
+            .args(["--features", "hayloft-core/sim"])
+            .run()?;
         // One feature set for the whole run, so that each crate is compiled once.
         Step::cargo(["test", "--workspace", "--features", "hayloft-core/sim", "--no-fail-fast"])
             .envs(tools.environment())
             .run()
     } else {
+        Step::cargo(["build", "-p", "hayloft-cli"]).run()?;
         Step::cargo(["test"]).args(arguments).envs(tools::Tools::present().environment()).run()
     }
 }
