@@ -15,7 +15,6 @@ pub mod native;
 mod package_query;
 mod parameters;
 mod routes;
-mod server;
 mod settings;
 mod traffic;
 mod transfer;
@@ -28,4 +27,3 @@ pub use access::{
 };
 pub use app::{App, AppBuilder, router};
 pub use error::ApiError;
-pub use server::{ServeOptions, serve};

@@ -14,6 +14,7 @@ mod status;
 mod storage;
 
 use axum::Router;
+use axum::routing::MethodRouter;
 
 use crate::App;
 
@@ -31,4 +32,9 @@ pub(crate) fn router() -> Router<App> {
         .merge(metrics::routes())
         .merge(settings::routes())
         .merge(storage::routes())
+}
+
+/// The same endpoint with and without a slash at its end: a redirect would turn a POST into a GET.
+fn both(router: Router<App>, path: &str, methods: impl Fn() -> MethodRouter<App>) -> Router<App> {
+    router.route(path, methods()).route(&format!("{path}/"), methods())
 }

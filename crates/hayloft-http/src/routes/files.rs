@@ -6,20 +6,21 @@ use axum::extract::{Path, State};
 use axum::http::header::CONTENT_TYPE;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
+use axum::routing::{get, post, put};
 use hayloft::UploadRequest;
 use serde::Deserialize;
 
-use crate::access::{PACKAGES_DELETE, PACKAGES_DOWNLOAD, PACKAGES_UPLOAD, PACKAGES_UPLOAD_NAMED};
+use super::both;
 use crate::package_query::{Keywords, PackageQuery};
 use crate::parameters::Parameters;
 use crate::transfer::{FileRequest, Outgoing, discard, receive};
-use crate::{ApiError, App, Visitor};
+use crate::{ApiError, App, Right, Visitor};
 
 pub(super) fn routes() -> Router<App> {
-    let router = PACKAGES_DOWNLOAD.mount(Router::new(), download);
-    let router = PACKAGES_UPLOAD.mount(router, upload);
-    let router = PACKAGES_UPLOAD_NAMED.mount(router, upload);
-    PACKAGES_DELETE.mount(router, delete)
+    let router = both(Router::new(), "/api/packages/{feed}/download", || get(download));
+    let router = both(router, "/api/packages/{feed}/upload", || put(upload).post(upload));
+    let router = both(router, "/api/packages/{feed}/upload/{file}", || put(upload).post(upload));
+    both(router, "/api/packages/{feed}/delete", || post(delete).delete(delete))
 }
 
 async fn download(
@@ -31,7 +32,7 @@ async fn download(
 ) -> Result<Response, ApiError> {
     let outgoing = app.run(visitor, move |session| {
         let store = session.store();
-        let feed = PACKAGES_DOWNLOAD.feed(session, &feed)?;
+        let feed = session.feed(&feed, &[Right::View, Right::Download])?;
         let query = PackageQuery::read(&parameters)?;
         let selector = query.selector(store, &feed, Keywords::LatestIsStable)?;
         Outgoing::open(store, store.download(&feed.name, &selector)?, &request)
@@ -56,7 +57,7 @@ async fn upload(
     let multipart = headers.get(CONTENT_TYPE).is_some_and(is_multipart);
     let asked = feed.clone();
     let admitted = app.run(visitor.clone(), move |session| {
-        PACKAGES_UPLOAD.feed(session, &asked)?;
+        session.feed(&asked, &[Right::Add])?;
         if multipart {
             return Err(ApiError::bad_request(
                 "multipart bodies are not supported; send the raw file as the body",
@@ -65,12 +66,12 @@ async fn upload(
         Ok(())
     });
     if let Err(refusal) = admitted.await {
-        discard(&app, body);
+        discard(&app, body).await;
         return Err(refusal);
     }
     let staged = receive(&app, &headers, body).await?;
     let store = move |session: &crate::Session| {
-        let feed = PACKAGES_UPLOAD.feed(session, &feed)?;
+        let feed = session.feed(&feed, &[Right::Add])?;
         let overwrite = session.overwrite(&feed)?;
         let request = UploadRequest {
             file_name: file,
@@ -95,7 +96,7 @@ async fn delete(
     parameters: Parameters,
 ) -> Result<StatusCode, ApiError> {
     app.run(visitor, move |session| {
-        let feed = PACKAGES_DELETE.feed(session, &feed)?;
+        let feed = session.feed(&feed, &[Right::Delete])?;
         let query = PackageQuery::read(&parameters)?;
         let selector = query.selector(session.store(), &feed, Keywords::Refused)?;
         session.store().delete_file(&feed.name, &selector, &session.actor())?;
