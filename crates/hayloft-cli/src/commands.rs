@@ -1,5 +1,6 @@
 //! All commands, one file per word below `hayloft`.
 
+mod demo;
 mod feeds;
 mod health;
 mod keys;
@@ -9,6 +10,7 @@ mod promotions;
 mod settings;
 mod sources;
 mod upack;
+mod verify;
 
 use crate::arguments::{Command, Opt};
 
@@ -42,9 +44,12 @@ pub(crate) static ROOT: Command = Command::group(
         feeds::COMMAND,
         upack::COMMAND,
         settings::COMMAND,
+        verify::COMMAND,
+        demo::COMMAND,
     ],
 )
 .examples(&[
+    "hayloft demo",
     "hayloft feeds create --name=dev --type=NuGet",
     "hayloft packages upload --feed=dev --input-file=My.Library.1.0.0-rc.1.nupkg",
     "hayloft packages repackage --feed=dev --package=My.Library --version=1.0.0-rc.1 \

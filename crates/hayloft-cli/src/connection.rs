@@ -10,7 +10,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 pub(crate) use answer::{Answer, parse};
-pub(crate) use choose::{Place, is_url, user_of_the_system};
+pub(crate) use choose::{Place, is_url, open_store, store_directory, user_of_the_system};
 pub(crate) use request::{Method, Payload, Request, Target, escape};
 
 use crate::arguments::Invocation;

@@ -10,7 +10,7 @@ pub(crate) enum Failure {
     #[error("Server responded with {} ({status}): {body}", status_name(*.status))]
     Server { status: u16, body: String },
     /// The store on this machine said no.
-    #[error("{body}")]
+    #[error("{}", if body.is_empty() { status_name(*status) } else { body })]
     Store { status: u16, body: String },
     /// Nobody reads the output any more.
     #[error("nobody reads the output any more")]

@@ -1,6 +1,6 @@
 use std::path::{Path, PathBuf};
 
-use hayloft::{OpenOptions, Opened, Store};
+use hayloft::{Create, OpenOptions, Opened, Store};
 
 use super::local::Local;
 use super::remote::Remote;
@@ -43,8 +43,8 @@ pub(super) fn place(invocation: &Invocation) -> Result<Place, Failure> {
         (None, Some(directory)) => return Ok(Place::Store { directory: directory.into() }),
         (None, None) => {}
     }
-    if let Some(directory) = std::env::var_os("HAYLOFT_STORE").filter(|value| !value.is_empty()) {
-        return Ok(Place::Store { directory: directory.into() });
+    if let Some(directory) = store_of_environment() {
+        return Ok(Place::Store { directory });
     }
     // Where the config file is damaged the original has no sources either.
     match Config::load().unwrap_or_default().find(SOURCE) {
@@ -53,6 +53,18 @@ pub(super) fn place(invocation: &Invocation) -> Result<Place, Failure> {
     }
 }
 
+/// The store of commands that work on nothing else.
+pub(crate) fn store_directory(invocation: &Invocation) -> PathBuf {
+    let asked = invocation.text("store").map(PathBuf::from);
+    asked.or_else(store_of_environment).unwrap_or_else(|| STORE.into())
+}
+
+fn store_of_environment() -> Option<PathBuf> {
+    let directory = std::env::var_os("HAYLOFT_STORE").filter(|value| !value.is_empty())?;
+    Some(directory.into())
+}
+
+/// Whether this is the URL of a server and not a name.
 pub(crate) fn is_url(text: &str) -> bool {
     let starts = |scheme: &str| {
         text.get(..scheme.len()).is_some_and(|start| start.eq_ignore_ascii_case(scheme))
@@ -90,7 +102,7 @@ pub(super) fn connect(place: Place, console: &Console) -> Result<Connection, Fai
         }
         Place::Store { directory } => {
             let user = user_of_the_system();
-            let store = open_store(&directory, console)?;
+            let store = open_store(&directory, Create::IfMissing, console)?;
             Ok(Connection {
                 transport: Box::new(Local::new(store, &user)?),
                 default_feed: None,
@@ -101,10 +113,16 @@ pub(super) fn connect(place: Place, console: &Console) -> Result<Connection, Fai
     }
 }
 
-/// Opens the store in a directory, or makes one there and says so.
-pub(crate) fn open_store(directory: &Path, console: &Console) -> Result<Store, Failure> {
+/// Opens the store in a directory; if it is to make one there, it says so.
+pub(crate) fn open_store(
+    directory: &Path,
+    create: Create,
+    console: &Console,
+) -> Result<Store, Failure> {
     logs::start("error");
-    let opened = Store::open(directory, hayloft::feed_types(), OpenOptions::default());
+    let mut options = OpenOptions::default();
+    options.create = create;
+    let opened = Store::open(directory, hayloft::feed_types(), options);
     let store = opened.map_err(|error| {
         let context = format!("the store in `{}` cannot be opened", directory.display());
         Failure::Other(anyhow::Error::new(error).context(context))

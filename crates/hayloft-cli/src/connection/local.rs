@@ -24,6 +24,7 @@ const CHUNK: usize = 64 << 10;
 
 /// The server's own router in this process, over a store on this machine.
 pub(crate) struct Local {
+    store: Store,
     router: Router,
     runtime: Arc<Runtime>,
 }
@@ -32,13 +33,23 @@ impl Local {
     /// Over this store; `user` goes into records.
     pub(crate) fn new(store: Store, user: &str) -> Result<Self, Failure> {
         let owner = Owner { name: user.to_owned() };
-        let app = App::builder(store).gatekeeper(owner).built_in_protocols().build();
+        let app = App::builder(store.clone()).gatekeeper(owner).built_in_protocols().build();
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(2)
             .enable_all()
             .build()
             .map_err(Failure::io("start threads"))?;
-        Ok(Self { router: hayloft_http::router(app), runtime: Arc::new(runtime) })
+        Ok(Self { store, router: hayloft_http::router(app), runtime: Arc::new(runtime) })
+    }
+}
+
+impl Drop for Local {
+    /// Saves download counters and gives the directory free at once: whoever drops the last handle
+    /// of a store may be one of its own threads.
+    fn drop(&mut self) {
+        if let Err(error) = self.store.close() {
+            tracing::error!(%error, "the store could not be closed");
+        }
     }
 }
 

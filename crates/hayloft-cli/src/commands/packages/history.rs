@@ -1,8 +1,5 @@
-use std::collections::BTreeMap;
-
-use hayloft_http::wire::PromotionData;
-use serde::Deserialize;
-use serde_json::{Map, Value};
+use hayloft::HistoryEntry;
+use hayloft_http::wire::PackageHistory;
 
 use super::package::PackageVersion;
 use super::promotion_line;
@@ -12,15 +9,6 @@ use crate::connection::{Connection, parse};
 use crate::console::{Color, Console};
 use crate::failure::Failure;
 
-#[derive(Deserialize)]
-struct History {
-    /// What each file says about itself, oldest first.
-    #[serde(default)]
-    embedded: BTreeMap<String, Vec<Value>>,
-    #[serde(default)]
-    promotions: Vec<PromotionData>,
-}
-
 pub(super) fn history(invocation: &Invocation, console: &mut Console) -> Result<(), Failure> {
     let package = PackageVersion::of(invocation)?;
     let connection = Connection::open(invocation, console)?;
@@ -29,42 +17,55 @@ pub(super) fn history(invocation: &Invocation, console: &mut Console) -> Result<
     if console.is_json() {
         return listing::value(console, &text);
     }
-    let history: History = parse(&text)?;
+    let history: PackageHistory = parse(&text)?;
     console.colored(Color::Bold, &package)?;
     for (file, entries) in &history.embedded {
-        console.line(format_args!(" {file}"))?;
+        console.line(format_args!(" Inside of {file}:"))?;
         if entries.is_empty() {
-            console.line("  was not repackaged")?;
+            console.line("  nothing; it was not repackaged")?;
         }
         for entry in entries {
             console.line(format_args!("  {}", entry_line(entry)))?;
         }
     }
-    if !history.promotions.is_empty() {
-        console.line(" Promotions:")?;
+    if !history.repackagings.is_empty() {
+        console.line(" Repackagings of the package:")?;
     }
-    for promotion in &history.promotions {
-        console.line(format_args!("  {}", promotion_line(promotion)))?;
+    for each in &history.repackagings {
+        let (from, to) = (&each.from_version, &each.to_version);
+        let (from_feed, to_feed) = (&each.from_feed, &each.to_feed);
+        let (date, user, comments) = (&each.date, &each.user, comments(&each.comments));
+        console.line(format_args!(
+            "  {from} in {from_feed} -> {to} in {to_feed} on {date} by {user}{comments}"
+        ))?;
+    }
+    if !history.promotions.is_empty() {
+        console.line(" Promotions of the package:")?;
+    }
+    for each in &history.promotions {
+        console.line(format_args!("  {} {}", each.version, promotion_line(&each.promotion)))?;
     }
     Ok(())
 }
 
-/// An entry is the bare identification of a package, or an object.
-fn entry_line(entry: &Value) -> String {
-    let Value::Object(entry) = entry else {
-        return format!("from {}", entry.as_str().unwrap_or_default());
-    };
-    let part = |key: &str, before: &str| {
-        text(entry, key).map(|text| format!("{before}{text}")).unwrap_or_default()
-    };
-    let id = part("id", "from ");
-    let (date, by, using) = (part("date", " on "), part("by", " by "), part("using", " using "));
-    let reason = part("reason", ": ");
-    format!("{id}{date}{by}{using}{reason}")
+fn comments(text: &str) -> String {
+    if text.is_empty() { String::new() } else { format!(": {text}") }
 }
 
-fn text<'e>(entry: &'e Map<String, Value>, key: &str) -> Option<&'e str> {
-    entry.get(key)?.as_str().filter(|text| !text.is_empty())
+/// What a file says about one of its predecessors; all but the identification may be missing.
+fn entry_line(entry: &HistoryEntry) -> String {
+    let part = |before: &str, text: &Option<String>| {
+        let text = text.as_deref().filter(|text| !text.is_empty());
+        text.map(|text| format!("{before}{text}")).unwrap_or_default()
+    };
+    format!(
+        "from {}{}{}{}{}",
+        entry.id,
+        part(" on ", &entry.date),
+        part(" by ", &entry.by),
+        part(" using ", &entry.using),
+        part(": ", &entry.reason),
+    )
 }
 
 #[cfg(test)]
@@ -74,7 +75,7 @@ mod tests {
     use super::*;
 
     #[rstest]
-    #[case::bare(r#""inedox:AWS:3.1.0-CI.2""#, "from inedox:AWS:3.1.0-CI.2")]
+    #[case::id_alone(r#"{"id":"inedox:AWS:3.1.0-CI.2"}"#, "from inedox:AWS:3.1.0-CI.2")]
     #[case::whole(
         r#"{"id":"a:1","date":"2026-01-02T03:04:05Z","reason":"passed",
         "using":"hayloft/0.1.0","by":"ann"}"#,

@@ -1,11 +1,12 @@
-use hayloft_http::wire::{PromoteInput, PromotionData, RepackageInput};
+use hayloft_http::wire::{PromoteInput, PromotionData, Published, RepackageInput};
+use serde::Serialize;
 
 use super::package::PackageVersion;
 use super::{
     ARCH, COMMENT, COMPONENT, DISTRO, FILE_NAME, PACKAGE, PLATFORM, QUALIFIER, TO_FEED, VERSION,
 };
 use crate::arguments::{Command, Invocation, Opt};
-use crate::connection::{Connection, Target};
+use crate::connection::{Answer, Connection, Target};
 use crate::console::Console;
 use crate::failure::Failure;
 
@@ -69,9 +70,10 @@ fn repackage(invocation: &Invocation, console: &mut Console) -> Result<(), Failu
         qualifier: package.qualifier,
         purl: None,
     };
-    connection.post_json(Target::new(&["api", "repackaging", "repackage"]), &input)?;
+    let target = Target::new(&["api", "repackaging", "repackage"]);
+    let answer = connection.post_json(target, &input)?;
     console.line("Repackage successful.")?;
-    console.value(&input)
+    told(console, answer, &input)
 }
 
 fn promote(invocation: &Invocation, console: &mut Console) -> Result<(), Failure> {
@@ -92,9 +94,25 @@ fn promote(invocation: &Invocation, console: &mut Console) -> Result<(), Failure
         qualifier: package.qualifier,
         purl: None,
     };
-    connection.post_json(Target::new(&["api", "promotions", "promote"]), &input)?;
+    let answer = connection.post_json(Target::new(&["api", "promotions", "promote"]), &input)?;
     console.line("Promote successful.")?;
-    console.value(&input)
+    told(console, answer, &input)
+}
+
+/// Tells what the server says about the result. Other servers of this API say nothing, or something
+/// else; then what was asked has to do.
+fn told(console: &mut Console, answer: Answer, asked: &impl Serialize) -> Result<(), Failure> {
+    let Ok(published) = answer.json::<Published>() else { return console.value(asked) };
+    for removed in &published.signatures_removed {
+        console.note(format_args!("The signature {removed} was over the old bytes and is gone."));
+    }
+    for pin in &published.sibling_pins {
+        console.note(format_args!("The dependency {pin} still names the old version."));
+    }
+    for warning in &published.warnings {
+        console.note(warning);
+    }
+    console.value(&published)
 }
 
 /// One promotion for people.

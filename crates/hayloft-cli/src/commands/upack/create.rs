@@ -31,7 +31,7 @@ pub(super) const COMMAND: Command = Command::action(
 
 fn create(invocation: &Invocation, console: &mut Console) -> Result<(), Failure> {
     let source = Path::new(invocation.required("source-directory")?);
-    let directory = Path::new(invocation.text("target-directory").unwrap_or("."));
+    let directory = Path::new(invocation.text("target-directory").unwrap_or_default());
     let manifest_path = invocation.text("manifest").map(Path::new);
     let limits = Limits::default();
     let existing = manifest_path.map(|path| read(path, &limits)).transpose()?;
@@ -69,6 +69,7 @@ fn create(invocation: &Invocation, console: &mut Console) -> Result<(), Failure>
     let left_out: Vec<PathBuf> =
         [Some(output.as_path()), manifest_path].into_iter().flatten().filter_map(real).collect();
     let cannot = || format!("create `{}`", output.display());
+    let directory = if directory.as_os_str().is_empty() { Path::new(".") } else { directory };
     fs::create_dir_all(directory).map_err(Failure::io(cannot()))?;
     let files = content(source, &left_out)?;
     let draft = tempfile::NamedTempFile::new_in(directory).map_err(Failure::io(cannot()))?;

@@ -1,0 +1,71 @@
+use hayloft::{Create, Finding, Repair, VerifyLevel};
+use serde_json::{Value, json};
+
+use super::STORE;
+use crate::arguments::{Command, Invocation, Opt};
+use crate::connection::{open_store, store_directory};
+use crate::console::{Color, Console};
+use crate::failure::Failure;
+
+pub(super) const COMMAND: Command = Command::action(
+    "verify",
+    "Looks for damage in a store on this machine",
+    &[
+        STORE,
+        Opt::one_of(
+            "level",
+            &["fast", "normal", "deep"],
+            "fast: records and lengths; normal (the default): all bytes; deep: all digests and \
+             manifests, too",
+        ),
+        Opt::flag("repair", "Mend what can be derived again; never deletes packages"),
+    ],
+    verify,
+)
+.examples(&["hayloft verify --store=/srv/hayloft --level=deep"]);
+
+fn verify(invocation: &Invocation, console: &mut Console) -> Result<(), Failure> {
+    let directory = store_directory(invocation);
+    let store = open_store(&directory, Create::Never, console)?;
+    let level = match invocation.text("level") {
+        Some("fast") => VerifyLevel::Fast,
+        Some("deep") => VerifyLevel::Deep,
+        _ => VerifyLevel::Normal,
+    };
+    let repair = if invocation.flag("repair") { Repair::Derived } else { Repair::No };
+    console.line(format_args!("Verifying {}...", directory.display()))?;
+    console.flush()?;
+    let mut findings: Vec<Value> = Vec::new();
+    let mut told = Ok(());
+    let summary = store.verify(level, repair, &mut |finding: &Finding| {
+        if console.is_json() {
+            findings.push(json!({
+                "code": finding.code.as_str(), "text": finding.text, "repaired": finding.repaired,
+            }));
+        } else if told.is_ok() {
+            told = console.colored(Color::Yellow, finding);
+        }
+    });
+    told?;
+    let summary = summary.map_err(anyhow::Error::new)?;
+    store.close().map_err(anyhow::Error::new)?;
+    console.line(format_args!(
+        "{} rows, {} contents, {} bytes read.",
+        summary.rows, summary.blobs, summary.bytes
+    ))?;
+    console.value(&json!({
+        "rows": summary.rows, "blobs": summary.blobs, "bytes": summary.bytes,
+        "findings": findings, "repaired": summary.repaired, "clean": summary.is_clean(),
+    }))?;
+    if summary.is_clean() {
+        let mended = match summary.repaired {
+            0 => String::new(),
+            repaired => format!(" after {repaired} repairs"),
+        };
+        return console.colored(Color::Green, format_args!("The store is sound{mended}."));
+    }
+    let left = summary.findings - summary.repaired;
+    console.flush()?;
+    console.error(format_args!("{left} findings are left."));
+    Err(Failure::Told)
+}

@@ -1,0 +1,19 @@
+//! The real program on real stores.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "tests panic to fail"
+)]
+
+mod arguments;
+mod bench;
+mod demo;
+mod feeds;
+mod packages;
+mod remote;
+mod sources;
+mod upack;
+mod verify;

@@ -1,0 +1,89 @@
+//! The same commands against a server on a socket.
+
+use std::net::SocketAddr;
+
+use fs_err as fs;
+use hayloft_http::App;
+use tokio::net::TcpListener;
+use tokio::runtime::Runtime;
+
+use crate::bench::Bench;
+
+/// The store of a bench, behind a socket until it is dropped.
+struct Server {
+    address: SocketAddr,
+    _runtime: Runtime,
+}
+
+impl Server {
+    fn over(bench: &Bench) -> Self {
+        let store = hayloft::open(bench.path("hayloft-data")).unwrap();
+        let router = hayloft_http::router(App::builder(store).build());
+        let runtime = Runtime::new().unwrap();
+        let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0")).unwrap();
+        let address = listener.local_addr().unwrap();
+        let router = axum::Router::new().nest("/prefix", router);
+        runtime.spawn(async move { axum::serve(listener, router).await });
+        Self { address, _runtime: runtime }
+    }
+
+    fn url(&self) -> String {
+        format!("http://{}/prefix", self.address)
+    }
+}
+
+#[test]
+fn a_server_answers_as_a_store_does() {
+    let bench = Bench::with_feeds();
+    let create = ["apikeys", "create", "system", "--apis=feeds", "--name=release team"];
+    let key = bench.ok(&create);
+    let key = key.trim();
+    let server = Server::over(&bench);
+    let url = server.url();
+    let remote = Bench::new().always(&["--source", &url, "--api-key", key]);
+
+    let bytes = remote.upload("dev", "initrode/tools", "1.0.0-rc.1");
+    let one = ["--feed=dev", "--package=initrode/tools", "--version=1.0.0-rc.1"];
+    let about = |words: &[&str]| remote.ok(&[&["packages"], words, &one].concat());
+    about(&["repackage", "--new-version=1.0.0", "--to-feed=prod"]);
+    assert_eq!(
+        remote.run(&[&["packages", "download", "--stdout"][..], &one].concat()).bytes,
+        bytes
+    );
+    assert!(about(&["metadata"]).contains(" by release team\n"));
+    assert_eq!(remote.ok(&["packages", "list", "--feed=prod"]), "initrode/tools 1.0.0\n");
+    assert_eq!(
+        remote.fails(&["packages", "list", "--feed=none"]),
+        "Server responded with NotFound (404): Feed none not found."
+    );
+    let package = hayloft_testkit::upack("", "big", "1.0.0").payload(1_000_000).build();
+    let upload = ["packages", "upload", "--feed=dev", "--stdin"];
+    assert_eq!(remote.run_with(&upload, &package).status, 0);
+    let said = remote.ok(&["health"]);
+    assert!(said.starts_with(&format!("Checking {url}...all OK\n")), "{said}");
+}
+
+#[test]
+fn a_named_source_brings_its_key_and_feed() {
+    let bench = Bench::with_feeds();
+    let create = ["apikeys", "create", "feed", "--feed=dev", "--permissions=view"];
+    let key = bench.ok(&create);
+    bench.upload("dev", "a", "1.0.0");
+    let server = Server::over(&bench);
+    let url = format!("--url={}", server.url());
+    let remote = Bench::new();
+    let key = format!("--api-key={}", key.trim());
+    remote.ok(&["sources", "add", "--name=work", &url, &key, "--feed=dev"]);
+    let work = "--source=WORK";
+    assert_eq!(remote.ok(&["packages", "list", work]), "a 1.0.0\n");
+    assert!(remote.ok(&["sources", "test"]).starts_with("[work] Successfully contacted ProGet "));
+    let delete = ["packages", "delete", work, "--package=a", "--version=1.0.0"];
+    assert_eq!(
+        remote.fails(&delete),
+        "Server responded with Forbidden (403): The specified API key does not have the proper \
+         permissions to perform this action."
+    );
+    let said = remote.fails(&["packages", "list", work, "--api-key=wrong"]);
+    assert!(said.starts_with("Server responded with Forbidden (403)"), "{said}");
+    assert!(fs::metadata(remote.path("hayloft-data")).is_err(), "no store is made");
+}
