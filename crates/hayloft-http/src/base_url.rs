@@ -74,4 +74,10 @@ mod tests {
         let request = Request::builder().uri(inner).header(HOST, host).extension(original);
         assert_eq!(asked(&request.body(()).unwrap().into_parts().0), expected);
     }
+
+    #[test]
+    fn the_url_of_an_encrypted_connection_is_https() {
+        let request = Request::builder().uri("/").header(HOST, "h").extension(Encrypted);
+        assert_eq!(asked(&request.body(()).unwrap().into_parts().0), "https://h");
+    }
 }

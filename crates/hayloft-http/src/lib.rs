@@ -15,6 +15,7 @@ pub mod native;
 mod package_query;
 mod parameters;
 mod routes;
+mod server;
 mod settings;
 mod traffic;
 mod transfer;
@@ -27,3 +28,4 @@ pub use access::{
 };
 pub use app::{App, AppBuilder, router};
 pub use error::ApiError;
+pub use server::{ServeOptions, serve};

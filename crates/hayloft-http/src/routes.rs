@@ -14,7 +14,6 @@ mod status;
 mod storage;
 
 use axum::Router;
-use axum::routing::MethodRouter;
 
 use crate::App;
 
@@ -32,9 +31,4 @@ pub(crate) fn router() -> Router<App> {
         .merge(metrics::routes())
         .merge(settings::routes())
         .merge(storage::routes())
-}
-
-/// The same endpoint with and without a slash at its end: a redirect would turn a POST into a GET.
-fn both(router: Router<App>, path: &str, methods: impl Fn() -> MethodRouter<App>) -> Router<App> {
-    router.route(path, methods()).route(&format!("{path}/"), methods())
 }

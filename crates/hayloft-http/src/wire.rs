@@ -13,7 +13,7 @@ mod server;
 pub use feed::{
     FeedInfo, FeedObject, RetentionRule, StorageConfiguration, StorageOption, StorageType,
 };
-pub use history::{PackageHistory, Published, RepackagedFile, RepackagingData, VersionPromotion};
+pub use history::{PackageHistory, Published, RepackagedFile, RepackagingData};
 pub use key::ApiKeyInfo;
 pub use package::{
     Artifact, AuditResult, PackageMetadata, PackageState, PackageStatus, PackageVersionInfo,
@@ -26,6 +26,7 @@ use serde::{Deserialize, Deserializer};
 
 /// Tells an absent property from an explicit null: absent is the field's default, null is
 /// `Some(None)`.
+#[expect(clippy::option_option, reason = "absent and null are two things to these clients")]
 fn present<'de, T, D>(deserializer: D) -> Result<Option<Option<T>>, D::Error>
 where
     T: Deserialize<'de>,

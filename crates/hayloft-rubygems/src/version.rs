@@ -3,6 +3,9 @@ use std::str::FromStr;
 
 use hayloft_feed::{SortKey, SortKeyError, Stability};
 
+/// Longest version, as given and with hyphens rewritten, in bytes.
+const MAX_LENGTH: usize = 255;
+
 /// A gem version in the form that Ruby compares: `Gem::Version`.
 ///
 /// A hyphen is rewritten to `.pre.` as Ruby does. Order and equality go by the canonical segments:
@@ -28,7 +31,7 @@ pub enum GemVersionError {
     #[error("a gem version is a number followed by dot-separated numbers and letters")]
     Grammar,
     /// Over the limit.
-    #[error("it has {0} bytes, more than 255")]
+    #[error("it has {0} bytes, more than {MAX_LENGTH}")]
     TooLong(usize),
 }
 
@@ -98,7 +101,7 @@ impl FromStr for GemVersion {
 
     fn from_str(text: &str) -> Result<Self, GemVersionError> {
         let text = text.trim_matches([' ', '\t', '\r', '\n', '\u{b}', '\u{c}']);
-        if text.len() > 255 {
+        if text.len() > MAX_LENGTH {
             return Err(GemVersionError::TooLong(text.len()));
         }
         let text = if text.is_empty() { "0" } else { text };
@@ -121,6 +124,13 @@ impl FromStr for GemVersion {
             return Err(GemVersionError::Grammar);
         }
         let text = text.replace('-', ".pre.");
+        // Ruby takes `1--a` too, but then has `1.pre..pre.a`, which it does not take again.
+        if text.split('.').any(str::is_empty) {
+            return Err(GemVersionError::Grammar);
+        }
+        if text.len() > MAX_LENGTH {
+            return Err(GemVersionError::TooLong(text.len()));
+        }
         Ok(Self { segments: canonical_segments(&text), text: text.into_boxed_str() })
     }
 }
@@ -226,8 +236,20 @@ mod tests {
     #[case("1.0-a_b")]
     #[case("1.0\n2.0")]
     #[case("1.0/../../x")]
+    #[case::ruby_does_not_read_its_own_form_again("1--a")]
+    #[case::nor_this_one("0.atf-c.0.atf-")]
     fn malformed_versions_are_refused(#[case] text: &str) {
         assert_eq!(text.parse::<GemVersion>().unwrap_err(), GemVersionError::Grammar);
+    }
+
+    #[test]
+    fn the_form_with_hyphens_rewritten_is_bounded_too() {
+        let text = |hyphens| format!("1{}", "-1".repeat(hyphens));
+        let version: GemVersion = text(42).parse().unwrap();
+        assert_eq!(version.as_str().len(), 253);
+        assert_eq!(version.as_str().parse::<GemVersion>().unwrap().as_str(), version.as_str());
+        let error = text(43).parse::<GemVersion>().unwrap_err();
+        assert_eq!(error, GemVersionError::TooLong(259));
     }
 
     #[test]

@@ -97,6 +97,8 @@ endpoints! {
         "Lists versions.";
     PACKAGES_METADATA = "getPackageMetadata" ["GET"], "/api/packages/{feed}/metadata", VIEW,
         "Tells about one version.";
+    PACKAGES_HISTORY = "getPackageHistory" ["GET"], "/api/packages/{feed}/history", VIEW,
+        "Tells how one version came to be.";
     PACKAGES_AUDIT = "auditPackage" ["POST"], "/api/packages/{feed}/audit", VIEW,
         "Checks one version against policies.";
     PACKAGES_DOWNLOAD = "downloadPackage" ["GET"], "/api/packages/{feed}/download",
@@ -113,7 +115,7 @@ endpoints! {
         Guard::Rights(&[feed(Right::View), feed(Right::Delete)]),
         "Removes one file.";
     PACKAGES_STATUS = "setPackageStatus" ["POST", "PUT"], "/api/packages/{feed}/status",
-        Guard::Rights(&[feed(Right::View), feed(Right::SetStatus)]),
+        Guard::Rights(&[feed(Right::SetStatus)]),
         "Lists, unlists, blocks, allows or deprecates a version.";
     PROMOTE = "promotePackage" ["POST"], "/api/promotions/promote",
         Guard::Rights(&[
@@ -205,6 +207,11 @@ impl Endpoint {
             _ => &[],
         };
         demands.iter().filter(|each| each.place == place).map(|each| each.right).collect()
+    }
+
+    /// The feed with this name, if the caller has the rights that it demands in its target.
+    pub(crate) fn target(&self, session: &Session, name: &str) -> Result<Feed, ApiError> {
+        session.feed(name, &self.rights(Place::Target))
     }
 
     /// Fails unless the caller has the rights that it demands in the whole store.

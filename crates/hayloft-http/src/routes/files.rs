@@ -6,21 +6,20 @@ use axum::extract::{Path, State};
 use axum::http::header::CONTENT_TYPE;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
-use axum::routing::{get, post, put};
 use hayloft::UploadRequest;
 use serde::Deserialize;
 
-use super::both;
+use crate::access::{PACKAGES_DELETE, PACKAGES_DOWNLOAD, PACKAGES_UPLOAD, PACKAGES_UPLOAD_NAMED};
 use crate::package_query::{Keywords, PackageQuery};
 use crate::parameters::Parameters;
 use crate::transfer::{FileRequest, Outgoing, discard, receive};
-use crate::{ApiError, App, Right, Visitor};
+use crate::{ApiError, App, Visitor};
 
 pub(super) fn routes() -> Router<App> {
-    let router = both(Router::new(), "/api/packages/{feed}/download", || get(download));
-    let router = both(router, "/api/packages/{feed}/upload", || put(upload).post(upload));
-    let router = both(router, "/api/packages/{feed}/upload/{file}", || put(upload).post(upload));
-    both(router, "/api/packages/{feed}/delete", || post(delete).delete(delete))
+    let router = PACKAGES_DOWNLOAD.mount(Router::new(), download);
+    let router = PACKAGES_UPLOAD.mount(router, upload);
+    let router = PACKAGES_UPLOAD_NAMED.mount(router, upload);
+    PACKAGES_DELETE.mount(router, delete)
 }
 
 async fn download(
@@ -32,7 +31,7 @@ async fn download(
 ) -> Result<Response, ApiError> {
     let outgoing = app.run(visitor, move |session| {
         let store = session.store();
-        let feed = session.feed(&feed, &[Right::View, Right::Download])?;
+        let feed = PACKAGES_DOWNLOAD.feed(session, &feed)?;
         let query = PackageQuery::read(&parameters)?;
         let selector = query.selector(store, &feed, Keywords::LatestIsStable)?;
         Outgoing::open(store, store.download(&feed.name, &selector)?, &request)
@@ -57,7 +56,7 @@ async fn upload(
     let multipart = headers.get(CONTENT_TYPE).is_some_and(is_multipart);
     let asked = feed.clone();
     let admitted = app.run(visitor.clone(), move |session| {
-        session.feed(&asked, &[Right::Add])?;
+        PACKAGES_UPLOAD.feed(session, &asked)?;
         if multipart {
             return Err(ApiError::bad_request(
                 "multipart bodies are not supported; send the raw file as the body",
@@ -66,12 +65,12 @@ async fn upload(
         Ok(())
     });
     if let Err(refusal) = admitted.await {
-        discard(&app, body).await;
+        discard(&app, body);
         return Err(refusal);
     }
     let staged = receive(&app, &headers, body).await?;
     let store = move |session: &crate::Session| {
-        let feed = session.feed(&feed, &[Right::Add])?;
+        let feed = PACKAGES_UPLOAD.feed(session, &feed)?;
         let overwrite = session.overwrite(&feed)?;
         let request = UploadRequest {
             file_name: file,
@@ -96,7 +95,7 @@ async fn delete(
     parameters: Parameters,
 ) -> Result<StatusCode, ApiError> {
     app.run(visitor, move |session| {
-        let feed = session.feed(&feed, &[Right::Delete])?;
+        let feed = PACKAGES_DELETE.feed(session, &feed)?;
         let query = PackageQuery::read(&parameters)?;
         let selector = query.selector(session.store(), &feed, Keywords::Refused)?;
         session.store().delete_file(&feed.name, &selector, &session.actor())?;

@@ -2,13 +2,14 @@
 
 use axum::extract::{Path, State};
 use axum::response::Response;
-use axum::routing::get;
 use axum::{Json, Router};
 use hayloft::{
     FileRole, LatestQuery, PackageFile, Pick, Qualifiers, Rows, StoreError, VersionsQuery,
 };
 
-use super::both;
+use crate::access::{
+    PACKAGES_AUDIT, PACKAGES_FEED, PACKAGES_LATEST, PACKAGES_METADATA, PACKAGES_VERSIONS,
+};
 use crate::package_query::{Keywords, PackageQuery};
 use crate::parameters::Parameters;
 use crate::transfer::json_list;
@@ -16,14 +17,14 @@ use crate::wire::{
     Artifact, AuditResult, FeedInfo, PackageMetadata, PackageState, PackageVersionInfo,
     StatusObject,
 };
-use crate::{ApiError, App, Right, Visitor};
+use crate::{ApiError, App, Visitor};
 
 pub(super) fn routes() -> Router<App> {
-    let router = both(Router::new(), "/api/packages/{feed}", || get(feed_info));
-    let router = both(router, "/api/packages/{feed}/latest", || get(latest));
-    let router = both(router, "/api/packages/{feed}/versions", || get(versions));
-    let router = both(router, "/api/packages/{feed}/metadata", || get(metadata));
-    both(router, "/api/packages/{feed}/audit", || axum::routing::post(audit))
+    let router = PACKAGES_FEED.mount(Router::new(), feed_info);
+    let router = PACKAGES_LATEST.mount(router, latest);
+    let router = PACKAGES_VERSIONS.mount(router, versions);
+    let router = PACKAGES_METADATA.mount(router, metadata);
+    PACKAGES_AUDIT.mount(router, audit)
 }
 
 async fn feed_info(
@@ -32,7 +33,7 @@ async fn feed_info(
     Path(feed): Path<String>,
 ) -> Result<Json<FeedInfo>, ApiError> {
     app.run(visitor, move |session| {
-        let feed = session.feed(&feed, &[Right::View])?;
+        let feed = PACKAGES_FEED.feed(session, &feed)?;
         Ok(Json(FeedInfo {
             id: feed.id,
             name: feed.name,
@@ -50,7 +51,7 @@ async fn latest(
     parameters: Parameters,
 ) -> Result<Response, ApiError> {
     let rows = app.run(visitor, move |session| {
-        let feed = session.feed(&feed, &[Right::View])?;
+        let feed = PACKAGES_LATEST.feed(session, &feed)?;
         let filter = PackageQuery::read(&parameters)?.filter(session.store(), &feed)?;
         let stable = parameters.flag("stableonly")?;
         let pick = if stable { Pick::HighestStable } else { Pick::Highest };
@@ -69,7 +70,7 @@ async fn versions(
     parameters: Parameters,
 ) -> Result<Response, ApiError> {
     let rows = app.run(visitor, move |session| {
-        let feed = session.feed(&feed, &[Right::View])?;
+        let feed = PACKAGES_VERSIONS.feed(session, &feed)?;
         let filter = PackageQuery::read(&parameters)?.filter(session.store(), &feed)?;
         let query = VersionsQuery {
             group: filter.group,
@@ -100,7 +101,7 @@ async fn metadata(
     parameters: Parameters,
 ) -> Result<Json<PackageMetadata>, ApiError> {
     app.run(visitor, move |session| {
-        let feed = session.feed(&feed, &[Right::View])?;
+        let feed = PACKAGES_METADATA.feed(session, &feed)?;
         let query = PackageQuery::read(&parameters)?;
         let selector = query.selector(session.store(), &feed, Keywords::LatestIsStable)?;
         let mut files = session.store().files(&feed.name, &selector)?;
@@ -158,7 +159,7 @@ async fn audit(
     parameters: Parameters,
 ) -> Result<Json<AuditResult>, ApiError> {
     app.run(visitor, move |session| {
-        let feed = session.feed(&feed, &[Right::View])?;
+        let feed = PACKAGES_AUDIT.feed(session, &feed)?;
         let query = PackageQuery::read(&parameters)?;
         let selector = query.selector(session.store(), &feed, Keywords::LatestIsStable)?;
         session.store().files(&feed.name, &selector)?;

@@ -5,21 +5,20 @@ use std::collections::HashMap;
 use axum::body::Body;
 use axum::extract::State;
 use axum::response::Response;
-use axum::routing::{get, post};
 use axum::{Json, Router};
 use hayloft::{PromoteRequest, Promotion, PromotionQuery, Store};
 
-use super::both;
+use crate::access::{PROMOTE, PROMOTIONS};
 use crate::package_query::{Keywords, PackageQuery};
 use crate::parameters::Parameters;
 use crate::transfer::{json_list, receive_text};
 use crate::visible::VisibleFeeds;
 use crate::wire::{PackageVersionInfo, PromotedPackage, PromotionData, Published};
-use crate::{ApiError, App, Right, Session, Visitor};
+use crate::{ApiError, App, Session, Visitor};
 
 pub(super) fn routes() -> Router<App> {
-    let router = both(Router::new(), "/api/promotions/promote", || post(promote));
-    both(router, "/api/promotions/list", || get(list))
+    let router = PROMOTE.mount(Router::new(), promote);
+    PROMOTIONS.mount(router, list)
 }
 
 async fn promote(
@@ -33,8 +32,8 @@ async fn promote(
         let asked = asked.or(query);
         let from = asked.need(&["fromfeed"], "fromFeed")?;
         let to = asked.need(&["tofeed"], "toFeed")?;
-        let from = session.feed(from, &[Right::View, Right::Download])?;
-        let to = session.feed(to, &[Right::AcceptPromotion])?;
+        let from = PROMOTE.feed(session, from)?;
+        let to = PROMOTE.target(session, to)?;
         let package = PackageQuery::read(&asked)?;
         let source = package.selector(session.store(), &from, Keywords::LatestIsHighest)?;
         let overwrite = session.overwrite(&to)?;

@@ -4,18 +4,17 @@ use axum::Router;
 use axum::body::Body;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
-use axum::routing::post;
 use hayloft::{Allow, Deprecation, DeprecationChange, Listing, StatusChange};
 
-use super::both;
+use crate::access::PACKAGES_STATUS;
 use crate::package_query::{Keywords, PackageQuery};
 use crate::parameters::Parameters;
 use crate::transfer::receive_text;
 use crate::wire::{self, PackageStatus};
-use crate::{ApiError, App, Right, Visitor};
+use crate::{ApiError, App, Visitor};
 
 pub(super) fn routes() -> Router<App> {
-    both(Router::new(), "/api/packages/{feed}/status", || post(set).put(set))
+    PACKAGES_STATUS.mount(Router::new(), set)
 }
 
 async fn set(
@@ -28,9 +27,8 @@ async fn set(
     let body = receive_text(&app, body).await?;
     let key = Parameters::of_body(&body).ok().and_then(|body| body.key());
     app.run(visitor.or_key(key), move |session| {
-        let feed = session.feed(&feed, &[Right::SetStatus])?;
-        let text = body.trim_start_matches('\u{feff}');
-        let status: PackageStatus = serde_json::from_str(text).map_err(|error| {
+        let feed = PACKAGES_STATUS.feed(session, &feed)?;
+        let status = read(&body).map_err(|error| {
             ApiError::bad_request(format!(
                 "the body must be a JSON object such as {{\"listed\":false}}: {error}"
             ))
@@ -42,6 +40,13 @@ async fn set(
         Ok(StatusCode::OK)
     })
     .await
+}
+
+fn read(body: &str) -> serde_json::Result<PackageStatus> {
+    // A struct alone would be read from an array, too.
+    let object: serde_json::Map<String, serde_json::Value> =
+        serde_json::from_str(body.trim_start_matches('\u{feff}'))?;
+    serde_json::from_value(object.into())
 }
 
 impl From<wire::StatusChange> for StatusChange {

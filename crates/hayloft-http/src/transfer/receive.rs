@@ -1,6 +1,6 @@
 use std::io::{self, Write};
 
-use axum::body::{Body, Bytes};
+use axum::body::{Body, BodyDataStream, Bytes};
 use axum::http::header::CONTENT_LENGTH;
 use axum::http::{HeaderMap, StatusCode};
 use futures_util::StreamExt;
@@ -31,6 +31,7 @@ pub(crate) async fn receive(
     let limit = app.max_upload().map_or(limit, |own| own.min(limit));
     let declared = declared_length(headers);
     if declared.is_some_and(|length| length > limit) {
+        discard(app, body);
         return Err(StagingError::TooLarge { limit }.into());
     }
     let store = app.store().clone();
@@ -41,6 +42,7 @@ pub(crate) async fn receive(
     while let Some(bytes) = next(app, &mut frames).await? {
         received = received.saturating_add(bytes.len().try_into().unwrap_or(u64::MAX));
         if received > limit {
+            tokio::spawn(drain(app.clone(), frames, DISCARDED));
             return Err(StagingError::TooLarge { limit }.into());
         }
         file.add(&bytes).await?;
@@ -67,15 +69,18 @@ pub(crate) async fn receive_text(app: &App, body: Body) -> Result<String, ApiErr
     String::from_utf8(text).map_err(|_| ApiError::bad_request("the body is not UTF-8 text"))
 }
 
-/// Reads on after a refusal, within bounds: many clients send all of an upload before they look at
-/// the answer, and see a broken connection instead of it if nobody listens.
-pub(crate) async fn discard(app: &App, body: Body) {
-    let mut frames = body.into_data_stream();
-    let mut seen = 0_u64;
-    while let Ok(Some(bytes)) = next(app, &mut frames).await {
-        seen = seen.saturating_add(bytes.len().try_into().unwrap_or(u64::MAX));
-        if seen > DISCARDED {
-            return;
+/// Reads on in the background after a refusal, within bounds: many clients send all of an upload
+/// before they look at the answer, and see a broken connection instead of it if nobody listens.
+pub(crate) fn discard(app: &App, body: Body) {
+    tokio::spawn(drain(app.clone(), body.into_data_stream(), DISCARDED));
+}
+
+async fn drain(app: App, mut frames: BodyDataStream, mut left: u64) {
+    while let Ok(Some(bytes)) = next(&app, &mut frames).await {
+        let length = bytes.len().try_into().unwrap_or(u64::MAX);
+        match left.checked_sub(length) {
+            Some(rest) => left = rest,
+            None => return,
         }
     }
 }
@@ -84,10 +89,7 @@ fn declared_length(headers: &HeaderMap) -> Option<u64> {
     headers.get(CONTENT_LENGTH)?.to_str().ok()?.trim().parse().ok()
 }
 
-async fn next(
-    app: &App,
-    frames: &mut axum::body::BodyDataStream,
-) -> Result<Option<Bytes>, ApiError> {
+async fn next(app: &App, frames: &mut BodyDataStream) -> Result<Option<Bytes>, ApiError> {
     match timeout(app.idle(), frames.next()).await {
         Ok(None) => Ok(None),
         Ok(Some(Ok(bytes))) => Ok(Some(bytes)),

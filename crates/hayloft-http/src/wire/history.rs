@@ -11,24 +11,14 @@ use super::{PackageVersionInfo, PromotionData};
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct PackageHistory {
-    /// By file name the entries that are embedded in the file, oldest first.
+    /// By file name the entries that are embedded in the file, oldest first; none if the file was
+    /// never repackaged.
     #[schema(value_type = BTreeMap<String, Vec<Object>>)]
     pub embedded: BTreeMap<String, Vec<HistoryEntry>>,
-    /// Promotions of the package, whatever the version, oldest first.
-    pub promotions: Vec<VersionPromotion>,
-    /// Repackagings of the package, whatever the version, oldest first.
+    /// Promotions of the version, from and to any feed, oldest first.
+    pub promotions: Vec<PromotionData>,
+    /// Repackagings that the version came out of or went into, oldest first.
     pub repackagings: Vec<RepackagingData>,
-}
-
-/// One promotion and the version that was promoted.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct VersionPromotion {
-    /// Version.
-    pub version: String,
-    /// The promotion.
-    #[serde(flatten)]
-    pub promotion: PromotionData,
 }
 
 /// One repackaging.

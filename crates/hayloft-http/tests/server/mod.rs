@@ -1,32 +1,32 @@
 //! A server with a store of its own, and the clients that tests need.
 
 use std::io::{Read, Write};
-use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::net::{SocketAddr, TcpStream};
 
 use hayloft::{Actor, FeedDraft, Store};
 use hayloft_http::{App, AppBuilder, LocalUser};
 use serde_json::Value;
 
-pub struct Server {
-    pub store: Store,
-    pub address: SocketAddr,
+pub(crate) struct Server {
+    pub(crate) store: Store,
+    pub(crate) address: SocketAddr,
     runtime: Option<tokio::runtime::Runtime>,
     _directory: tempfile::TempDir,
 }
 
-pub struct Answer {
-    pub status: u16,
-    pub headers: ureq::http::HeaderMap,
-    pub body: Vec<u8>,
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) headers: ureq::http::HeaderMap,
+    pub(crate) body: Vec<u8>,
 }
 
 impl Server {
     /// Everybody may do everything, as a user named `tester`.
-    pub fn start() -> Self {
+    pub(crate) fn start() -> Self {
         Self::start_with(|app| app.gatekeeper(LocalUser::new("tester")))
     }
 
-    pub fn start_with(set: impl FnOnce(AppBuilder) -> AppBuilder) -> Self {
+    pub(crate) fn start_with(set: impl FnOnce(AppBuilder) -> AppBuilder) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let store = hayloft::open(directory.path()).unwrap();
         let app = set(App::builder(store.clone())).build();
@@ -38,15 +38,22 @@ impl Server {
         let listener = runtime.block_on(tokio::net::TcpListener::bind("127.0.0.1:0")).unwrap();
         let address = listener.local_addr().unwrap();
         let service = hayloft_http::router(app);
-        runtime.spawn(async move { axum::serve(listener, service).await });
+        let options = hayloft_http::ServeOptions::default();
+        runtime.spawn(hayloft_http::serve(listener, service, options, std::future::pending()));
         Self { store, address, runtime: Some(runtime), _directory: directory }
     }
 
-    pub fn feed(&self, name: &str, feed_type: &str) {
+    pub(crate) fn feed(&self, name: &str, feed_type: &str) {
         self.store.create_feed(FeedDraft::new(name, feed_type), &Actor::system()).unwrap();
     }
 
-    pub fn send(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) -> Answer {
+    pub(crate) fn send(
+        &self,
+        method: &str,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: &[u8],
+    ) -> Answer {
         let agent: ureq::Agent =
             ureq::Agent::config_builder().http_status_as_error(false).build().into();
         let uri = format!("http://{}{path}", self.address);
@@ -61,24 +68,23 @@ impl Server {
         Answer { status: parts.status.as_u16(), headers: parts.headers, body }
     }
 
-    pub fn get(&self, path: &str) -> Answer {
+    pub(crate) fn get(&self, path: &str) -> Answer {
         self.send("GET", path, &[], b"")
     }
 
-    pub fn post(&self, path: &str, body: &str) -> Answer {
+    pub(crate) fn post(&self, path: &str, body: &str) -> Answer {
         self.send("POST", path, &[], body.as_bytes())
     }
 
     /// Uploads a file as pgutil does it.
-    pub fn put(&self, path: &str, bytes: &[u8]) -> Answer {
+    pub(crate) fn put(&self, path: &str, bytes: &[u8]) -> Answer {
         self.send("PUT", path, &[], bytes)
     }
 
-    /// Sends bytes as they are, half-closes, and reads to the end.
-    pub fn raw(&self, request: &[u8]) -> String {
+    /// Sends bytes as they are, which ask for the connection to be closed, and reads to the end.
+    pub(crate) fn raw(&self, request: &[u8]) -> String {
         let mut stream = TcpStream::connect(self.address).unwrap();
         stream.write_all(request).unwrap();
-        stream.shutdown(Shutdown::Write).unwrap();
         let mut answer = Vec::new();
         // A server that gives up on a body may reset the connection after its answer.
         let _ = stream.read_to_end(&mut answer);
@@ -86,7 +92,7 @@ impl Server {
     }
 
     /// Files that wait in staging.
-    pub fn staged(&self) -> usize {
+    pub(crate) fn staged(&self) -> usize {
         let epochs = std::fs::read_dir(self.store.directory().join("tmp")).unwrap();
         epochs.map(|epoch| std::fs::read_dir(epoch.unwrap().path()).unwrap().count()).sum()
     }
@@ -101,28 +107,28 @@ impl Drop for Server {
 }
 
 impl Answer {
-    pub fn text(&self) -> String {
+    pub(crate) fn text(&self) -> String {
         String::from_utf8(self.body.clone()).unwrap()
     }
 
-    pub fn json(&self) -> Value {
+    pub(crate) fn json(&self) -> Value {
         assert_eq!(self.status, 200, "{}", self.text());
         serde_json::from_slice(&self.body).unwrap()
     }
 
-    pub fn header(&self, name: &str) -> &str {
+    pub(crate) fn header(&self, name: &str) -> &str {
         self.headers.get(name).unwrap_or_else(|| panic!("no {name}")).to_str().unwrap()
     }
 
     /// The answer is 200.
     #[track_caller]
-    pub fn done(&self) {
+    pub(crate) fn done(&self) {
         assert_eq!(self.status, 200, "{}", self.text());
     }
 
     /// The answer has this status, and its text has all these words.
     #[track_caller]
-    pub fn refused(&self, status: u16, words: &[&str]) {
+    pub(crate) fn refused(&self, status: u16, words: &[&str]) {
         let text = self.text();
         assert_eq!(self.status, status, "{text}");
         assert!(self.header("content-type").starts_with("text/plain"), "{text}");

@@ -29,7 +29,7 @@ pub(super) fn history(invocation: &Invocation, console: &mut Console) -> Result<
         }
     }
     if !history.repackagings.is_empty() {
-        console.line(" Repackagings of the package:")?;
+        console.line(" Repackaged:")?;
     }
     for each in &history.repackagings {
         let (from, to) = (&each.from_version, &each.to_version);
@@ -40,10 +40,10 @@ pub(super) fn history(invocation: &Invocation, console: &mut Console) -> Result<
         ))?;
     }
     if !history.promotions.is_empty() {
-        console.line(" Promotions of the package:")?;
+        console.line(" Promoted:")?;
     }
     for each in &history.promotions {
-        console.line(format_args!("  {} {}", each.version, promotion_line(&each.promotion)))?;
+        console.line(format_args!("  {}", promotion_line(each)))?;
     }
     Ok(())
 }

@@ -1,0 +1,50 @@
+//! The Packages API over real sockets.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::disallowed_methods,
+    reason = "tests panic to fail"
+)]
+
+#[path = "../server/mod.rs"]
+mod server;
+
+mod files;
+mod lists;
+mod naming;
+mod releases;
+mod rights;
+mod status;
+
+use hayloft_testkit::nupkg;
+use serde_json::Value;
+use server::{Answer, Server};
+
+/// Percent-encodes a query value.
+fn encoded(text: &str) -> String {
+    percent_encoding::utf8_percent_encode(text, percent_encoding::NON_ALPHANUMERIC).to_string()
+}
+
+/// A feed `nu1` with these versions of the package `A`.
+fn nuget(versions: &[&str]) -> Server {
+    let server = Server::start();
+    server.feed("nu1", "nuget");
+    for version in versions {
+        server.put("/api/packages/nu1/upload", &nupkg("A", version).build()).done();
+    }
+    server
+}
+
+fn listed(answer: &Answer) -> Vec<String> {
+    let rows = answer.json();
+    let version = |row: &Value| row["version"].as_str().unwrap().to_owned();
+    rows.as_array().unwrap().iter().map(version).collect()
+}
+
+/// What the list says about the only version of `A`.
+fn row(server: &Server) -> Value {
+    server.get("/api/packages/nu1/versions?name=A").json()[0].take()
+}

@@ -1,0 +1,145 @@
+//! Who may do what.
+
+use hayloft::{Feed, Store, StoreError};
+use hayloft_http::{Caller, Credential, Gatekeeper, Refusal, Right};
+use hayloft_testkit::nupkg;
+
+use crate::server::Server;
+
+/// Callers have the rights that their key lists, in all feeds, such as `view+add`; the key
+/// `bad` is unknown, and without a key one has none.
+#[derive(Debug)]
+struct Listed;
+
+impl Gatekeeper for Listed {
+    fn identify(&self, _: &Store, credential: Option<&Credential>) -> Result<Caller, Refusal> {
+        let (name, anonymous) = match credential {
+            None => ("", true),
+            Some(Credential::Key(key)) if key != "bad" => (key.as_str(), false),
+            Some(_) => return Err(Refusal::Unknown),
+        };
+        Ok(Caller { name: name.to_owned(), key: None, anonymous })
+    }
+
+    fn may(
+        &self,
+        _: &Store,
+        caller: &Caller,
+        right: Right,
+        feed: Option<&Feed>,
+    ) -> Result<bool, StoreError> {
+        let right = format!("{right:?}").to_lowercase();
+        let feed = feed.map_or("*", |feed| feed.name.as_str());
+        Ok(caller
+            .name
+            .split('+')
+            .any(|granted| granted == right || granted == format!("{right}:{feed}")))
+    }
+}
+
+const FORBIDDEN: &str =
+    "The specified API key does not have the proper permissions to perform this action.";
+
+#[test]
+fn every_endpoint_asks_for_its_rights() {
+    let server = Server::start_with(|app| app.gatekeeper(Listed));
+    server.feed("nu1", "nuget");
+    server.feed("nu2", "nuget");
+    let bytes = nupkg("A", "1.0.0-a").build();
+    let id = "name=A&version=1.0.0-a";
+    let ask = |key: &str, method: &str, path: &str, body: &[u8]| {
+        let headers = [("x-apikey", key)];
+        let headers = if key.is_empty() { &headers[..0] } else { &headers[..] };
+        server.send(method, path, headers, body)
+    };
+    ask("view+add", "PUT", "/api/packages/nu1/upload", &bytes).done();
+    let repackage = b"feed=nu1&name=A&version=1.0.0-a&newVersion=1.0.0&toFeed=nu2";
+    let promote = b"fromFeed=nu1&name=A&version=1.0.0-a&toFeed=nu2";
+    let path = |rest: &str| format!("/api/packages/nu1{rest}");
+    let table: [(&str, &str, String, &[u8]); 12] = [
+        ("view", "GET", path(""), b""),
+        ("view", "GET", path("/latest"), b""),
+        ("view", "GET", path("/versions"), b""),
+        ("view", "GET", path(&format!("/metadata?{id}")), b""),
+        ("view", "GET", path(&format!("/history?{id}")), b""),
+        ("view", "POST", path(&format!("/audit?{id}")), b""),
+        ("view+download", "GET", path(&format!("/download?{id}")), b""),
+        ("view+add", "PUT", path("/upload"), &bytes),
+        ("view+setstatus", "POST", path(&format!("/status?{id}")), br#"{"listed":true}"#),
+        ("view:nu1+add:nu2", "POST", "/api/repackaging/repackage".into(), repackage),
+        (
+            "view:nu1+download:nu1+acceptpromotion:nu2",
+            "POST",
+            "/api/promotions/promote".into(),
+            promote,
+        ),
+        ("view+delete", "POST", path(&format!("/delete?{id}")), b""),
+    ];
+    for (rights, method, path, body) in &table {
+        let mut lacking: Vec<String> = vec![String::new(), "bad".into()];
+        let needed: Vec<&str> = rights.split('+').collect();
+        for left_out in &needed {
+            let rest: Vec<_> = needed.iter().filter(|one| one != &left_out).copied().collect();
+            lacking.push(format!("none+{}", rest.join("+")));
+        }
+        for key in lacking {
+            let answer = ask(&key, method, path, body);
+            assert_eq!(
+                (answer.status, answer.text().as_str()),
+                (403, FORBIDDEN),
+                "{method} {path} `{key}`"
+            );
+        }
+        ask(rights, method, path, body).done();
+    }
+}
+
+#[test]
+fn replacing_needs_the_right_to_overwrite() {
+    let server = Server::start_with(|app| app.gatekeeper(Listed));
+    server.feed("nu1", "nuget");
+    server.feed("nu2", "nuget");
+    let put = |key: &str, feed: &str, payload: usize| {
+        let bytes = nupkg("A", "1.0.0").payload(payload).build();
+        server.send("PUT", &format!("/api/packages/{feed}/upload"), &[("x-apikey", key)], &bytes)
+    };
+    put("view+add", "nu1", 1).done();
+    put("view+add", "nu1", 1).done();
+    put("view+add", "nu1", 2)
+        .refused(403, &["A 1.0.0", "already exists and cannot be overwritten"]);
+    put("view+add+overwrite", "nu1", 2).done();
+    put("view+add", "nu2", 3).done();
+    let promote = |key: &str| {
+        let body = b"fromFeed=nu1&name=A&version=1.0.0&toFeed=nu2";
+        server.send("POST", "/api/promotions/promote", &[("x-apikey", key)], body)
+    };
+    promote("view+download+acceptpromotion")
+        .refused(403, &["already exists and cannot be overwritten"]);
+    promote("view+download+acceptpromotion+overwrite").done();
+}
+
+#[test]
+fn keys_in_bodies_count_and_the_list_of_promotions_challenges_the_nameless() {
+    let server = Server::start_with(|app| app.gatekeeper(Listed));
+    server.feed("nu1", "nuget");
+    server.feed("nu2", "nuget");
+    let key = [("x-apikey", "view+add")];
+    server.send("PUT", "/api/packages/nu1/upload", &key, &nupkg("A", "1.0.0").build()).done();
+    let body = r#"{"API_Key":"view+download+acceptpromotion","fromFeed":"nu1","name":"A","version":"1.0.0","toFeed":"nu2"}"#;
+    server.post("/api/promotions/promote", body).done();
+    let body = "key=view%2Badd&feed=nu1&name=A&version=1.0.0&newVersion=2.0.0";
+    server.post("/api/repackaging/repackage", body).done();
+    let status = "/api/packages/nu1/status?name=A&version=1.0.0";
+    server.post(status, r#"{"API_Key":"view+setstatus","listed":false}"#).done();
+    server.post(status, r#"{"listed":false}"#).refused(403, &[FORBIDDEN]);
+
+    let nameless = server.get("/api/promotions/list");
+    nameless.refused(401, &[]);
+    assert!(nameless.header("www-authenticate").starts_with("Basic"));
+    server.get("/api/promotions/list?key=bad").refused(403, &[FORBIDDEN]);
+    let count = |key: &str| {
+        let list = server.get(&format!("/api/promotions/list?apikey={key}")).json();
+        list.as_array().unwrap().len()
+    };
+    assert_eq!([count("view"), count("view:nu1"), count("view:nu2"), count("add")], [1, 1, 1, 0]);
+}

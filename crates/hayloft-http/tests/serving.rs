@@ -1,0 +1,243 @@
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "tests panic to fail"
+)]
+
+//! Connections: TLS, limits, slow clients, shutdown.
+
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::sync::Arc;
+use std::time::Duration;
+
+use hayloft::{Actor, FeedDraft, Selector, Store};
+use hayloft_http::{App, LocalUser, ServeOptions, router, serve};
+use tokio::net::TcpListener;
+use tokio::sync::oneshot;
+use tokio_rustls::rustls::ServerConfig;
+use tokio_rustls::rustls::pki_types::PrivateKeyDer;
+
+/// Bytes of an answer that the buffers of two sockets do not take.
+const LARGE: usize = 64 << 20;
+
+struct Serving {
+    store: Store,
+    address: SocketAddr,
+    stop: Option<oneshot::Sender<()>>,
+    /// Ready when `serve` has returned.
+    ended: std::sync::mpsc::Receiver<()>,
+    _runtime: tokio::runtime::Runtime,
+    _directory: tempfile::TempDir,
+}
+
+fn start(options: ServeOptions) -> Serving {
+    let directory = tempfile::tempdir().unwrap();
+    let store = hayloft::open(directory.path()).unwrap();
+    let draft = FeedDraft::new("apps", "universal");
+    store.create_feed(draft, &Actor::system()).unwrap();
+    let app = App::builder(store.clone()).gatekeeper(LocalUser::new("tester")).build();
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+    let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0")).unwrap();
+    let address = listener.local_addr().unwrap();
+    let (stop, stopped) = oneshot::channel::<()>();
+    let (end, ended) = std::sync::mpsc::channel();
+    runtime.spawn(async move {
+        let stopped = async { stopped.await.unwrap_or_default() };
+        let router = router(app).route("/large", axum::routing::get(|| async { vec![0; LARGE] }));
+        serve(listener, router, options, stopped).await;
+        end.send(()).unwrap_or_default();
+    });
+    Serving { store, address, stop: Some(stop), ended, _runtime: runtime, _directory: directory }
+}
+
+impl Serving {
+    fn connect(&self) -> TcpStream {
+        let stream = TcpStream::connect(self.address).unwrap();
+        // So that a failing test ends.
+        stream.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
+        stream
+    }
+
+    fn stop(&mut self) {
+        self.stop.take().unwrap().send(()).unwrap();
+    }
+}
+
+/// Reads one answer whose body has a declared length.
+fn answer(stream: &mut TcpStream) -> String {
+    let mut head = Vec::new();
+    while !head.ends_with(b"\r\n\r\n") {
+        let mut byte = [0];
+        assert_eq!(stream.read(&mut byte).unwrap(), 1, "{}", String::from_utf8_lossy(&head));
+        head.push(byte[0]);
+    }
+    let head = String::from_utf8(head).unwrap().to_ascii_lowercase();
+    let length = head.split("content-length: ").nth(1).unwrap().split("\r\n").next().unwrap();
+    let mut body = vec![0; length.parse().unwrap()];
+    stream.read_exact(&mut body).unwrap();
+    format!("{head}{}", String::from_utf8(body).unwrap())
+}
+
+const HEALTH: &[u8] = b"GET /health?format=text HTTP/1.1\r\nHost: h\r\n\r\n";
+
+#[test]
+fn a_connection_serves_several_requests() {
+    let serving = start(ServeOptions::default());
+    let mut stream = serving.connect();
+    for _ in 0..3 {
+        stream.write_all(HEALTH).unwrap();
+        let text = answer(&mut stream);
+        assert!(text.starts_with("http/1.1 200") && text.ends_with("OK"), "{text}");
+    }
+}
+
+#[test]
+fn tls_clients_are_served() {
+    let made = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).unwrap();
+    let key = PrivateKeyDer::try_from(made.signing_key.serialize_der()).unwrap();
+    let config = ServerConfig::builder()
+        .with_no_client_auth()
+        .with_single_cert(vec![made.cert.der().clone()], key)
+        .unwrap();
+    let mut options = ServeOptions::default();
+    options.tls = Some(Arc::new(config));
+    let serving = start(options);
+
+    let certificate = ureq::tls::Certificate::from_der(made.cert.der().as_ref()).to_owned();
+    let roots = ureq::tls::RootCerts::new_with_certs(&[certificate]);
+    let tls = ureq::tls::TlsConfig::builder().root_certs(roots).build();
+    let agent: ureq::Agent = ureq::Agent::config_builder().tls_config(tls).build().into();
+    let base = format!("https://localhost:{}", serving.address.port());
+    let mut health = agent.get(format!("{base}/health")).call().unwrap();
+    assert!(health.body_mut().read_to_string().unwrap().contains("\"databaseStatus\":\"OK\""));
+    assert_eq!(health.headers()["x-proget-version"], "25.0.10");
+}
+
+#[test]
+fn a_client_that_never_begins_tls_is_cut_off() {
+    let made = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).unwrap();
+    let key = PrivateKeyDer::try_from(made.signing_key.serialize_der()).unwrap();
+    let config = ServerConfig::builder()
+        .with_no_client_auth()
+        .with_single_cert(vec![made.cert.der().clone()], key)
+        .unwrap();
+    let mut options = ServeOptions::default();
+    options.tls = Some(Arc::new(config));
+    options.handshake_timeout = Duration::from_millis(50);
+    let serving = start(options);
+    assert!(is_closed(&mut serving.connect()));
+}
+
+#[test]
+fn a_client_that_sends_half_a_head_is_cut_off() {
+    let mut options = ServeOptions::default();
+    options.head_timeout = Duration::from_millis(50);
+    let serving = start(options);
+    let mut stream = serving.connect();
+    stream.write_all(b"GET /health HTTP/1.1\r\nHost: h\r\nX-Slow: ").unwrap();
+    assert!(is_closed(&mut stream));
+    let mut idle = serving.connect();
+    assert!(is_closed(&mut idle));
+}
+
+/// The server closes the connection without an answer of success.
+fn is_closed(stream: &mut TcpStream) -> bool {
+    let mut rest = Vec::new();
+    match std::io::copy(stream, &mut rest) {
+        Ok(_) => !rest.starts_with(b"HTTP/1.1 2"),
+        Err(error) => error.kind() == std::io::ErrorKind::ConnectionReset,
+    }
+}
+
+#[test]
+fn a_client_that_reads_nothing_is_cut_off() {
+    let mut options = ServeOptions::default();
+    options.write_timeout = Duration::from_millis(50);
+    let mut serving = start(options);
+    let mut stream = serving.connect();
+    stream.write_all(b"GET /large HTTP/1.1\r\nHost: h\r\n\r\n").unwrap();
+    let mut byte = [0];
+    stream.read_exact(&mut byte).unwrap();
+    // The shutdown waits for running answers, so it ends only because this one was given up.
+    serving.stop();
+    serving.ended.recv_timeout(Duration::from_secs(50)).unwrap();
+    let mut rest = Vec::new();
+    let _ = std::io::copy(&mut stream, &mut rest);
+    assert!(rest.len() < LARGE, "all of it arrived");
+}
+
+#[test]
+fn further_clients_wait_for_a_place() {
+    let mut options = ServeOptions::default();
+    options.max_connections = 1;
+    let serving = start(options);
+    let mut first = serving.connect();
+    first.write_all(HEALTH).unwrap();
+    answer(&mut first);
+    let mut second = serving.connect();
+    second.write_all(HEALTH).unwrap();
+    // As long as the first holds the place, only its requests are counted.
+    for _ in 0..20 {
+        first.write_all(b"GET /metrics HTTP/1.1\r\nHost: h\r\n\r\n").unwrap();
+        let metrics = answer(&mut first);
+        assert!(metrics.contains("hayloft_running_requests 1\n"), "{metrics}");
+    }
+    first.write_all(b"GET /metrics HTTP/1.1\r\nHost: h\r\n\r\n").unwrap();
+    let metrics = answer(&mut first);
+    assert!(metrics.contains("hayloft_requests_total{status=\"2xx\"} 21\n"), "{metrics}");
+    drop(first);
+    assert!(answer(&mut second).starts_with("http/1.1 200"));
+}
+
+#[test]
+fn a_shutdown_lets_a_running_upload_finish() {
+    let mut serving = start(ServeOptions::default());
+    let package = hayloft_testkit::upack("", "tools", "1.0.0").payload(1 << 20).build();
+    let (half, rest) = package.split_at(package.len() / 2);
+    let mut upload = serving.connect();
+    let head = format!(
+        "PUT /api/packages/apps/upload HTTP/1.1\r\nHost: h\r\nContent-Length: {}\r\n\r\n",
+        package.len()
+    );
+    upload.write_all(head.as_bytes()).unwrap();
+    upload.write_all(half).unwrap();
+    // The upload runs before the shutdown begins.
+    let mut other = serving.connect();
+    loop {
+        other.write_all(b"GET /metrics HTTP/1.1\r\nHost: h\r\n\r\n").unwrap();
+        if answer(&mut other).contains("hayloft_running_uploads 1\n") {
+            break;
+        }
+    }
+    serving.stop();
+    // An idle connection is closed; that is how a client sees that the shutdown has begun.
+    assert!(is_closed(&mut other));
+    assert!(serving.ended.try_recv().is_err(), "it did not wait");
+    upload.write_all(rest).unwrap();
+    let text = answer(&mut upload);
+    assert!(text.starts_with("http/1.1 200"), "{text}");
+    serving.ended.recv_timeout(Duration::from_secs(60)).unwrap();
+    assert!(TcpStream::connect(serving.address).is_err(), "still listening");
+    let stored = serving.store.download("apps", &Selector::exact("tools", "1.0.0")).unwrap();
+    assert_eq!(stored.file().size, u64::try_from(package.len()).unwrap());
+}
+
+#[test]
+fn a_shutdown_does_not_wait_for_ever() {
+    let mut options = ServeOptions::default();
+    options.drain = Duration::from_millis(50);
+    let mut serving = start(options);
+    let mut upload = serving.connect();
+    upload
+        .write_all(
+            b"PUT /api/packages/apps/upload HTTP/1.1\r\nHost: h\r\nContent-Length: 9\r\n\r\nPK",
+        )
+        .unwrap();
+    serving.stop();
+    serving.ended.recv_timeout(Duration::from_secs(60)).unwrap();
+    assert!(is_closed(&mut upload));
+}
