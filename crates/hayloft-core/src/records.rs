@@ -1,17 +1,23 @@
 //! The values of all tables, as they lie on the disk.
 //!
-//! A released struct never changes: see `codec`. Enums grow at their end only. `tests` below holds
-//! the bytes of each.
+//! A released struct never changes: see `codec`. Enums grow at their end only. `goldens` holds the
+//! bytes of each.
 
 use bincode::{Decode, Encode};
 
 use crate::codec::Record;
+
+#[cfg(test)]
+mod goldens;
 
 macro_rules! records {
     ($($kind:literal => $record:ident),+ $(,)?) => {
         $(impl Record for $record {
             const KIND: u8 = $kind;
         })+
+
+        #[cfg(test)]
+        const KINDS: &[u8] = &[$($kind),+];
     };
 }
 

@@ -1,0 +1,314 @@
+//! The bytes of every record. `goldens.txt` never changes: lines are only added. If this test
+//! fails, the release cannot read its predecessors' stores: give the record a new version.
+
+use std::collections::BTreeSet;
+use std::fmt;
+
+use data_encoding::HEXLOWER;
+
+use super::*;
+use crate::codec::{decode, encode};
+use crate::{StoreError, Table};
+
+const TABLE: Table = Table("golden-1");
+const KEY: &[u8] = b"key";
+const GOLDENS: &str = include_str!("goldens.txt");
+
+#[derive(Default)]
+struct Goldens {
+    lines: String,
+    kinds: BTreeSet<u8>,
+}
+
+impl Goldens {
+    /// Encodes a record, and reads what was written for it when its layout was released.
+    fn add<R: Record + PartialEq + fmt::Debug>(&mut self, name: &str, record: &R) {
+        let value = encode(TABLE, KEY, record).unwrap();
+        self.kinds.insert(R::KIND);
+        let line = format!("{name} {}\n", HEXLOWER.encode(&value));
+        let released = GOLDENS.lines().find_map(|line| {
+            let (found, hex) = line.split_once(' ')?;
+            (found == name).then(|| HEXLOWER.decode(hex.as_bytes()).unwrap())
+        });
+        if let Some(released) = released {
+            assert_eq!(&decode::<R>(TABLE, KEY, &released).unwrap(), record, "{name}");
+        }
+        self.lines.push_str(&line);
+    }
+}
+
+fn text(text: &str) -> String {
+    text.to_owned()
+}
+
+fn digests() -> DigestsValue {
+    DigestsValue { blake3: [1; 32], md5: [2; 16], sha1: [3; 20], sha256: [4; 32], sha512: [5; 64] }
+}
+
+fn file() -> FileValue {
+    FileValue {
+        number: 3,
+        role: RoleValue::Package,
+        qualifiers: text("arch=amd64"),
+        file_name: text("a_1_amd64.deb"),
+        size: 70_000,
+        digests: digests(),
+        published: 1_800_000_000_000,
+        published_by: text("ann"),
+        manifest: 300,
+        history: Some(301),
+        documents: vec![(text("control"), 302)],
+    }
+}
+
+fn version() -> VersionRecord {
+    VersionRecord {
+        version: 9,
+        package: 8,
+        text: text("1.0.0-RC.1"),
+        identity: text("1.0.0-rc.1"),
+        stability: StabilityValue::Prerelease,
+        listing: ListingValue::Unlisted,
+        allow: Some(AllowValue::Never),
+        deprecated: Some(DeprecationValue { reason: Some(text("old")), details: Some(text("{}")) }),
+        status_changed: -1,
+        origin: OriginValue::Repackaged { from_feed: text("dev"), from_version: text("0.9") },
+        next_file: 4,
+        more: 1,
+        files: vec![file()],
+    }
+}
+
+fn feed() -> FeedRecord {
+    FeedRecord {
+        name: text("Main"),
+        alternates: vec![text("first")],
+        tag: text("npm"),
+        state: FeedState::Live,
+        created: 1,
+        description: Some(text("all of it")),
+        activity: ActivityValue::Inactive,
+        overwriting: OverwritingValue::Refused,
+        delete_mode: DeleteModeValue::Remove,
+        promote_to: Some(text("next")),
+        other: text("{\"a\":1}"),
+    }
+}
+
+fn blob() -> BlobRecord {
+    BlobRecord {
+        size: 5,
+        md5: [2; 16],
+        sha1: [3; 20],
+        sha256: [4; 32],
+        sha512: [5; 64],
+        place: Place::File,
+        state: BlobState::Live,
+        health: Health::Good,
+        created: 1,
+        verified: 2,
+    }
+}
+
+fn add_store(goldens: &mut Goldens) {
+    goldens.add(
+        "counters",
+        &CountersRecord {
+            sequence: 1,
+            feed: 2,
+            package: 3,
+            version: 4,
+            document: 5,
+            inline: 6,
+            promotion: 7,
+            repackaging: 8,
+            audit: 9,
+            key: 10,
+            job: 70_000,
+            chain: [9; 32],
+        },
+    );
+    goldens.add("number", &NumberRecord(251));
+    goldens.add("format", &FormatRecord { major: 1, min_reader: 1, min_writer: 1, store: [6; 16] });
+    goldens.add("log-position", &LogPositionRecord { generation: 3, bytes: 2_400 });
+    goldens.add("salt", &SaltRecord([7; 32]));
+    goldens.add("setting", &SettingRecord(text("blue")));
+    goldens.add("job-collect", &JobRecord::Collect { blob: [1; 32] });
+    goldens.add("job-delete-feed", &JobRecord::DeleteFeed { feed: 2 });
+    goldens.add("key-place", &KeyPlaceRecord(4));
+    goldens.add(
+        "key",
+        &KeyRecord {
+            kind: text("feed"),
+            display_name: Some(text("ci")),
+            description: Some(text("builds")),
+            system_apis: vec![text("feeds")],
+            package_permissions: vec![text("view"), text("add")],
+            feed: Some(text("Main")),
+            feed_group: None,
+            user: Some(text("ann")),
+            logging: text("none"),
+            expires: Some(5),
+            created: 4,
+            digest: [8; 32],
+        },
+    );
+}
+
+fn add_packages(goldens: &mut Goldens) {
+    goldens.add("feed", &feed());
+    goldens.add(
+        "feed-deleting",
+        &FeedRecord {
+            alternates: Vec::new(),
+            state: FeedState::Deleting,
+            description: None,
+            activity: ActivityValue::Active,
+            overwriting: OverwritingValue::Allowed,
+            delete_mode: DeleteModeValue::Unlist,
+            promote_to: None,
+            ..feed()
+        },
+    );
+    goldens.add("feed-name", &FeedNameRecord(2));
+    let pointer = Pointer { suffix: vec![1, 2, 0, 255], text: text("1.0") };
+    goldens.add(
+        "package",
+        &PackageRecord {
+            package: 8,
+            group: text("@scope"),
+            name: text("Ünïcode"),
+            versions: 2,
+            latest: Some(pointer.clone()),
+            latest_stable: None,
+            tags: vec![(text("latest"), text("1.0"))],
+            created: 1,
+            changed: 2,
+            revision: 3,
+        },
+    );
+    goldens.add("version", &version());
+    goldens.add(
+        "version-promoted",
+        &VersionRecord {
+            stability: StabilityValue::Stable,
+            listing: ListingValue::Listed,
+            allow: Some(AllowValue::Always),
+            deprecated: None,
+            origin: OriginValue::Promoted { from_feed: text("dev") },
+            files: vec![FileValue { role: RoleValue::Companion, history: None, ..file() }],
+            ..version()
+        },
+    );
+    goldens.add(
+        "version-uploaded",
+        &VersionRecord {
+            allow: None,
+            origin: OriginValue::Uploaded,
+            files: Vec::new(),
+            ..version()
+        },
+    );
+    goldens.add("more-files", &MoreFilesRecord(vec![file(), file()]));
+    goldens.add("version-place", &VersionPlaceRecord { feed: 2, key: pointer.suffix });
+    goldens.add(
+        "document",
+        &DocumentRecord { encoding: Encoding::Deflate, size: 900, more: 2, bytes: vec![3; 9] },
+    );
+    goldens.add(
+        "document-plain",
+        &DocumentRecord { encoding: Encoding::Plain, size: 2, more: 0, bytes: b"{}".to_vec() },
+    );
+    goldens.add("document-part", &DocumentPartRecord(vec![0, 1, 255]));
+    goldens.add("facet", &FacetRecord(300));
+}
+
+fn add_contents_and_logs(goldens: &mut Goldens) {
+    goldens.add("blob", &blob());
+    goldens.add(
+        "blob-inline",
+        &BlobRecord { place: Place::Inline(77), health: Health::Damaged, ..blob() },
+    );
+    goldens.add("blob-condemned", &BlobRecord { state: BlobState::Condemned(-5), ..blob() });
+    goldens.add("blob-deleting", &BlobRecord { state: BlobState::Deleting, ..blob() });
+    goldens.add(
+        "promotion",
+        &PromotionRecord {
+            tag: text("npm"),
+            from_feed: text("dev"),
+            to_feed: text("Main"),
+            group: text("@scope"),
+            name: text("a"),
+            version: text("1.0"),
+            date: 5,
+            user: text("ann"),
+            comments: text("ready"),
+            name_key: b"@scope\x01a\0".to_vec(),
+        },
+    );
+    goldens.add(
+        "repackaging",
+        &RepackagingRecord {
+            tag: text("npm"),
+            from_feed: text("dev"),
+            to_feed: text("Main"),
+            group: text("@scope"),
+            name: text("a"),
+            from_version: text("1.0-rc"),
+            to_version: text("1.0"),
+            date: 5,
+            user: text("ann"),
+            comments: String::new(),
+            files: vec![RepackagedValue {
+                from_name: text("a-1.0-rc.tgz"),
+                from_sha256: [1; 32],
+                to_name: text("a-1.0.tgz"),
+                to_sha256: [2; 32],
+            }],
+            name_key: b"@scope\x01a\0".to_vec(),
+        },
+    );
+    goldens.add(
+        "audit",
+        &AuditRecord {
+            at: 5,
+            actor: text("ann"),
+            key_id: Some(4),
+            address: Some(text("::1")),
+            action: text("repackage"),
+            feed: text("dev"),
+            to_feed: Some(text("Main")),
+            group: text("@scope"),
+            name: text("a"),
+            version: text("1.0-rc"),
+            new_version: Some(text("1.0")),
+            comments: Some(text("ready")),
+            old_sha256: Some([1; 32]),
+            new_sha256: None,
+            details: text("{}"),
+            chain: [3; 32],
+        },
+    );
+}
+
+#[test]
+fn records_have_the_bytes_that_were_released() {
+    let mut goldens = Goldens::default();
+    add_store(&mut goldens);
+    add_packages(&mut goldens);
+    add_contents_and_logs(&mut goldens);
+    assert_eq!(goldens.kinds, KINDS.iter().copied().collect(), "a record without a golden");
+    assert_eq!(goldens.lines, GOLDENS);
+}
+
+#[test]
+fn a_record_of_a_newer_release_is_told_from_damage() {
+    let mut value = encode(TABLE, KEY, &FacetRecord(1)).unwrap();
+    let content = value.len() - 4;
+    value[1] = FacetRecord::VERSION + 1;
+    let sum = crc32c::crc32c_append(crc32c::crc32c(KEY), &value[..content]);
+    value.splice(content.., sum.to_be_bytes());
+    let error = decode::<FacetRecord>(TABLE, KEY, &value).unwrap_err();
+    assert!(matches!(error, StoreError::Newer { .. }), "{error:?}");
+    assert_eq!(error.to_string(), "row key of `golden-1` was written by a newer release");
+}
