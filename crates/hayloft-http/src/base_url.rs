@@ -20,7 +20,14 @@ impl FromRequestParts<App> for BaseUrl {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, ApiError> {
-        let asked = asked(parts);
+        Self::above(app, parts, parts.uri.path()).await
+    }
+}
+
+impl BaseUrl {
+    /// The same for routes below routes of this server; `inner` is the path below the server.
+    pub(crate) async fn above(app: &App, parts: &Parts, inner: &str) -> Result<Self, ApiError> {
+        let asked = asked(parts, inner);
         let app_of_call = app.clone();
         app.block(move || -> Result<Self, StoreError> {
             let set = Settings::of(app_of_call.store()).base_url()?;
@@ -32,14 +39,14 @@ impl FromRequestParts<App> for BaseUrl {
 }
 
 /// What the request itself tells.
-fn asked(parts: &Parts) -> String {
+fn asked(parts: &Parts, inner: &str) -> String {
     let scheme = match parts.extensions.get::<Encrypted>() {
         Some(Encrypted) => "https",
         None => "http",
     };
     let host = parts.headers.get(HOST).and_then(|host| host.to_str().ok());
     let host = host.filter(|host| is_host(host)).unwrap_or("localhost");
-    let inner = parts.uri.path().trim_end_matches('/');
+    let inner = inner.trim_end_matches('/');
     let mount = parts.extensions.get::<OriginalUri>().and_then(|original| {
         original.path().trim_end_matches('/').strip_suffix(inner).map(str::to_owned)
     });
@@ -72,12 +79,12 @@ mod tests {
     ) {
         let original = OriginalUri(original.parse().unwrap());
         let request = Request::builder().uri(inner).header(HOST, host).extension(original);
-        assert_eq!(asked(&request.body(()).unwrap().into_parts().0), expected);
+        assert_eq!(asked(&request.body(()).unwrap().into_parts().0, inner), expected);
     }
 
     #[test]
     fn the_url_of_an_encrypted_connection_is_https() {
         let request = Request::builder().uri("/").header(HOST, "h").extension(Encrypted);
-        assert_eq!(asked(&request.body(()).unwrap().into_parts().0), "https://h");
+        assert_eq!(asked(&request.body(()).unwrap().into_parts().0, "/"), "https://h");
     }
 }

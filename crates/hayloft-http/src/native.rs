@@ -1,12 +1,20 @@
 //! The protocols of the ecosystems' own clients, each under a path of its own.
 
+mod feed_url;
+mod nuget;
+mod universal;
+
 use std::fmt;
 use std::sync::Arc;
 
 use axum::Router;
-use hayloft::Feed;
+use hayloft::feed_type::shorten;
+use hayloft::{Feed, SelectError};
 
-use crate::App;
+use crate::{ApiError, App, Right, Session};
+
+pub use nuget::NuGetProtocol;
+pub use universal::UniversalProtocol;
 
 /// What the clients of one ecosystem speak, under `/{path}/{feed}`.
 pub trait Protocol: fmt::Debug + Send + Sync + 'static {
@@ -26,5 +34,27 @@ pub trait Protocol: fmt::Debug + Send + Sync + 'static {
 
 /// The protocols that this crate has.
 pub(crate) fn built_in() -> Vec<Arc<dyn Protocol>> {
-    Vec::new()
+    vec![Arc::new(NuGetProtocol), Arc::new(UniversalProtocol)]
+}
+
+/// A feed of one type, if the caller has these rights in it.
+fn feed_of_type(
+    session: &Session,
+    name: &str,
+    feed_type: &str,
+    rights: &[Right],
+) -> Result<Feed, ApiError> {
+    let feed = session.feed(name, rights)?;
+    if feed.feed_type == feed_type {
+        return Ok(feed);
+    }
+    Err(ApiError::not_found(format!("Feed {} not found.", shorten(name))))
+}
+
+/// The answer to a URL that names no version: what is malformed does not exist.
+fn not_selected(error: SelectError) -> ApiError {
+    match error {
+        SelectError::Invalid(_) => ApiError::not_found(ApiError::from(error).text()),
+        other => other.into(),
+    }
 }

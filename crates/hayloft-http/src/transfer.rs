@@ -8,7 +8,7 @@ mod range;
 mod receive;
 mod send;
 
-pub(crate) use list::json_list;
+pub(crate) use list::{json_list, json_list_within};
 pub(crate) use receive::{discard, receive, receive_text};
 pub(crate) use send::{FileRequest, Outgoing};
 

@@ -10,8 +10,13 @@ use crate::{EmbeddedFile, License, Manifest, NuspecError, signature, symbols};
 /// Extensions of license files that the public gallery takes.
 const LICENSE_EXTENSIONS: [&str; 2] = ["txt", "md"];
 
+/// The hint that says which of the two kinds of package is expected: `package` or `symbols`.
+/// Publish protocols have an address for each.
+const ROLE_HINT: &str = "role";
+
 /// Reads identity, manifest, documents and history of a package.
 pub(crate) fn inspect(upload: Upload<'_>, limits: &Limits) -> Result<Inspected, FeedTypeError> {
+    let expected = upload.hints.get(ROLE_HINT).map(String::as_str);
     let content = upload.content;
     let (mut inspected, mut manifest, signed) = {
         let mut package = Package::open(&mut *content, limits)?;
@@ -25,6 +30,15 @@ pub(crate) fn inspect(upload: Upload<'_>, limits: &Limits) -> Result<Inspected, 
             None => None,
         };
         let (inspected, manifest) = read(&mut package, limits)?;
+        match (expected, inspected.role) {
+            (Some("package"), FileRole::Companion) => {
+                return Err(PackageError::UnexpectedSymbols.refused());
+            }
+            (Some("symbols"), FileRole::Package) => {
+                return Err(PackageError::NoSymbolPackage.refused());
+            }
+            _ => {}
+        }
         (inspected, manifest, signed)
     };
     if let Some((index, layout, message)) = signed {

@@ -65,6 +65,8 @@ const SYMBOLS: (&str, &str) = ("type", "symbols");
 ///
 /// A version has one package file without qualifiers, and may have a symbol package with
 /// `type=symbols`.
+///
+/// An upload with the hint `role` is refused unless it is that: a `package` or `symbols`.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct NuGet;
 

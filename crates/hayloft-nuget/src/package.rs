@@ -76,6 +76,12 @@ pub enum PackageError {
     /// A symbol package that is not one.
     #[error("the symbol package is not acceptable")]
     Symbols(#[source] SymbolsError),
+    /// A symbol package where another kind is expected.
+    #[error("this is a symbol package; push it to the address for symbols")]
+    UnexpectedSymbols,
+    /// Another package where symbols are expected.
+    #[error("this is no symbol package; it needs the package type `SymbolsPackage`")]
+    NoSymbolPackage,
     /// An XML part that has to be changed.
     #[error("entry `{}` cannot be changed", shorten(entry))]
     Part {

@@ -343,3 +343,21 @@ proptest! {
         prop_assert_eq!(new_nuspec, nuspec.replace("1.0.0", &version));
     }
 }
+
+#[rstest]
+#[case::package_as_package(hayloft_testkit::nupkg("A", "1.0.0").build(), "package", None)]
+#[case::symbols_as_symbols(hayloft_testkit::snupkg("A", "1.0.0").build(), "symbols", None)]
+#[case::package_as_symbols(hayloft_testkit::nupkg("A", "1.0.0").build(), "symbols", Some("no symbol package"))]
+#[case::symbols_as_package(hayloft_testkit::snupkg("A", "1.0.0").build(), "package", Some("a symbol package"))]
+fn a_file_has_the_role_that_its_address_has(
+    #[case] bytes: Vec<u8>,
+    #[case] role: &str,
+    #[case] refused: Option<&str>,
+) {
+    let sample = Sample::unnamed(bytes).hint("role", role);
+    match (sample.inspect(&NuGet, &Limits::default()), refused) {
+        (Ok(_), None) => {}
+        (Err(error), Some(text)) => assert!(chain(&error).contains(text), "{}", chain(&error)),
+        (found, expected) => panic!("{found:?} is not {expected:?}"),
+    }
+}

@@ -1,5 +1,7 @@
 use hayloft_archive::DosTime;
-use hayloft_feed::{Document, FeedTypeError, FileRole, Identity, Inspected, Limits, Upload};
+use hayloft_feed::{
+    Document, FeedTypeError, FileRole, Identity, Inspected, Limits, Upload, shorten,
+};
 use serde::Serialize;
 
 use crate::package::{Package, PackageEntry, PackageError};
@@ -18,10 +20,36 @@ struct Listed<'p> {
 /// `size` in bytes and, where the archive has one, `date`.
 pub const FILE_LIST: &str = "fileList";
 
+/// The request names another package than the file.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "the request says `{property}` is `{}`, but upack.json says `{}`",
+    shorten(asked),
+    shorten(found)
+)]
+struct Disagreement {
+    property: &'static str,
+    asked: String,
+    found: String,
+}
+
 pub(crate) fn inspect(upload: Upload<'_>, limits: &Limits) -> Result<Inspected, FeedTypeError> {
-    let Upload { content, .. } = upload;
+    let Upload { content, hints, .. } = upload;
     let package = Package::open(content, limits).map_err(blamed)?;
     let manifest = package.manifest();
+    let package_name = manifest.package();
+    let found = [
+        ("group", package_name.group.spelled()),
+        ("name", package_name.name.spelled()),
+        ("version", manifest.version().text()),
+    ];
+    for (property, found) in found {
+        let asked = hints.get(property).filter(|asked| !asked.eq_ignore_ascii_case(found));
+        if let Some(asked) = asked {
+            let (asked, found) = (asked.clone(), found.to_owned());
+            return Err(refused(Disagreement { property, asked, found }));
+        }
+    }
     let identity = Identity {
         package: manifest.package().package_name().map_err(refused)?,
         version: manifest.version().ranked().map_err(refused)?,

@@ -64,7 +64,8 @@ const TAG: &str = "universal";
 /// The universal feed type.
 ///
 /// Group and name are compared without ASCII case. A version has one file, so there are no
-/// qualifiers. What a package is called outside of its manifest never counts.
+/// qualifiers. What a package is called outside of its manifest never counts; an upload with the
+/// hints `group`, `name` or `version` is refused unless the manifest says the same.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Universal;
 

@@ -225,3 +225,24 @@ fn every_truncation_of_a_small_package_is_refused() {
         refusal(&whole[..length]);
     }
 }
+
+#[rstest]
+#[case::same("group", "TOOLS", None)]
+#[case::other_group("group", "", Some("`group` is ``, but upack.json says `tools`"))]
+#[case::other_name("name", "b", Some("`name` is `b`"))]
+#[case::other_version("version", "1.0.1", Some("`version` is `1.0.1`"))]
+#[case::unrelated("colour", "red", None)]
+fn the_request_and_the_manifest_name_one_package(
+    #[case] property: &str,
+    #[case] text: &str,
+    #[case] refused: Option<&str>,
+) {
+    let sample = Sample::unnamed(upack("tools", "a", "1.0.0").build()).hint(property, text);
+    match (sample.inspect(&Universal, &Limits::default()), refused) {
+        (Ok(_), None) => {}
+        (Err(FeedTypeError::Refused { detail, .. }), Some(expected)) => {
+            assert!(detail.to_string().contains(expected), "{detail}");
+        }
+        (found, expected) => panic!("{found:?} is not {expected:?}"),
+    }
+}

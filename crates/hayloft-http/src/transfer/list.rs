@@ -18,10 +18,25 @@ where
     T: Serialize,
     R: Iterator<Item = Result<T, ApiError>> + Send + 'static,
 {
-    let list = List { rows, begun: false, ended: false };
+    json_list_within(app, "", rows, |_| String::new()).await
+}
+
+/// As [`json_list`], with JSON text before the array and behind it; the latter may depend on the
+/// number of rows.
+pub(crate) async fn json_list_within<T, R>(
+    app: &App,
+    before: &str,
+    rows: R,
+    behind: impl FnOnce(usize) -> String + Send + 'static,
+) -> Result<Response, ApiError>
+where
+    T: Serialize,
+    R: Iterator<Item = Result<T, ApiError>> + Send + 'static,
+{
+    let list = List { rows, before: before.to_owned(), behind: Some(behind), count: 0 };
     let (first, rest) = app.block(move || list.chunk()).await??;
     let app = app.clone();
-    let body = if rest.ended {
+    let body = if rest.behind.is_none() {
         Body::from(first)
     } else {
         Body::from_stream(futures_util::stream::try_unfold(
@@ -32,7 +47,7 @@ where
                     if let Some(first) = ready {
                         return Ok(Some((first, (None, list))));
                     }
-                    if list.ended {
+                    if list.behind.is_none() {
                         return Ok(None);
                     }
                     let chunk = app.block(move || list.chunk()).await.and_then(|chunk| chunk);
@@ -46,27 +61,33 @@ where
     Ok(([(CONTENT_TYPE, json)], body).into_response())
 }
 
-struct List<R> {
+struct List<R, B> {
     rows: R,
-    begun: bool,
-    ended: bool,
+    /// Text that is to come before the next row.
+    before: String,
+    /// Makes the last text; gone once that was sent.
+    behind: Option<B>,
+    count: usize,
 }
 
-impl<R> List<R> {
+impl<R, B: FnOnce(usize) -> String> List<R, B> {
     fn chunk<T>(mut self) -> Result<(Bytes, Self), ApiError>
     where
         T: Serialize,
         R: Iterator<Item = Result<T, ApiError>>,
     {
         let mut json = Vec::with_capacity(CHUNK + 4096);
+        json.append(&mut std::mem::take(&mut self.before).into_bytes());
         while json.len() < CHUNK {
             let Some(row) = self.rows.next() else {
-                json.extend_from_slice(if self.begun { b"]" } else { b"[]" });
-                self.ended = true;
+                json.extend_from_slice(if self.count == 0 { b"[]" } else { b"]" });
+                if let Some(behind) = self.behind.take() {
+                    json.extend_from_slice(behind(self.count).as_bytes());
+                }
                 break;
             };
-            json.push(if self.begun { b',' } else { b'[' });
-            self.begun = true;
+            json.push(if self.count == 0 { b'[' } else { b',' });
+            self.count += 1;
             serde_json::to_writer(&mut json, &row?).map_err(ApiError::internal)?;
         }
         Ok((json.into(), self))
