@@ -65,7 +65,7 @@ fn every_endpoint_asks_for_its_rights() {
         ("view", "POST", path(&format!("/audit?{id}")), b""),
         ("view+download", "GET", path(&format!("/download?{id}")), b""),
         ("view+add", "PUT", path("/upload"), &bytes),
-        ("view+setstatus", "POST", path(&format!("/status?{id}")), br#"{"listed":true}"#),
+        ("setstatus", "POST", path(&format!("/status?{id}")), br#"{"listed":true}"#),
         ("view:nu1+add:nu2", "POST", "/api/repackaging/repackage".into(), repackage),
         (
             "view:nu1+download:nu1+acceptpromotion:nu2",
