@@ -10,6 +10,7 @@ use std::time::Instant;
 
 use axum::body::{Body, Bytes, HttpBody};
 use axum::extract::{Request, State};
+use axum::http::header::CONTENT_LENGTH;
 use axum::http::uri::PathAndQuery;
 use axum::http::{HeaderValue, Method, StatusCode, Uri};
 use axum::middleware::Next;
@@ -53,6 +54,7 @@ pub(crate) async fn edge(State(app): State<App>, mut request: Request, next: Nex
     if response.extensions().get::<Failed>().is_some() {
         let text = format!("The server failed; its log has the cause under request {id}.");
         *response.body_mut() = Body::from(text);
+        response.headers_mut().remove(CONTENT_LENGTH);
     }
     let headers = response.headers_mut();
     headers.insert("x-proget-version", HeaderValue::from_static(API_VERSION));
