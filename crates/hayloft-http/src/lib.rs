@@ -12,6 +12,7 @@ mod error;
 mod feed_object;
 mod json_body;
 pub mod native;
+mod openapi;
 mod package_query;
 mod parameters;
 mod routes;
@@ -28,4 +29,5 @@ pub use access::{
 };
 pub use app::{App, AppBuilder, router};
 pub use error::ApiError;
+pub use openapi::openapi;
 pub use server::{ServeOptions, serve};

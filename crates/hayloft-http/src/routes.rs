@@ -6,6 +6,7 @@ mod files;
 mod health;
 mod keys;
 mod metrics;
+mod openapi;
 mod packages;
 mod promotions;
 mod repackaging;
@@ -29,6 +30,7 @@ pub(crate) fn router() -> Router<App> {
         .merge(health::routes())
         .merge(keys::routes())
         .merge(metrics::routes())
+        .merge(openapi::routes())
         .merge(settings::routes())
         .merge(storage::routes())
 }

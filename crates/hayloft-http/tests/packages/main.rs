@@ -12,9 +12,12 @@
 #[path = "../server/mod.rs"]
 mod server;
 
+mod access;
 mod files;
 mod lists;
+mod management;
 mod naming;
+mod openapi;
 mod releases;
 mod rights;
 mod status;

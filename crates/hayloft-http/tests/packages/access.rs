@@ -1,19 +1,9 @@
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::indexing_slicing,
-    clippy::panic,
-    reason = "tests panic to fail"
-)]
-
 //! Who may do what: every endpoint with every kind of credential, over real sockets.
 
-mod server;
-
+use crate::server::{Answer, Server};
 use hayloft::{Actor, KeyGrant, Timestamp};
 use hayloft_http::{ENDPOINTS, Endpoint, Guard, Place, Right};
 use rstest::rstest;
-use server::{Answer, Server};
 
 const FORBIDDEN: &str =
     "The specified API key does not have the proper permissions to perform this action.";
@@ -137,6 +127,7 @@ fn serve() -> Server {
 }
 
 fn askers(server: &Server) -> Vec<Asker> {
+    use Standing::{Known, Person, Stranger, Suspect};
     let every = ["view", "add", "promote", "delete"];
     let but_administration = &ALL[..9];
     let in_feed = &ALL[..8];
@@ -145,8 +136,6 @@ fn askers(server: &Server) -> Vec<Asker> {
         let (source, target, store) = (source.to_vec(), target.to_vec(), store.to_vec());
         askers.push(Asker { name, key, standing, source, target, store });
     };
-    use Standing::{Known, Person, Stranger, Suspect};
-
     add("nothing", None, Stranger, &[], &[], &[]);
     add("unknown key", Some("hl_unknown".repeat(3)), Suspect, &[], &[], &[]);
     let expired = KeyGrant {
@@ -234,11 +223,11 @@ fn verdict(asker: &Asker, endpoint: &Endpoint) -> Verdict {
 
 /// A request that changes nothing even if it is admitted.
 fn ask(server: &Server, asker: &Asker, endpoint: &Endpoint, method: &str, slash: &str) -> Answer {
-    let asked = match endpoint.guard {
+    let feed = match endpoint.guard {
         Guard::Rights(_) if endpoint.rights(Place::Feed).is_empty() => "missing",
         _ => "source",
     };
-    let path = endpoint.path.replace("{feed}", asked);
+    let path = endpoint.path.replace("{feed}", feed);
     let path = path.replace("{connector}", "missing").replace("{file}", "missing.upack");
     let (query, body) = match endpoint.id {
         "promotePackage" => {

@@ -1,19 +1,9 @@
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::indexing_slicing,
-    clippy::panic,
-    reason = "tests panic to fail"
-)]
-
 //! Feeds, keys, storage, settings, health and what every answer has, over real sockets.
 
-mod server;
-
+use crate::server::Server;
 use hayloft::{Actor, KeyGrant};
 use rstest::rstest;
 use serde_json::{Value, json};
-use server::Server;
 
 const KEYS: &str = "/api/api-keys";
 const FEEDS: &str = "/api/management/feeds";
