@@ -94,11 +94,18 @@ impl Downloads {
         Ok(())
     }
 
-    /// Counts of a file that are in no row yet.
-    pub(crate) fn pending_file(&self, file: FileId) -> u64 {
+    /// Counts of the files of a version that are in no row yet, by the file's number.
+    pub(crate) fn pending_version(&self, package: u64, version: u64) -> BTreeMap<u32, u64> {
+        let first = FileId { package, version, number: 0 };
+        let last = FileId { package, version, number: u32::MAX };
         let state = self.lock();
-        let of = |counts: &Counts| counts.get(&file).copied().unwrap_or(0);
-        of(&state.pending) + of(&state.flushing)
+        let mut found = BTreeMap::new();
+        for counts in [&state.pending, &state.flushing] {
+            for (file, count) in counts.range(first..=last) {
+                *found.entry(file.number).or_default() += count;
+            }
+        }
+        found
     }
 
     /// Counts of a package that are in no row yet.
@@ -185,7 +192,9 @@ fn add(plan: &mut Plan, counts: &Counts, position: &LogPositionRecord) -> Result
             });
         if exists {
             let key = tables::downloads(file.package, file.version, file.number);
-            plan.add(tables::DOWNLOADS, key, i64::try_from(*count).unwrap_or(i64::MAX));
+            let more = i64::try_from(*count).unwrap_or(i64::MAX);
+            plan.add(tables::DOWNLOADS, key, more);
+            plan.add(tables::DOWNLOADS, tables::downloads_sum(file.package), more);
         }
     }
     plan.put(tables::META, LOG_POSITION.to_vec(), position)

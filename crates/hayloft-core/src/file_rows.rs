@@ -26,8 +26,9 @@ impl Context {
         read: &dyn MetaRead,
         package: u64,
     ) -> Result<u64, StoreError> {
-        let rows = sum(read, &tables::number(package))?;
-        Ok(rows.saturating_add(self.downloads.pending_package(package)))
+        let rows = rows::counter(read, tables::DOWNLOADS, &tables::downloads_sum(package))?;
+        let pending = self.downloads.pending_package(package);
+        Ok(rows.max(0).unsigned_abs().saturating_add(pending))
     }
 
     /// The files of a version at these places in it.
@@ -54,18 +55,22 @@ impl Context {
         package_downloads: u64,
     ) -> Result<Vec<PackageFile>, StoreError> {
         let record = &version.record;
-        let mut counts = Vec::with_capacity(record.files.len());
-        for file in &record.files {
-            let id = file_id(version, file);
-            let key = tables::downloads(id.package, id.version, id.number);
-            let rows = rows::counter(read, tables::DOWNLOADS, &key)?.max(0).unsigned_abs();
-            counts.push(rows.saturating_add(self.downloads.pending_file(id)));
-        }
-        let version_downloads = counts.iter().sum();
+        let mut counts = self.downloads.pending_version(record.package, record.version);
+        let prefix = tables::downloads_of(record.package, record.version);
+        rows::each(read, tables::DOWNLOADS, &prefix, |key, value| {
+            let rows = rows::counter_value(tables::DOWNLOADS, key, value)?.max(0).unsigned_abs();
+            if let Some(number) = tables::u32_at(key, prefix.len()) {
+                let count = counts.entry(number).or_default();
+                *count = count.saturating_add(rows);
+            }
+            Ok(())
+        })?;
+        let version_downloads = counts.values().sum();
         indexes
             .iter()
-            .filter_map(|at| Some((record.files.get(*at)?, *counts.get(*at)?)))
-            .map(|(file, file_downloads)| {
+            .filter_map(|at| record.files.get(*at))
+            .map(|file| {
+                let file_downloads = counts.get(&file.number).copied().unwrap_or_default();
                 let identity = version.identity(file)?;
                 let manifest = match manifests {
                     Manifests::Omitted => None,
@@ -121,17 +126,6 @@ pub(crate) fn listed(version: &VersionHandle, files: Files) -> Vec<usize> {
 /// The text of a manifest.
 pub(crate) fn text(bytes: Vec<u8>) -> Result<String, StoreError> {
     String::from_utf8(bytes).map_err(|_| StoreError::damaged("a manifest"))
-}
-
-/// Sum of the download counters whose key begins with `prefix`.
-fn sum(read: &dyn MetaRead, prefix: &[u8]) -> Result<u64, StoreError> {
-    let mut sum = 0_u64;
-    rows::each(read, tables::DOWNLOADS, prefix, |key, value| {
-        let count = rows::counter_value(tables::DOWNLOADS, key, value)?;
-        sum = sum.saturating_add(count.max(0).unsigned_abs());
-        Ok(())
-    })?;
-    Ok(sum)
 }
 
 fn purl(feed: &FeedHandle, identity: &Identity) -> Purl {

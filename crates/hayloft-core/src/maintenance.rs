@@ -359,14 +359,17 @@ fn delete_some(plan: &mut Plan, feed: u32, job: Vec<u8>) -> Result<bool, StoreEr
         return Ok(true);
     };
     let handle = FeedHandle { id: feed, record, feed_type: None };
+    let prefix = tables::feed(feed);
+    let mut range = tables::prefixed(&prefix);
     let mut removed = 0;
     while removed < DELETED_ROWS {
-        let range = tables::prefixed(&tables::feed(feed));
-        let next = plan_scan(plan, range)?;
+        let next = plan_scan(plan, range.clone())?;
         let Some(version) = next else {
             finish_delete(plan, feed, job)?;
             return Ok(true);
         };
+        // What was removed is not looked at again.
+        range = tables::prefixed_after(&prefix, &version.key);
         let all: Vec<usize> = (0..version.record.files.len()).collect();
         removed += ROWS_PER_FILE * (all.len() + 1);
         versions::remove_files(plan, &handle, version, &all)?;

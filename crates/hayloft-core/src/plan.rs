@@ -238,9 +238,9 @@ impl Plan {
         let mut keys: Vec<Vec<u8>> = [&self.accepted, &self.current]
             .into_iter()
             .filter_map(|changes| changes.0.get(&table))
-            .flat_map(|rows| rows.keys())
-            .filter(|key| contains(range, key))
-            .cloned()
+            .filter(|_| !is_empty(range))
+            .flat_map(|rows| rows.range::<[u8], _>(borrowed(range)))
+            .map(|(key, _)| key.clone())
             .collect();
         keys.sort_unstable();
         keys.dedup();
@@ -251,6 +251,23 @@ impl Plan {
     }
 }
 
+/// True for a range that no key can be in, which a map refuses to be asked for.
+fn is_empty(range: &KeyRange) -> bool {
+    match range {
+        (Bound::Excluded(start), Bound::Excluded(end)) => start >= end,
+        (
+            Bound::Included(start) | Bound::Excluded(start),
+            Bound::Included(end) | Bound::Excluded(end),
+        ) => start > end,
+        _ => false,
+    }
+}
+
+fn borrowed(range: &KeyRange) -> (Bound<&[u8]>, Bound<&[u8]>) {
+    (range.0.as_ref().map(Vec::as_slice), range.1.as_ref().map(Vec::as_slice))
+}
+
+#[cfg(test)]
 fn contains(range: &KeyRange, key: &[u8]) -> bool {
     let after = match &range.0 {
         Bound::Included(start) => key >= start.as_slice(),

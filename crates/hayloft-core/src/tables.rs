@@ -38,7 +38,7 @@ pub(crate) const REPACKAGING: Table = Table("repack-1");
 pub(crate) const AUDIT: Table = Table("audit-1");
 /// Type, NUL, name key, kind, number.
 pub(crate) const HISTORY: Table = Table("hist_pkg-1");
-/// Package number, version number, file number to a counter.
+/// Package number, version number, file number to a counter; package number alone to their sum.
 pub(crate) const DOWNLOADS: Table = Table("dl-1");
 /// Feed, field to a counter.
 pub(crate) const TOTALS: Table = Table("stat-1");
@@ -137,6 +137,11 @@ pub(crate) fn history(tag: &str, name_key: &[u8], kind: HistoryKind, id: u64) ->
 
 pub(crate) fn downloads(package: u64, version: u64, file: u32) -> Vec<u8> {
     joined(&[&downloads_of(package, version), &file.to_be_bytes()])
+}
+
+/// Sum of the counters of a package.
+pub(crate) fn downloads_sum(package: u64) -> Vec<u8> {
+    number(package)
 }
 
 pub(crate) fn downloads_of(package: u64, version: u64) -> Vec<u8> {

@@ -410,7 +410,10 @@ pub(crate) fn write_version(
     let mut more = 0_u16;
     for part in parts {
         let key = tables::part(record.version, more);
-        plan.put(tables::VERSION_FILES, key, &MoreFilesRecord(part.to_vec()))?;
+        let part = MoreFilesRecord(part.to_vec());
+        if plan.get(tables::VERSION_FILES, &key)?.as_ref() != Some(&part) {
+            plan.put(tables::VERSION_FILES, key, &part)?;
+        }
         more += 1;
     }
     for stale in more..record.more {
@@ -517,7 +520,10 @@ fn remove_file(
     delete_documents(plan, file)?;
     forget(plan, feed, file)?;
     count_file(plan, feed, -1, file.size);
-    let key = tables::downloads(version.record.package, version.record.version, file.number);
+    let package = version.record.package;
+    let key = tables::downloads(package, version.record.version, file.number);
+    let count = rows::counter(plan, tables::DOWNLOADS, &key)?;
+    plan.add(tables::DOWNLOADS, tables::downloads_sum(package), -count);
     plan.delete(tables::DOWNLOADS, key);
     Ok(())
 }
@@ -564,18 +570,20 @@ pub(crate) fn highest(
     package_key: &[u8],
     filter: impl Fn(&VersionRecord) -> bool,
 ) -> Result<Option<Pointer>, StoreError> {
-    const PAGE: usize = 32;
+    // Nearly always the first will do.
+    let mut limit = 1;
     let mut range = tables::prefixed(package_key);
     loop {
         let page: Vec<(Vec<u8>, VersionRecord)> =
-            rows::scan(read, tables::VERSION, range, Direction::Backward, PAGE)?;
+            rows::scan(read, tables::VERSION, range, Direction::Backward, limit)?;
         if let Some((key, record)) = page.iter().find(|(_, record)| filter(record)) {
             let suffix = key.get(package_key.len()..).unwrap_or_default().to_vec();
             return Ok(Some(Pointer { suffix, text: record.text.clone() }));
         }
         match page.last() {
-            Some((key, _)) if page.len() == PAGE => {
+            Some((key, _)) if page.len() == limit => {
                 range = tables::prefixed_before(package_key, key);
+                limit = (limit * 2).min(256);
             }
             _ => return Ok(None),
         }
@@ -584,6 +592,7 @@ pub(crate) fn highest(
 
 fn remove_package(plan: &mut Plan, feed: u32, package: &PackageHandle) {
     plan.delete(tables::PACKAGE, package.key.clone());
+    plan.delete(tables::DOWNLOADS, tables::downloads_sum(package.record.package));
     let name_key = package.name_key();
     let lower = name_key.to_ascii_lowercase();
     if lower != name_key {

@@ -414,8 +414,26 @@ fn counts_of_downloads_belong_to_files() {
     sample.change(|_| put("dl-1", vec![3; 20], 9_i64.to_be_bytes().to_vec()));
     expect(&sample, VerifyLevel::Fast, &[Code::Downloads], Clean);
     let sample = Sample::new();
-    sample.change(|meta| put("dl-1", rows(meta, "dl-1").swap_remove(0).0, vec![1, 2, 3]));
+    sample.change(|meta| put("dl-1", rows(meta, "dl-1").swap_remove(1).0, vec![1, 2, 3]));
     expect(&sample, VerifyLevel::Fast, &[Code::Row], Stays);
+}
+
+#[test]
+fn sums_of_downloads_are_made_again() {
+    let wrong = |meta: &RedbStore, value: Vec<u8>| {
+        let sum = rows(meta, "dl-1").swap_remove(0).0;
+        assert_eq!(sum.len(), 8);
+        put("dl-1", sum, value)
+    };
+    let sample = Sample::new();
+    sample.change(|meta| wrong(meta, vec![1]));
+    expect(&sample, VerifyLevel::Fast, &[Code::Row], Clean);
+    sample.change(|meta| wrong(meta, 7_i64.to_be_bytes().to_vec()));
+    expect(&sample, VerifyLevel::Fast, &[Code::Downloads], Clean);
+    sample.change(|meta| delete("dl-1", rows(meta, "dl-1").swap_remove(0).0));
+    expect(&sample, VerifyLevel::Fast, &[Code::Downloads], Clean);
+    let file = sample.open().file("main", &Selector::exact("Alpha", "2")).unwrap();
+    assert_eq!((file.file_downloads, file.package_downloads), (1, 1));
 }
 
 #[test]

@@ -380,14 +380,35 @@ impl Run<'_> {
         })
     }
 
-    /// Download counters belong to files.
+    /// Download counters belong to files, and their sums to packages.
     pub(super) fn downloads(&mut self, read: &dyn MetaRead) -> Result<(), StoreError> {
+        // The package under way, the sum of its counters unless one is no number, and what its row
+        // says of that unless it is none.
+        let mut current = (0, Some(0_i64), Some(0_i64));
         self.each_bytes(read, tables::DOWNLOADS, |run, key, value| {
-            if rows::counter_value(tables::DOWNLOADS, key, value).is_err() {
-                run.found(FindingCode::Row, row(tables::DOWNLOADS, key));
+            let package = tables::u64_at(key, 0).unwrap_or_default();
+            if current.0 != package {
+                run.sum_of_downloads(current)?;
+                current = (package, Some(0), Some(0));
+            }
+            let count = match rows::counter_value(tables::DOWNLOADS, key, value) {
+                Ok(count) => count,
+                Err(_) if key.len() == 8 => {
+                    current.2 = None;
+                    return Ok(());
+                }
+                Err(_) => {
+                    current.1 = None;
+                    run.found(FindingCode::Row, row(tables::DOWNLOADS, key));
+                    return Ok(());
+                }
+            };
+            if key.len() == 8 {
+                current.2 = Some(count);
                 return Ok(());
             }
             if counts_a_file(run, read, key)? {
+                current.1 = current.1.map(|sum| sum.saturating_add(count));
                 return Ok(());
             }
             let text = format!("{} counts no file", row(tables::DOWNLOADS, key));
@@ -401,6 +422,39 @@ impl Run<'_> {
                 plan.delete(tables::DOWNLOADS, key);
                 Ok(true)
             })
+        })?;
+        self.sum_of_downloads(current)
+    }
+
+    /// Holds the sum of a package's counters against what its row says.
+    fn sum_of_downloads(
+        &mut self,
+        (package, sum, stored): (u64, Option<i64>, Option<i64>),
+    ) -> Result<(), StoreError> {
+        let sum_key = tables::downloads_sum(package);
+        let (code, text) = match stored {
+            Some(stored) if sum.is_none_or(|sum| sum == stored) || self.unsure => return Ok(()),
+            Some(_) => (
+                FindingCode::Downloads,
+                format!("the downloads of package {package} have another sum"),
+            ),
+            None => (FindingCode::Row, row(tables::DOWNLOADS, &sum_key)),
+        };
+        if sum.is_none() || self.unsure {
+            self.found(code, text);
+            return Ok(());
+        }
+        self.found_mendable(code, text, move |plan| {
+            let mut sum = 0_i64;
+            rows::each(plan, tables::DOWNLOADS, &sum_key, |key, value| {
+                if key.len() > sum_key.len() {
+                    let count = rows::counter_value(tables::DOWNLOADS, key, value)?;
+                    sum = sum.saturating_add(count);
+                }
+                Ok(())
+            })?;
+            plan.put_bytes(tables::DOWNLOADS, sum_key, sum.to_be_bytes().to_vec());
+            Ok(true)
         })
     }
 
