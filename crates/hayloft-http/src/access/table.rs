@@ -115,7 +115,7 @@ endpoints! {
         Guard::Rights(&[feed(Right::View), feed(Right::Delete)]),
         "Removes one file.";
     PACKAGES_STATUS = "setPackageStatus" ["POST", "PUT"], "/api/packages/{feed}/status",
-        Guard::Rights(&[feed(Right::View), feed(Right::SetStatus)]),
+        Guard::Rights(&[feed(Right::SetStatus)]),
         "Lists, unlists, blocks, allows or deprecates a version.";
     PROMOTE = "promotePackage" ["POST"], "/api/promotions/promote",
         Guard::Rights(&[
