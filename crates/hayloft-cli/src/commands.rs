@@ -7,6 +7,7 @@ mod keys;
 mod listing;
 mod packages;
 mod promotions;
+mod serve;
 mod settings;
 mod sources;
 mod upack;
@@ -45,6 +46,7 @@ pub(crate) static ROOT: Command = Command::group(
         upack::COMMAND,
         settings::COMMAND,
         verify::COMMAND,
+        serve::COMMAND,
         demo::COMMAND,
     ],
 )

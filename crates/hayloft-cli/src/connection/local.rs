@@ -8,8 +8,8 @@ use axum::body::{Body, BodyDataStream, Bytes};
 use axum::http::header::{CONTENT_DISPOSITION, CONTENT_LENGTH, CONTENT_TYPE};
 use axum::http::{self, HeaderMap, HeaderName};
 use futures_core::Stream;
-use hayloft::{Feed, Store, StoreError};
-use hayloft_http::{App, Caller, Credential, Gatekeeper, Refusal, Right};
+use hayloft::Store;
+use hayloft_http::{App, LocalUser};
 use tokio::runtime::Runtime;
 use tokio::sync::mpsc;
 use tower::ServiceExt;
@@ -32,8 +32,10 @@ pub(crate) struct Local {
 impl Local {
     /// Over this store; `user` goes into records.
     pub(crate) fn new(store: Store, user: &str) -> Result<Self, Failure> {
-        let owner = Owner { name: user.to_owned() };
-        let app = App::builder(store.clone()).gatekeeper(owner).built_in_protocols().build();
+        let app = App::builder(store.clone())
+            .gatekeeper(LocalUser::new(user))
+            .built_in_protocols()
+            .build();
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(2)
             .enable_all()
@@ -50,22 +52,6 @@ impl Drop for Local {
         if let Err(error) = self.store.close() {
             tracing::error!(%error, "the store could not be closed");
         }
-    }
-}
-
-/// Who can write the files of the store may do anything in it.
-#[derive(Debug)]
-struct Owner {
-    name: String,
-}
-
-impl Gatekeeper for Owner {
-    fn identify(&self, _: &Store, _: Option<&Credential>) -> Result<Caller, Refusal> {
-        Ok(Caller { name: self.name.clone(), key: None, anonymous: false })
-    }
-
-    fn may(&self, _: &Store, _: &Caller, _: Right, _: Option<&Feed>) -> Result<bool, StoreError> {
-        Ok(true)
     }
 }
 

@@ -14,6 +14,7 @@ mod demo;
 mod feeds;
 mod packages;
 mod remote;
+mod serve;
 mod sources;
 mod upack;
 mod verify;
