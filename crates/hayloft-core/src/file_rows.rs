@@ -1,11 +1,12 @@
 //! Rows of versions as callers see them.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use hayloft_feed::{Identity, Purl};
 
 use crate::downloads::Downloads;
-use crate::records::{FileValue, PackageRecord};
+use crate::records::{FileValue, PackageRecord, VersionRecord};
 use crate::resolve::{FeedHandle, PackageHandle, VersionHandle};
 use crate::{
     FeedTypes, FileId, Files, Manifests, MetaRead, PackageFile, PackageInfo, StoreError, Timestamp,
@@ -29,6 +30,25 @@ impl Context {
         let rows = rows::counter(read, tables::DOWNLOADS, &tables::downloads_sum(package))?;
         let pending = self.downloads.pending_package(package);
         Ok(rows.max(0).unsigned_abs().saturating_add(pending))
+    }
+
+    /// Downloads of each file of a version that has any, by number.
+    fn version_downloads(
+        &self,
+        read: &dyn MetaRead,
+        record: &VersionRecord,
+    ) -> Result<BTreeMap<u32, u64>, StoreError> {
+        let mut counts = self.downloads.pending_version(record.package, record.version);
+        let prefix = tables::downloads_of(record.package, record.version);
+        rows::each(read, tables::DOWNLOADS, &prefix, |key, value| {
+            let rows = rows::counter_value(tables::DOWNLOADS, key, value)?.max(0).unsigned_abs();
+            if let Some(number) = tables::u32_at(key, prefix.len()) {
+                let count = counts.entry(number).or_default();
+                *count = count.saturating_add(rows);
+            }
+            Ok(())
+        })?;
+        Ok(counts)
     }
 
     /// The files of a version at these places in it.
@@ -55,16 +75,11 @@ impl Context {
         package_downloads: u64,
     ) -> Result<Vec<PackageFile>, StoreError> {
         let record = &version.record;
-        let mut counts = self.downloads.pending_version(record.package, record.version);
-        let prefix = tables::downloads_of(record.package, record.version);
-        rows::each(read, tables::DOWNLOADS, &prefix, |key, value| {
-            let rows = rows::counter_value(tables::DOWNLOADS, key, value)?.max(0).unsigned_abs();
-            if let Some(number) = tables::u32_at(key, prefix.len()) {
-                let count = counts.entry(number).or_default();
-                *count = count.saturating_add(rows);
-            }
-            Ok(())
-        })?;
+        // Without downloads of the package no version of it has any, and no row is looked for.
+        let counts = match package_downloads {
+            0 => BTreeMap::new(),
+            _ => self.version_downloads(read, record)?,
+        };
         let version_downloads = counts.values().sum();
         indexes
             .iter()

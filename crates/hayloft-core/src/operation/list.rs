@@ -271,6 +271,14 @@ impl Packages {
     }
 }
 
+impl Packages {
+    /// Goes back to a package that `next` gave.
+    fn resume_after(&mut self, package: &PackageHandle) {
+        self.at_end = matches!(&self.range.1, Bound::Included(end) if *end == package.key);
+        self.range.0 = Bound::Excluded(package.key.clone());
+    }
+}
+
 /// What the keys of all packages of a group begin with, if the type tells.
 fn group_prefix(feed: &FeedHandle, group: &str) -> Option<Vec<u8>> {
     // Any name will do; this one suits all types.
@@ -311,13 +319,23 @@ enum Which {
     Only(Wanted),
 }
 
+impl FileList {
+    /// A package with all its versions may fill a page, one version of each fills none.
+    fn packages_at_a_time(&self) -> usize {
+        match self.which {
+            Which::All => 1,
+            Which::Only(_) => 128,
+        }
+    }
+}
+
 struct FilePager {
     inner: Arc<Inner>,
     feed: u32,
     packages: Packages,
     list: FileList,
     /// The package that was left in its middle, and the last version shown.
-    current: Option<(PackageHandle, Option<Vec<u8>>)>,
+    current: Option<(PackageHandle, Vec<u8>)>,
 }
 
 impl Pager<PackageFile> for FilePager {
@@ -331,17 +349,20 @@ impl Pager<PackageFile> for FilePager {
             return Ok(None);
         }
         let mut page = Page::default();
-        while !page.is_full() {
-            let (package, after) = match self.current.take() {
-                Some(current) => current,
-                None => match self.packages.next(read, 1)?.pop() {
-                    Some(package) => (package, None),
-                    None if self.packages.at_end => break,
-                    None => continue,
-                },
-            };
-            let rest = self.package(read, &feed, &package, after, &mut page)?;
-            self.current = rest.map(|last| (package, Some(last)));
+        if let Some((package, last)) = self.current.take() {
+            let rest = self.package(read, &feed, &package, Some(last), &mut page)?;
+            self.current = rest.map(|last| (package, last));
+        }
+        while !page.is_full() && self.current.is_none() && !self.packages.at_end {
+            for package in self.packages.next(read, self.list.packages_at_a_time())? {
+                let rest = self.package(read, &feed, &package, None, &mut page)?;
+                if page.is_full() {
+                    // What comes after it is read again in the view of the next page.
+                    self.packages.resume_after(&package);
+                    self.current = rest.map(|last| (package, last));
+                    break;
+                }
+            }
         }
         Ok(Some(page.rows))
     }
@@ -406,23 +427,26 @@ impl FilePager {
             (Which::All, None) => tables::prefixed(&package.key),
             (Which::All, Some(last)) => tables::prefixed_before(&package.key, &last),
         };
+        // One handle for all versions: a package's row is too costly to copy for each.
+        let mut shown: Option<VersionHandle> = None;
         loop {
             let versions: Vec<(Vec<u8>, VersionRecord)> =
                 rows::scan(read, tables::VERSION, range, Direction::Backward, VERSIONS)?;
             let count = versions.len();
-            let mut last = None;
             for (key, record) in versions {
                 let record = rows::completed(read, record)?;
-                let version = VersionHandle { package: package.clone(), key, record };
-                let full = add(&version)?;
-                if full {
+                let version = match shown.take() {
+                    Some(before) => VersionHandle { key, record, ..before },
+                    None => VersionHandle { package: package.clone(), key, record },
+                };
+                if add(&version)? {
                     return Ok(Some(version.key));
                 }
-                last = Some(version.key);
+                shown = Some(version);
             }
-            match last {
+            match &shown {
                 Some(last) if count == VERSIONS => {
-                    range = tables::prefixed_before(&package.key, &last);
+                    range = tables::prefixed_before(&package.key, &last.key);
                 }
                 _ => return Ok(None),
             }
