@@ -5,7 +5,7 @@ use hayloft::{LatestQuery, Store, VersionsQuery};
 use redb::{Database, ReadOnlyTable, ReadableDatabase, TableDefinition};
 
 use crate::Scale;
-use crate::measure::{Contender, Contest, Work, contest, timed};
+use crate::measure::{Contender, Contest, Work, contest, timed_on_processor};
 use crate::raw::Bytes;
 use crate::stores::{DEEP, Stores, VERSIONS_DEEP, VERSIONS_EACH, WIDE, open, package_name};
 
@@ -42,7 +42,7 @@ fn of_size(versions: u32, scale: Scale, store: &Path, copy: &Path) -> Result<Vec
     let of = if versions == 1_000_000 { "1,000,000" } else { "1,000" };
     let times = if versions > 1_000 || scale.quick { 1 } else { 50 };
     let repeated = |work: &dyn Fn() -> Result<u32>, expected: u32| {
-        timed(|| {
+        timed_on_processor(|| {
             (0..times).try_for_each(|_| {
                 let count = work()?;
                 ensure!(count == expected, "listed {count} rows instead of {expected}");
@@ -82,13 +82,13 @@ fn of_size(versions: u32, scale: Scale, store: &Path, copy: &Path) -> Result<Vec
         scale,
         vec![
             Contender::new("hayloft", || {
-                timed(|| {
+                timed_on_processor(|| {
                     (0..many).try_for_each(|_| list_versions(&store, WIDE, Some(&one)).map(drop))
                 })
             }),
             Contender::new("redb scan of the same rows", || {
                 let prefix = package_key(WIDE_KEYS, &package);
-                timed(|| (0..many).try_for_each(|_| scan(&rows, &prefix).map(drop)))
+                timed_on_processor(|| (0..many).try_for_each(|_| scan(&rows, &prefix).map(drop)))
             }),
         ],
     )?;

@@ -79,6 +79,23 @@ pub(crate) fn timed<T>(work: impl FnOnce() -> Result<T>) -> Result<Duration> {
     Ok(start.elapsed())
 }
 
+/// Calls `work` and tells how long this thread was on a processor meanwhile: for work of one thread
+/// that waits for nothing, so that other programs do not count.
+#[cfg(unix)]
+pub(crate) fn timed_on_processor<T>(work: impl FnOnce() -> Result<T>) -> Result<Duration> {
+    use rustix::time::{ClockId, clock_gettime};
+    let now = || Duration::try_from(clock_gettime(ClockId::ThreadCPUTime));
+    let start = now()?;
+    std::hint::black_box(work()?);
+    Ok(now()?.saturating_sub(start))
+}
+
+/// Elsewhere there is only the time on the wall.
+#[cfg(not(unix))]
+pub(crate) fn timed_on_processor<T>(work: impl FnOnce() -> Result<T>) -> Result<Duration> {
+    timed(work)
+}
+
 /// The middle value; of an even number of values the upper one.
 pub(crate) fn median(values: &[f64]) -> f64 {
     let mut sorted = values.to_vec();
