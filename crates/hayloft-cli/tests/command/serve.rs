@@ -1,6 +1,6 @@
 //! The real server, reached by the real commands.
 
-use std::io::{BufRead, BufReader, Read};
+use std::io::{BufRead, BufReader};
 use std::process::{Child, ChildStdout, Command, Stdio};
 
 use fs_err as fs;
@@ -45,9 +45,9 @@ impl Serving {
     fn stop(mut self) -> (i32, String) {
         let id = self.child.id().to_string();
         assert!(Command::new("kill").args(["-TERM", &id]).status().unwrap().success());
-        let mut errors = String::new();
-        self.child.stderr.take().unwrap().read_to_string(&mut errors).unwrap();
-        (self.child.wait().unwrap().code().unwrap(), errors)
+        let errors = BufReader::new(self.child.stderr.take().unwrap());
+        let errors: Vec<String> = errors.lines().map(Result::unwrap).collect();
+        (self.child.wait().unwrap().code().unwrap(), errors.join("\n"))
     }
 }
 
