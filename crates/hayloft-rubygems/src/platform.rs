@@ -17,7 +17,16 @@ pub enum PlatformError {
     /// Outside the alphabet.
     #[error("character {0:?} is not one of A-Z a-z 0-9 . - _")]
     Character(char),
+    /// Each of its normal forms has another one.
+    #[error("it is not one that the library reads back as it prints it")]
+    Unsteady,
 }
+
+/// How often a normal form is taken of a normal form; real platforms need none.
+const MAX_STEPS: usize = 8;
+
+/// The operating system of what the library does not know.
+const UNKNOWN: &str = "unknown";
 
 impl Platform {
     /// The platform of gems without compiled code.
@@ -43,9 +52,7 @@ impl Platform {
     ) -> Result<Self, PlatformError> {
         let parts: Vec<&str> =
             [cpu, os, version].into_iter().flatten().filter(|part| !part.is_empty()).collect();
-        let text = parts.join("-");
-        check(&text)?;
-        Ok(Self(text.into()))
+        parts.join("-").parse()
     }
 }
 
@@ -67,18 +74,37 @@ impl FromStr for Platform {
         if text == "ruby" {
             return Ok(Self::ruby());
         }
-        let (cpu, os) = match text.split_once('-') {
-            Some((cpu, rest)) if !rest.is_empty() => (Some(cpu), rest),
-            _ => (None, text.trim_end_matches('-')),
-        };
-        let cpu = cpu.map(|cpu| if is_i386_family(cpu) { "x86" } else { cpu });
-        let (cpu, os, version) = normal(cpu, os);
-        let mut parts: Vec<&str> = Vec::new();
-        parts.extend(cpu);
-        parts.push(os);
-        parts.extend(version);
-        Ok(Self(parts.join("-").into()))
+        let mut form = normal_form(text);
+        for _ in 0..MAX_STEPS {
+            let next = normal_form(&form);
+            if next == form {
+                check(&form)?;
+                return Ok(Self(form.into()));
+            }
+            form = next;
+        }
+        Err(PlatformError::Unsteady)
     }
+}
+
+/// As the library prints it, but that what it prints without a processor, such as `java-1.8`, is
+/// read back: the library takes `java` for the processor and the rest for unknown.
+fn normal_form(text: &str) -> String {
+    let (cpu, os) = match text.split_once('-') {
+        Some((cpu, rest)) if !rest.is_empty() => (Some(cpu), rest),
+        _ => (None, text.trim_end_matches('-')),
+    };
+    let cpu = cpu.map(|cpu| if is_i386_family(cpu) { "x86" } else { cpu });
+    let read = normal(cpu, os);
+    if read.1 == UNKNOWN && joined(normal(None, text)) == text {
+        return text.to_owned();
+    }
+    joined(read)
+}
+
+fn joined((cpu, os, version): (Option<&str>, &str, Option<&str>)) -> String {
+    let parts: Vec<&str> = cpu.into_iter().chain([os]).chain(version).collect();
+    parts.join("-")
 }
 
 fn is_i386_family(cpu: &str) -> bool {
@@ -144,7 +170,7 @@ fn normal<'t>(cpu: Option<&'t str>, os: &'t str) -> (Option<&'t str>, &'t str, O
     if os == "wasi" {
         return (cpu, "wasi", None);
     }
-    (cpu, "unknown", None)
+    (cpu, UNKNOWN, None)
 }
 
 fn suffix<'t>(os: &'t str, name: &str) -> Option<&'t str> {
@@ -193,6 +219,12 @@ mod tests {
     #[case("x86-solaris-2.10", "x86-solaris-2.10")]
     #[case("x86-freebsd14", "x86-freebsd-14")]
     #[case("foobar", "unknown")]
+    #[case::version_without_a_processor("java1.8", "java-1.8")]
+    #[case::system_version("darwin9", "darwin-9")]
+    #[case::windows_library("mswin64_60", "mswin64-60")]
+    #[case::unknown_with_a_processor("sparc-plan9", "sparc-unknown")]
+    #[case::noise("x87mingw31_64hPu", "mingw-31_64hPu")]
+    #[case::two_systems("javalinuxgnu", "java-linux-gnu")]
     fn normal_forms_are_those_of_the_library(#[case] text: &str, #[case] normal: &str) {
         let platform: Platform = text.parse().unwrap();
         assert_eq!(platform.as_str(), normal);
