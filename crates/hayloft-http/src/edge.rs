@@ -18,9 +18,12 @@ use axum::response::{IntoResponse, Response};
 use http_body::{Frame, SizeHint};
 use tracing::Instrument;
 
+use self::unread::Unread;
 use crate::access::is_key_name;
 use crate::traffic::Running;
 use crate::{ApiError, App};
+
+mod unread;
 
 /// The version of the API that is spoken; pgutil refuses servers before 24.0.3.
 pub(crate) const API_VERSION: &str = "25.0.10";
@@ -45,6 +48,7 @@ pub(crate) async fn edge(State(app): State<App>, mut request: Request, next: Nex
         running,
     };
     trim_slash(request.uri_mut());
+    let request = request.map(|body| Body::new(Unread::new(app.clone(), body)));
     let span = tracing::info_span!("request", %id);
     let answer = catch_panic(next.run(request)).instrument(span.clone()).await;
     let mut response = answer.unwrap_or_else(|panic| {

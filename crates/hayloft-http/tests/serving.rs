@@ -38,7 +38,10 @@ fn start(options: ServeOptions) -> Serving {
     let store = hayloft::open(directory.path()).unwrap();
     let draft = FeedDraft::new("apps", "universal");
     store.create_feed(draft, &Actor::system()).unwrap();
-    let app = App::builder(store.clone()).gatekeeper(LocalUser::new("tester")).build();
+    let app = App::builder(store.clone())
+        .gatekeeper(LocalUser::new("tester"))
+        .built_in_protocols()
+        .build();
     let runtime =
         tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
     let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0")).unwrap();
@@ -47,7 +50,10 @@ fn start(options: ServeOptions) -> Serving {
     let (end, ended) = std::sync::mpsc::channel();
     runtime.spawn(async move {
         let stopped = async { stopped.await.unwrap_or_default() };
-        let router = router(app).route("/large", axum::routing::get(|| async { vec![0; LARGE] }));
+        let mounted = router(app.clone());
+        let router = router(app)
+            .nest("/mounted/here", mounted)
+            .route("/large", axum::routing::get(|| async { vec![0; LARGE] }));
         serve(listener, router, options, stopped).await;
         end.send(()).unwrap_or_default();
     });
@@ -92,6 +98,41 @@ fn a_connection_serves_several_requests() {
         stream.write_all(HEALTH).unwrap();
         let text = answer(&mut stream);
         assert!(text.starts_with("http/1.1 200") && text.ends_with("OK"), "{text}");
+    }
+}
+
+#[test]
+fn routes_work_below_a_path_of_another_server() {
+    let serving = start(ServeOptions::default());
+    for (mount, slash) in [("", ""), ("/mounted/here", ""), ("/mounted/here", "/")] {
+        let mut stream = serving.connect();
+        let path = format!("{mount}/api/management/feeds/get/apps{slash}");
+        let request = format!("GET {path}?a=b HTTP/1.1\r\nHost: feeds.test:8624\r\n\r\n");
+        stream.write_all(request.as_bytes()).unwrap();
+        let text = answer(&mut stream);
+        let url = format!("\"endpointUrl\":\"http://feeds.test:8624{mount}/upack/apps/\"");
+        assert!(text.contains(&url), "{url} is not in {text}");
+        assert!(text.contains("x-proget-version: 25.0.10"), "{text}");
+    }
+    let mut stream = serving.connect();
+    stream.write_all(b"GET /mounted/here/none HTTP/1.1\r\nHost: h\r\n\r\n").unwrap();
+    let text = answer(&mut stream);
+    assert!(text.starts_with("http/1.1 404") && text.ends_with("There is nothing at this path."));
+}
+
+#[test]
+fn a_connection_outlives_a_body_that_nobody_reads() {
+    let serving = start(ServeOptions::default());
+    let mut stream = serving.connect();
+    let body = vec![b' '; 4 << 20];
+    for path in ["/nowhere", "/api/management/connectors/create", "/api/packages/apps/audit"] {
+        let head =
+            format!("POST {path} HTTP/1.1\r\nHost: h\r\nContent-Length: {}\r\n\r\n", body.len());
+        stream.write_all(head.as_bytes()).unwrap();
+        // The answer is there before the body.
+        let text = answer(&mut stream);
+        assert!(text.starts_with("http/1.1 40"), "{text}");
+        stream.write_all(&body).unwrap();
     }
 }
 

@@ -2,10 +2,15 @@
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
+use std::sync::LazyLock;
 
 use hayloft::{Actor, FeedDraft, Store};
 use hayloft_http::{App, AppBuilder, LocalUser};
 use serde_json::Value;
+
+/// Making one for each request would cost more than the requests.
+static AGENT: LazyLock<ureq::Agent> =
+    LazyLock::new(|| ureq::Agent::config_builder().http_status_as_error(false).build().into());
 
 pub(crate) struct Server {
     pub(crate) store: Store,
@@ -54,15 +59,13 @@ impl Server {
         headers: &[(&str, &str)],
         body: &[u8],
     ) -> Answer {
-        let agent: ureq::Agent =
-            ureq::Agent::config_builder().http_status_as_error(false).build().into();
         let uri = format!("http://{}{path}", self.address);
         let mut request = ureq::http::Request::builder().method(method).uri(uri);
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
-        let allowed = agent.configure_request(request.body(body).unwrap());
-        let response = agent.run(allowed.allow_non_standard_methods(true).build()).unwrap();
+        let allowed = AGENT.configure_request(request.body(body).unwrap());
+        let response = AGENT.run(allowed.allow_non_standard_methods(true).build()).unwrap();
         let (parts, mut body) = response.into_parts();
         let body = body.with_config().limit(1 << 30).read_to_vec().unwrap();
         Answer { status: parts.status.as_u16(), headers: parts.headers, body }
