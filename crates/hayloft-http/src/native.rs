@@ -58,3 +58,30 @@ fn not_selected(error: SelectError) -> ApiError {
         other => other.into(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use hayloft::{Actor, FeedDraft};
+
+    use super::*;
+
+    #[test]
+    fn clients_are_told_the_address_that_they_need() {
+        let directory = tempfile::tempdir().unwrap();
+        let store = hayloft::open(directory.path()).unwrap();
+        for protocol in built_in() {
+            let draft = FeedDraft::new(protocol.path(), protocol.feed_type());
+            let feed = store.create_feed(draft, &Actor::system()).unwrap();
+            let url = format!("http://h/{}/{}", protocol.path(), feed.name);
+            let lines = protocol.client_setup(&feed, &url).join("\n");
+            let expected = match protocol.path() {
+                "nuget" => "http://h/nuget/nuget/v3/index.json --name nuget --allow-insecure",
+                "upack" => "sources add --name=upack --url=http://h --feed=upack ",
+                other => panic!("no line is expected for {other}"),
+            };
+            assert!(lines.contains(expected), "{lines}");
+            let encrypted = protocol.client_setup(&feed, &url.replace("http:", "https:"));
+            assert!(!encrypted.join("\n").contains("insecure"));
+        }
+    }
+}

@@ -18,8 +18,9 @@ use crate::{ApiError, App, Right, Visitor};
 
 /// The document with the list of a package's files, and the property that shows it.
 const FILE_LIST: &str = "fileList";
-/// Rows unless a client asks for another number.
-const COUNT: usize = 1_000;
+/// Packages unless a client asks for another number. Versions are all listed: pgutil picks one of
+/// them and knows no pages.
+const PACKAGES: usize = 1_000;
 
 /// What is listed.
 #[derive(Debug)]
@@ -28,7 +29,7 @@ struct Filter {
     group: Option<String>,
     name: Option<String>,
     version: Option<String>,
-    count: usize,
+    count: Option<usize>,
 }
 
 impl Filter {
@@ -36,10 +37,10 @@ impl Filter {
     fn of(parameters: &Parameters) -> Result<Self, ApiError> {
         let given = |name| parameters.get(&[name]);
         let count = match given("count") {
-            None => COUNT,
-            Some(text) => text.parse().map_err(|_| {
+            None => None,
+            Some(text) => Some(text.parse().map_err(|_| {
                 ApiError::bad_request(format!("`count` is `{}`, not a number", shorten(text)))
-            })?,
+            })?),
         };
         let name = given("name").map(str::to_owned);
         let group = match given("group") {
@@ -63,7 +64,7 @@ pub(super) async fn versions(
     let with_files = parameters.flag("includefilelist")?;
     let store = app.store().clone();
     let shows_one = filter.name.is_some() && filter.version.is_some();
-    let count = filter.count;
+    let count = filter.count.unwrap_or(usize::MAX);
     let rows = app
         .run(visitor, move |session| {
             let feed = feed(session, &name, &[Right::View])?;
@@ -96,7 +97,7 @@ pub(super) async fn packages(
     let filter = Filter::of(&parameters)?;
     let store = app.store().clone();
     let shows_one = filter.name.is_some();
-    let count = filter.count;
+    let count = filter.count.unwrap_or(PACKAGES);
     let (feed, rows) = app
         .run(visitor, move |session| {
             let feed = feed(session, &name, &[Right::View])?;
@@ -210,6 +211,8 @@ mod tests {
         assert_eq!(group("group=&name=n").as_deref(), Some(""));
         assert_eq!(group("group=*&name=n"), None);
         assert_eq!(group("Group=a%2Fb").as_deref(), Some("a/b"));
+        assert_eq!(filter("count=2").unwrap().count, Some(2));
+        assert_eq!(filter("").unwrap().count, None);
         assert_eq!(filter("count=x").unwrap_err().status(), 400);
     }
 }
