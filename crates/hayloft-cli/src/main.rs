@@ -9,6 +9,7 @@ mod commands;
 mod connection;
 mod console;
 mod failure;
+mod interrupt;
 mod logs;
 mod sources;
 

@@ -66,6 +66,10 @@ fn serve(invocation: &Invocation, console: &mut Console) -> Result<(), Failure> 
         .block_on(TcpListener::bind(address))
         .map_err(Failure::io(format_args!("listen on {address}")))?;
     let address = listener.local_addr().map_err(Failure::io("find the address"))?;
+    let signals = {
+        let _inside = runtime.enter();
+        Signals::new()?
+    };
     let app = App::builder(store.clone()).built_in_protocols().build();
     let encrypted = options.tls.is_some();
     if !address.ip().is_loopback() && !encrypted {
@@ -73,11 +77,11 @@ fn serve(invocation: &Invocation, console: &mut Console) -> Result<(), Failure> 
     }
     welcome(console, &app, &url(&store, address, encrypted)?)?;
     console.flush()?;
-    let served = runtime.block_on(run(listener, app, options, console));
+    runtime.block_on(run(listener, app, options, signals, console));
     // Waits for what blocking threads are doing, so that nothing is cut off by closing.
     drop(runtime);
     store.close().map_err(anyhow::Error::new)?;
-    served
+    Ok(())
 }
 
 /// Serves until the first signal to stop, then until running requests are done or a second one.
@@ -85,9 +89,9 @@ async fn run(
     listener: TcpListener,
     app: App,
     options: ServeOptions,
+    mut signals: Signals,
     console: &Console,
-) -> Result<(), Failure> {
-    let mut signals = Signals::new()?;
+) {
     let (stop, stopped) = oneshot::channel();
     let stopped = async { stopped.await.unwrap_or_default() };
     let router = hayloft_http::router(app);
@@ -101,7 +105,6 @@ async fn run(
             signals.next().await;
         } => {}
     }
-    Ok(())
 }
 
 /// Ctrl-C, and what service managers send.

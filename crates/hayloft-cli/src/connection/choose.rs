@@ -8,6 +8,7 @@ use super::{Connection, Transport};
 use crate::arguments::Invocation;
 use crate::console::Console;
 use crate::failure::Failure;
+use crate::interrupt;
 use crate::logs;
 use crate::sources::{Config, Source};
 
@@ -95,6 +96,7 @@ fn server(source: &Source, invocation: &Invocation) -> Result<Place, Failure> {
 }
 
 pub(super) fn connect(place: Place, console: &Console) -> Result<Connection, Failure> {
+    interrupt::listen();
     match place {
         Place::Server { url, key, user, default_feed } => {
             let transport: Box<dyn Transport> = Box::new(Remote::new(&url, key)?);

@@ -271,3 +271,47 @@ fn files_of_a_version_are_told_apart_by_qualifiers() {
     bench.ok(&[&one[..], &[raw]].concat());
     assert_eq!(bench.ok(&["packages", "list", "--feed=deb"]), "");
 }
+
+#[cfg(unix)]
+#[test]
+fn an_interrupt_cancels_a_download_and_leaves_no_file() {
+    use std::io::{Read, Write};
+    use std::net::TcpListener;
+    use std::process::{Command, Stdio};
+
+    let bench = Bench::new();
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let source = format!("--source=http://{}", listener.local_addr().unwrap());
+    let words = ["packages", "download", "--feed=dev", "--package=a", "--version=1.0.0"];
+    let child = bench
+        .command(&[&words[..], &[source.as_str()]].concat())
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let info = r#"{"id":1,"name":"dev","feedType":"universal","packageType":"upack"}"#;
+    let head = "HTTP/1.1 200 OK\r\nConnection: close\r\n";
+    let (mut client, _) = listener.accept().unwrap();
+    let mut request = [0; 4096];
+    assert!(client.read(&mut request).unwrap() > 0);
+    write!(client, "{head}Content-Length: {}\r\n\r\n{info}", info.len()).unwrap();
+    drop(client);
+    let (mut client, _) = listener.accept().unwrap();
+    assert!(client.read(&mut request).unwrap() > 0);
+    let disposition = "Content-Disposition: attachment; filename=\"a.upack\"\r\n";
+    write!(client, "{head}{disposition}Content-Length: 1000000\r\n\r\nhalf").unwrap();
+    let is_draft = |name: &String| name.starts_with(".hayloft-");
+    let size = || {
+        let draft = names(&bench.path("")).into_iter().find(is_draft)?;
+        Some(fs::metadata(bench.path(&draft)).unwrap().len())
+    };
+    while size() != Some(4) {
+        std::thread::yield_now();
+    }
+    let id = child.id().to_string();
+    assert!(Command::new("kill").args(["-INT", &id]).status().unwrap().success());
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(255));
+    assert_eq!(String::from_utf8(output.stderr).unwrap(), "Operation canceled.\n");
+    assert_eq!(names(&bench.path("")), ["home"]);
+}

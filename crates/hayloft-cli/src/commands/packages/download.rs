@@ -9,6 +9,7 @@ use crate::arguments::{Command, Invocation, Opt};
 use crate::connection::{Answer, Connection};
 use crate::console::Console;
 use crate::failure::Failure;
+use crate::interrupt::Draft;
 
 pub(super) const COMMAND: Command = Command::action(
     "download",
@@ -99,6 +100,7 @@ fn save(console: &mut Console, answer: Answer, path: &Path) -> Result<u64, Failu
     #[cfg(unix)]
     draft.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
     let mut file = draft.tempfile_in(directory).map_err(Failure::io(cannot()))?;
+    let _unfinished = Draft::at(file.path());
     let bar = console.progress(answer.length)?;
     let copied = io::copy(&mut bar.wrap_read(answer.body), &mut file);
     bar.finish_and_clear();

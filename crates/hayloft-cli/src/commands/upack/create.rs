@@ -11,6 +11,7 @@ use super::OVERWRITE;
 use crate::arguments::{Command, Invocation, Opt};
 use crate::console::Console;
 use crate::failure::Failure;
+use crate::interrupt::{self, Draft};
 
 pub(super) const COMMAND: Command = Command::action(
     "create",
@@ -30,6 +31,7 @@ pub(super) const COMMAND: Command = Command::action(
 ]);
 
 fn create(invocation: &Invocation, console: &mut Console) -> Result<(), Failure> {
+    interrupt::listen();
     let source = Path::new(invocation.required("source-directory")?);
     let directory = Path::new(invocation.text("target-directory").unwrap_or_default());
     let manifest_path = invocation.text("manifest").map(Path::new);
@@ -73,6 +75,7 @@ fn create(invocation: &Invocation, console: &mut Console) -> Result<(), Failure>
     fs::create_dir_all(directory).map_err(Failure::io(cannot()))?;
     let files = content(source, &left_out)?;
     let draft = tempfile::NamedTempFile::new_in(directory).map_err(Failure::io(cannot()))?;
+    let _unfinished = Draft::at(draft.path());
     let mut writer = PackageWriter::new(draft, &manifest, None).map_err(anyhow::Error::new)?;
     for file in &files {
         let mut bytes = fs::File::open(&file.path).map_err(Failure::io("read the content"))?;

@@ -13,6 +13,7 @@ use crate::arguments::Invocation;
 use crate::connection::{Connection, Target, user_of_the_system};
 use crate::console::{Color, Console};
 use crate::failure::Failure;
+use crate::interrupt::Draft;
 
 /// What happens to files that are in the way.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -204,6 +205,7 @@ impl Installation<'_> {
             self.make_directories(directory)?;
             let mut draft =
                 tempfile::NamedTempFile::new_in(directory).map_err(Failure::io(cannot()))?;
+            let _unfinished = Draft::at(draft.path());
             package.copy_to(*index, *size, &mut draft).map_err(anyhow::Error::new)?;
             draft.flush().map_err(Failure::io(cannot()))?;
             super::create::readable_by_others(draft.as_file()).map_err(Failure::io(cannot()))?;
