@@ -8,8 +8,8 @@ use super::audit::Entry;
 
 /// What a text made up here begins with.
 const PREFIX: &str = "hl_";
-/// Characters of a text made up here after its beginning: 160 random bits.
-const RANDOM_LENGTH: usize = 32;
+/// Characters of a text made up here after its beginning: 256 random bits.
+const RANDOM_LENGTH: usize = 52;
 /// Rounds that make guessing a text which a person chose slow: some milliseconds each time.
 const ROUNDS: usize = 50_000;
 
@@ -89,7 +89,7 @@ pub enum KeyError {
 }
 
 impl Store {
-    /// Makes an API key. With `None` its text is made up here from 160 random bits. The text is not
+    /// Makes an API key. With `None` its text is made up here from 256 random bits. The text is not
     /// kept: only a salted digest, and for a text that a person chose a slow one.
     pub fn create_key(
         &self,
@@ -233,7 +233,7 @@ fn is_generated(text: &str) -> bool {
 }
 
 fn generated() -> Result<String, StoreError> {
-    let mut random = [0; 20];
+    let mut random = [0; 32];
     getrandom::fill(&mut random)
         .map_err(|error| StoreError::io("read", "random bytes")(std::io::Error::other(error)))?;
     Ok(format!("{PREFIX}{}", BASE32_NOPAD.encode(&random).to_ascii_lowercase()))
