@@ -4,7 +4,6 @@ use std::path::{Path, PathBuf};
 use fs_err as fs;
 use serde_json::{Value, json};
 
-use super::COMPONENT;
 use crate::arguments::{Command, Invocation, Opt};
 use crate::connection::{Connection, Method, Payload, Request, Target};
 use crate::console::Console;
@@ -17,7 +16,7 @@ pub(super) const COMMAND: Command = Command::action(
         Opt::text("input-file", "Package file; * stands for any characters of a name"),
         Opt::flag("stdin", "Read one package file from standard input"),
         Opt::text("distribution", "Debian: distribution"),
-        COMPONENT,
+        Opt::text("component", "Debian: component; by default main"),
     ],
     upload,
 )
