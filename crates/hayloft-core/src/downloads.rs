@@ -120,6 +120,15 @@ impl Downloads {
         of(&state.pending) + of(&state.flushing)
     }
 
+    /// Drops the counts of files that are gone; a commit would drop them too, but later.
+    pub(crate) fn forget(&self, files: &[FileId]) {
+        let mut state = self.lock();
+        for file in files {
+            state.pending.remove(file);
+            state.flushing.remove(file);
+        }
+    }
+
     /// How many counts wait for a commit.
     pub(crate) fn waiting(&self) -> usize {
         let state = self.lock();

@@ -87,7 +87,7 @@ pub enum Origin {
 }
 
 /// One stored file with all that lists tell about it.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct PackageFile {
     /// Names the file in other calls.

@@ -38,7 +38,7 @@ fn open(directory: &Path) -> Result<Store, OpenError> {
     options.background = Background::Caller;
     options.free_space_floor = 0;
     options.clock = Arc::new(ManualClock::new(Timestamp::from_millis(1_800_000_000_000)));
-    options.tool = "hayloft/test".into();
+    options.tool = String::from("hayloft/test");
     Store::open(directory, FeedTypes::none().with(Plain), options)
 }
 
@@ -56,7 +56,7 @@ fn fill(store: &Store) {
     let mut main = FeedDraft::new("main", "plain");
     main.alternates = vec!["First".to_owned()];
     main.settings.description = Some("the first feed".to_owned());
-    main.settings.other = "{\"a\":1}".to_owned();
+    "{\"a\":1}".clone_into(&mut main.settings.other);
     store.create_feed(main, &actor).unwrap();
     store.create_feed(FeedDraft::new("next", "plain"), &actor).unwrap();
     store.create_feed(FeedDraft::new("gone", "plain"), &actor).unwrap();

@@ -1,7 +1,8 @@
 use crate::plan::Plan;
+use crate::records::FileValue;
 use crate::resolve::{FeedHandle, VersionHandle, qualifiers};
 use crate::versions::{Left, remove_files};
-use crate::{Action, Actor, SelectError, Selector, Store, StoreError};
+use crate::{Action, Actor, FileId, SelectError, Selector, Store, StoreError};
 
 use super::audit::Entry;
 
@@ -78,12 +79,13 @@ impl Store {
     ) -> Result<Deleted, DeleteError> {
         let types = self.types().clone();
         let (feed, selector, actor) = (feed.to_owned(), selector.clone(), actor.clone());
-        let deleted = self.inner.writer.change(WEIGHT, move |plan| {
+        let (deleted, gone) = self.inner.writer.change(WEIGHT, move |plan| {
             let handle = FeedHandle::find(plan, &types, &feed).map_err(SelectError::from)?;
             let version = handle.select_version(plan, &selector)?;
             let doomed = choose(&handle, &version, &selector)?;
             delete(plan, &handle, version, &doomed, &actor)
         })?;
+        self.inner.context.downloads.forget(&gone);
         Ok(deleted)
     }
 }
@@ -94,7 +96,7 @@ fn delete(
     version: VersionHandle,
     doomed: &[usize],
     actor: &Actor,
-) -> Result<Deleted, DeleteError> {
+) -> Result<(Deleted, Vec<FileId>), DeleteError> {
     let mut package = version.spelled();
     let mut entry = Entry::of_version(Action::Delete, &handle.record.name, &version);
     if let [only] = doomed
@@ -109,12 +111,22 @@ fn delete(
     let names = doomed.iter().filter_map(|at| version.record.files.get(*at));
     let names: Vec<_> = names.map(|file| file.file_name.clone()).collect();
     entry.details = Some(serde_json::json!({ "files": names }));
+    let id = |file: &FileValue| FileId {
+        package: version.record.package,
+        version: version.record.version,
+        number: file.number,
+    };
+    let mut gone: Vec<FileId> = version.record.files.iter().map(id).collect();
     let (left, files) = remove_files(plan, handle, version, doomed)?;
     entry.write(plan, actor)?;
     let extent = match left {
-        Left::Files => Extent::File,
+        Left::Files => {
+            let mut at = 0..;
+            gone.retain(|_| at.next().is_some_and(|at| doomed.contains(&at)));
+            Extent::File
+        }
         Left::Versions => Extent::Version,
         Left::Nothing => Extent::Package,
     };
-    Ok(Deleted { package, files, extent })
+    Ok((Deleted { package, files, extent }, gone))
 }

@@ -79,8 +79,9 @@ impl FeedType for Plain {
             detail: detail.into(),
         };
         let mut key = SortKey::builder();
-        for part in text.split('.') {
-            key = key.number(part).map_err(|_| bad("not a number"))?.mark(1);
+        for (at, part) in text.split('.').enumerate() {
+            let next = if at == 0 { key } else { key.mark(1) };
+            key = next.number(part).map_err(|_| bad("not a number"))?;
         }
         Ok(Version::new(text, text, key.mark(0).finish(), Stability::Stable))
     }
