@@ -20,6 +20,8 @@ const CHUNK: usize = 256 << 10;
 pub(crate) struct RawFiles {
     directory: PathBuf,
     next: AtomicU64,
+    /// Number of the first file that was not removed.
+    cleared: AtomicU64,
 }
 
 impl RawFiles {
@@ -28,7 +30,7 @@ impl RawFiles {
         for shard in 0..256 {
             fs_err::create_dir_all(directory.join(shard.to_string()))?;
         }
-        Ok(Self { directory, next: AtomicU64::new(0) })
+        Ok(Self { directory, next: AtomicU64::new(0), cleared: AtomicU64::new(0) })
     }
 
     pub(crate) fn store(&self, content: impl Read) -> Result<()> {
@@ -56,10 +58,28 @@ impl RawFiles {
         }
         file.sync_data()?;
         drop(file);
-        let shard = self.directory.join((number % 256).to_string());
-        fs_err::rename(&temporary, shard.join(number.to_string()))?;
-        fs_err::File::open(&shard)?.sync_all()?;
+        fs_err::rename(&temporary, self.path(number))?;
+        fs_err::File::open(self.shard(number))?.sync_all()?;
         Ok(())
+    }
+}
+
+impl RawFiles {
+    /// Removes all files.
+    pub(crate) fn clear(&self) -> Result<()> {
+        for number in self.cleared.load(Ordering::Relaxed)..self.next.load(Ordering::Relaxed) {
+            fs_err::remove_file(self.path(number))?;
+            self.cleared.store(number + 1, Ordering::Relaxed);
+        }
+        Ok(())
+    }
+
+    fn shard(&self, number: u64) -> PathBuf {
+        self.directory.join((number % 256).to_string())
+    }
+
+    fn path(&self, number: u64) -> PathBuf {
+        self.shard(number).join(number.to_string())
     }
 }
 

@@ -67,9 +67,9 @@ fn one(
     scale: Scale,
     stores: &mut Stores,
 ) -> Result<Vec<Contest>> {
-    let store = open(&stores.directory()?)?;
+    let (directory, raw) = (stores.directory()?, stores.directory()?);
+    let store = open(&directory)?;
     create_feed(&store, "feed")?;
-    let raw = stores.directory()?;
     let files = RawFiles::create(raw.join("files"))?;
     let rows = Arc::new(RawRows::create(&raw.join("rows.redb"))?);
     let source = Source { payload: size.payload, made: std::cell::Cell::new(0) };
@@ -77,6 +77,12 @@ fn one(
     let run = |work: &(dyn Fn(StreamedUpack) -> Result<()> + Sync)| {
         let packages = source.round(clients, each);
         at_once(packages, |packages| packages.into_iter().try_for_each(work))
+    };
+    // Files are removed between runs, so that a large contest does not fill the disk.
+    let write = |work: &(dyn Fn(StreamedUpack) -> Result<()> + Sync)| {
+        let time = run(work)?;
+        files.clear()?;
+        Ok(time)
     };
     let mut contenders = vec![
         Contender::new("hayloft", || {
@@ -86,7 +92,7 @@ fn one(
             commits.borrow_mut().push(f64::from(u32::try_from(after.commits - before.commits)?));
             Ok(time)
         }),
-        Contender::new("one durable file", || run(&|package| files.store(package))),
+        Contender::new("one durable file", || write(&|package| files.store(package))),
     ];
     if size.payload < 16_000 {
         contenders.push(Contender::new("one redb row of that size", || {
@@ -94,13 +100,13 @@ fn one(
         }));
     } else {
         contenders.push(Contender::new("durable file, then redb row of 1 KiB", || {
-            run(&|package| {
+            write(&|package| {
                 files.store(package)?;
                 rows.store(vec![7; ROW])
             })
         }));
         contenders.push(Contender::new("the same and five digests", || {
-            run(&|package| {
+            write(&|package| {
                 let mut digests = FiveDigests::default();
                 files.store_with(package, |piece| digests.update(piece))?;
                 digests.finish();
@@ -123,6 +129,8 @@ fn one(
         });
     }
     store.close()?;
+    fs_err::remove_dir_all(directory)?;
+    fs_err::remove_dir_all(raw)?;
     Ok(found)
 }
 
