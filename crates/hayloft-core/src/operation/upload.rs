@@ -175,7 +175,7 @@ impl Store {
         actor: &Actor,
     ) -> Result<Uploaded, UploadError> {
         let mut staging = self.stage(None)?;
-        let mut buffer = vec![0; 128 << 10];
+        let mut buffer = vec![0; 32 << 10];
         loop {
             let read = match content.read(&mut buffer) {
                 Ok(0) => break,
