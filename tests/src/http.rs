@@ -203,7 +203,7 @@ impl Response {
     }
 
     /// Itself, if the status is this one.
-    #[must_use]
+    #[expect(clippy::return_self_not_must_use, reason = "often called for its panic alone")]
     pub fn expect(self, status: u16) -> Self {
         assert_eq!(self.status, status, "{}", String::from_utf8_lossy(&self.body));
         self

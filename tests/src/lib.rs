@@ -13,12 +13,14 @@
 mod corpus;
 mod http;
 mod program;
+mod server;
 mod tool;
 mod tree;
 
 pub use corpus::{Ecosystem, Row, Verdict, ecosystems};
 pub use http::{Body, Request, Response, converse};
 pub use program::{Hayloft, Ran};
+pub use server::Server;
 pub use tool::{has_program, nuget, python, run};
 pub use tree::{Tree, tree};
 

@@ -1,0 +1,96 @@
+use std::io::BufReader;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Stdio};
+
+use serde_json::Value;
+
+use crate::{Hayloft, Request, Response};
+
+/// A running `hayloft serve` with a store of its own; it is killed in the end.
+#[derive(Debug)]
+pub struct Server {
+    /// Where it listens.
+    pub address: SocketAddr,
+    /// A key that may do everything.
+    pub key: String,
+    directory: PathBuf,
+    child: Child,
+}
+
+impl Server {
+    /// Starts a server on a new store in this directory.
+    pub fn start(directory: &Path) -> Self {
+        let (child, told) = serve(directory);
+        let key = told["adminKey"].as_str().expect("the first start tells a key").to_owned();
+        Self { address: address(&told), key, directory: directory.to_owned(), child }
+    }
+
+    /// Starts it again after its end, on the same store.
+    #[must_use]
+    pub fn restart(mut self) -> Self {
+        self.kill();
+        let (child, told) = serve(&self.directory);
+        assert_eq!(told["adminKey"], Value::Null, "a key is told once only");
+        let (key, directory) = (self.key.clone(), self.directory.clone());
+        Self { address: address(&told), key, directory, child }
+    }
+
+    /// Ends the process as `kill -9` does.
+    pub fn kill(&mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+
+    /// Sends a request with the key.
+    pub fn send(&self, request: Request) -> Response {
+        request.key(&self.key).send(self.address)
+    }
+
+    /// Sends GET with the key; the answer must be 200.
+    pub fn get(&self, target: &str) -> Response {
+        self.send(Request::get(target)).expect(200)
+    }
+
+    /// The entries of a list, which must be an array.
+    pub fn list(&self, target: &str) -> Vec<Value> {
+        self.get(target).json().as_array().expect("lists are arrays").clone()
+    }
+
+    /// Makes a feed.
+    pub fn create_feed(&self, name: &str, feed_type: &str) {
+        let feed = serde_json::json!({ "name": name, "feedType": feed_type }).to_string();
+        let made = self.send(Request::new("POST", "/api/management/feeds/create").json(&feed));
+        assert_eq!(made.expect(200).json()["name"], name);
+    }
+
+    /// Uploads a package as pgutil does when its output goes nowhere: without a file name.
+    pub fn upload(&self, feed: &str, package: impl Into<Vec<u8>>) {
+        let put = Request::put(&format!("/api/packages/{feed}/upload"), package);
+        assert_eq!(self.send(put).expect(200).text(), "");
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // It may have ended already.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn serve(directory: &Path) -> (Child, Value) {
+    let mut child = Hayloft::on_store(directory)
+        .command(["serve", "--address=127.0.0.1:0", "--log=error", "--json"])
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let stdout = BufReader::new(child.stdout.take().unwrap());
+    let mut told = serde_json::Deserializer::from_reader(stdout).into_iter();
+    let told = told.next().expect("a server tells where it is").unwrap();
+    (child, told)
+}
+
+fn address(told: &Value) -> SocketAddr {
+    told["url"].as_str().unwrap().trim_start_matches("http://").parse().unwrap()
+}
