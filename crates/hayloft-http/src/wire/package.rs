@@ -1,5 +1,5 @@
 use data_encoding::HEXLOWER;
-use hayloft::{Allow, PackageFile};
+use hayloft::{Allow, PackageFile, Purl};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -65,8 +65,11 @@ impl From<&PackageFile> for PackageVersionInfo {
         let some = |text: &str| (!text.is_empty()).then(|| text.to_owned());
         let digests = &file.digests;
         let deprecated = file.status.deprecated.as_ref();
+        // Clients take the qualifier for the part behind the `?`, also where the type's own purl
+        // has another key for it.
+        let purl = Purl { qualifiers: file.qualifiers.clone(), ..file.purl.clone() };
         Self {
-            purl: file.purl.to_string(),
+            purl: purl.to_string(),
             group: some(&file.group),
             name: file.name.clone(),
             version: file.version.clone(),
