@@ -209,6 +209,17 @@ impl Response {
         self
     }
 
+    /// Panics unless this is a download of these bytes with all headers that pgutil needs.
+    pub fn assert_download(&self, file_name: &str, bytes: &[u8]) {
+        assert_eq!(self.status, 200, "{}", String::from_utf8_lossy(&self.body));
+        assert_eq!(self.header("content-type"), Some("application/octet-stream"));
+        assert_eq!(self.header("content-length"), Some(bytes.len().to_string().as_str()));
+        let disposition = format!("attachment; filename=\"{file_name}\"");
+        assert_eq!(self.header("content-disposition"), Some(disposition.as_str()));
+        assert_eq!(self.header("content-encoding"), None);
+        assert!(self.body == bytes, "{file_name}");
+    }
+
     /// The text of an error: panics unless it is one short line of plain text with this status.
     pub fn error(&self, status: u16) -> &str {
         let text = String::from_utf8_lossy(&self.body).into_owned();

@@ -64,10 +64,14 @@ impl Server {
         assert_eq!(made.expect(200).json()["name"], name);
     }
 
-    /// Uploads a package as pgutil does when its output goes nowhere: without a file name.
+    /// Uploads a package: no file name and no type, as pgutil does when its output goes nowhere.
     pub fn upload(&self, feed: &str, package: impl Into<Vec<u8>>) {
-        let put = Request::put(&format!("/api/packages/{feed}/upload"), package);
-        assert_eq!(self.send(put).expect(200).text(), "");
+        self.put(&format!("/api/packages/{feed}/upload"), package);
+    }
+
+    /// The same to an address of the caller's.
+    pub fn put(&self, target: &str, package: impl Into<Vec<u8>>) {
+        self.send(Request::put(target, package)).expect(200);
     }
 }
 

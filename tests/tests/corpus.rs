@@ -96,6 +96,7 @@ fn walk(ecosystem: &Ecosystem) -> Count {
             walk.replacing(row, &files_of(row));
         }
     }
+    walk.hayloft.ok(["verify"]);
     walk.count
 }
 

@@ -1,26 +1,22 @@
-//! What pgutil and the published samples send, byte for byte, to a real server on a real socket.
+//! What pgutil sends, byte for byte, to a real server on a real socket.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::indexing_slicing,
     clippy::panic,
-    clippy::print_stdout,
-    reason = "tests panic to fail and say what they skip"
+    reason = "tests panic to fail"
 )]
 
-use std::path::PathBuf;
-use std::process::Command;
-
 use hayloft_testkit::{Package, deb, gem, npm_tgz, nupkg, sdist, upack, wheel};
-use hayloft_tests::{Body, Request, Response, Server, has_program, python, run, sha256};
+use hayloft_tests::{Body, Request, Server, sha256};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
 const FORBIDDEN: &str =
     "The specified API key does not have the proper permissions to perform this action.";
 
-/// Every property that a listed version has, in any order.
-const VERSION_INFO: [&str; 17] = [
+/// Every property that a listed version has, sorted.
+const VERSION_INFO: [&str; 18] = [
     "allowDownload",
     "deprecated",
     "deprecationReason",
@@ -38,17 +34,13 @@ const VERSION_INFO: [&str; 17] = [
     "sha512",
     "size",
     "totalDownloads",
+    "version",
 ];
-
-fn start() -> (TempDir, Server) {
-    let directory = tempfile::tempdir().unwrap();
-    let server = Server::start(&directory.path().join("store"));
-    (directory, server)
-}
 
 /// One feed of each type.
 fn with_feeds() -> (TempDir, Server) {
-    let (directory, server) = start();
+    let directory = tempfile::tempdir().unwrap();
+    let server = Server::start(&directory.path().join("store"));
     // The spellings that pgutil sends.
     for (name, feed_type) in [
         ("nu1", "NuGet"),
@@ -75,16 +67,6 @@ fn done(server: &Server, request: Request) {
     server.send(request).expect(200);
 }
 
-fn assert_download(answer: &Response, file_name: &str, bytes: &[u8]) {
-    assert_eq!(answer.status, 200);
-    assert_eq!(answer.header("content-type"), Some("application/octet-stream"));
-    assert_eq!(answer.header("content-length"), Some(bytes.len().to_string().as_str()));
-    let disposition = format!("attachment; filename=\"{file_name}\"");
-    assert_eq!(answer.header("content-disposition"), Some(disposition.as_str()));
-    assert_eq!(answer.header("content-encoding"), None);
-    assert!(answer.body == bytes, "{file_name}");
-}
-
 #[test]
 fn every_answer_tells_the_version_that_clients_look_for() {
     let (_directory, server) = with_feeds();
@@ -102,134 +84,142 @@ fn every_answer_tells_the_version_that_clients_look_for() {
     }
 }
 
+/// A package of one type, and what the API calls it.
+struct Case {
+    feed: &'static str,
+    types: (&'static str, &'static str),
+    /// What follows `upload`; a terminal's pgutil sends the file name for every type, unescaped.
+    upload: &'static str,
+    package: Package,
+    file_name: &'static str,
+    query: &'static str,
+    purl: &'static str,
+    qualifier: Option<&'static str>,
+}
+
+fn cases() -> [Case; 6] {
+    [
+        Case {
+            feed: "nu1",
+            types: ("nuget", "nuget"),
+            upload: "",
+            package: nupkg("A.B", "1.0.0"),
+            file_name: "A.B.1.0.0.nupkg",
+            query: "name=A.B&version=1.0.0",
+            purl: "pkg:nuget/A.B@1.0.0",
+            qualifier: None,
+        },
+        Case {
+            feed: "npm1",
+            types: ("npm", "npm"),
+            upload: "/babel-runtime-7.25.0.tgz",
+            package: npm_tgz("@babel/runtime", "7.25.0"),
+            file_name: "runtime-7.25.0.tgz",
+            query: "name=runtime&version=7.25.0&group=%40babel",
+            purl: "pkg:npm/%40babel/runtime@7.25.0",
+            qualifier: None,
+        },
+        Case {
+            feed: "py1",
+            types: ("pypi", "pypi"),
+            upload: "/django-5.0.6.tar.gz",
+            package: sdist("Django", "5.0.6"),
+            file_name: "django-5.0.6.tar.gz",
+            query: "name=Django&version=5.0.6&qualifier=file%3Ddjango-5.0.6.tar.gz",
+            purl: "pkg:pypi/django@5.0.6?file=django-5.0.6.tar.gz",
+            qualifier: Some("file=django-5.0.6.tar.gz"),
+        },
+        Case {
+            feed: "deb1",
+            types: ("debian", "deb"),
+            upload: "/x?distribution=stable",
+            package: deb("python3", "1:3.9.2-3", "amd64"),
+            file_name: "python3_3.9.2-3_amd64.deb",
+            query: "name=python3&version=1%3A3.9.2-3&\
+                    qualifier=arch%3Damd64%26component%3Dmain%26distro%3Dstable",
+            purl: "pkg:deb/python3@1%3A3.9.2-3?arch=amd64&component=main&distro=stable",
+            qualifier: Some("arch=amd64&component=main&distro=stable"),
+        },
+        Case {
+            feed: "gem1",
+            types: ("rubygems", "gem"),
+            upload: "",
+            package: gem("nokogiri", "1.15.0", "x86_64-linux"),
+            file_name: "nokogiri-1.15.0-x86_64-linux.gem",
+            query: "name=nokogiri&version=1.15.0&qualifier=platform%3Dx86_64-linux",
+            purl: "pkg:gem/nokogiri@1.15.0?platform=x86_64-linux",
+            qualifier: Some("platform=x86_64-linux"),
+        },
+        Case {
+            feed: "up1",
+            types: ("universal", "upack"),
+            upload: "/ABLast-2.2.1.upack",
+            package: upack("initrode/vendors", "ABLast", "2.2.1"),
+            file_name: "ABLast-2.2.1.upack",
+            query: "name=ABLast&version=2.2.1&group=initrode%2Fvendors",
+            purl: "pkg:upack/initrode/vendors/ABLast@2.2.1",
+            qualifier: None,
+        },
+    ]
+}
+
 #[test]
 fn pgutil_finds_its_way_with_packages_of_every_type() {
     let (_directory, server) = with_feeds();
-    let scoped = npm_tgz("@babel/runtime", "7.25.0");
-    let django = sdist("Django", "5.0.6");
-    let python3 = deb("python3", "1:3.9.2-3", "amd64");
-    let nokogiri = gem("nokogiri", "1.15.0", "x86_64-linux");
-    let ab_last = upack("initrode/vendors", "ABLast", "2.2.1");
-    let ab = nupkg("A.B", "1.0.0");
-    // A terminal's pgutil sends the file name for every type, and never escapes it.
-    let cases = [
-        ("nu1", "", &ab, "name=A.B&version=1.0.0", "pkg:nuget/A.B@1.0.0", None),
-        (
-            "npm1",
-            "/babel-runtime-7.25.0.tgz",
-            &scoped,
-            "name=runtime&version=7.25.0&group=%40babel",
-            "pkg:npm/%40babel/runtime@7.25.0",
-            None,
-        ),
-        (
-            "py1",
-            "/django-5.0.6.tar.gz",
-            &django,
-            "name=Django&version=5.0.6&qualifier=file%3Ddjango-5.0.6.tar.gz",
-            "",
-            Some("file=django-5.0.6.tar.gz"),
-        ),
-        (
-            "deb1",
-            "/x?distribution=stable",
-            &python3,
-            "name=python3&version=1%3A3.9.2-3&\
-             qualifier=arch%3Damd64%26component%3Dmain%26distro%3Dstable",
-            "pkg:deb/python3@1%3A3.9.2-3?arch=amd64&component=main&distro=stable",
-            Some("arch=amd64&component=main&distro=stable"),
-        ),
-        (
-            "gem1",
-            "",
-            &nokogiri,
-            "name=nokogiri&version=1.15.0&qualifier=platform%3Dx86_64-linux",
-            "pkg:gem/nokogiri@1.15.0?platform=x86_64-linux",
-            Some("platform=x86_64-linux"),
-        ),
-        (
-            "up1",
-            "/ABLast-2.2.1.upack",
-            &ab_last,
-            "name=ABLast&version=2.2.1&group=initrode%2Fvendors",
-            "pkg:upack/initrode/vendors/ABLast@2.2.1",
-            None,
-        ),
-    ];
-    for (feed, suffix, package, query, purl, qualifier) in cases {
-        let bytes = put(&server, &format!("/api/packages/{feed}/upload{suffix}"), package);
+    for case in cases() {
+        let Case { feed, query, file_name, .. } = case;
+        let feed = format!("/api/packages/{feed}");
+        let bytes = put(&server, &format!("{feed}/upload{}", case.upload), &case.package);
 
-        let info = server.get(&format!("/api/packages/{feed}")).json();
-        assert_eq!(info["name"], feed);
-        let kind = (info["feedType"].as_str().unwrap(), info["packageType"].as_str().unwrap());
-        let expected = match feed {
-            "nu1" => ("nuget", "nuget"),
-            "npm1" => ("npm", "npm"),
-            "py1" => ("pypi", "pypi"),
-            "deb1" => ("debian", "deb"),
-            "gem1" => ("rubygems", "gem"),
-            _ => ("universal", "upack"),
-        };
-        assert_eq!(kind, expected);
+        let info = server.get(&feed).json();
+        let types = (info["feedType"].as_str().unwrap(), info["packageType"].as_str().unwrap());
+        assert_eq!((info["name"].as_str().unwrap(), types), (case.feed, case.types));
         assert!(info["id"].is_u64());
-
-        let listed = server.list(&format!("/api/packages/{feed}/versions?{query}"));
+        let listed = server.list(&format!("{feed}/versions?{query}"));
         assert_eq!(listed.len(), 1, "{feed}: {listed:?}");
-        assert_eq!(server.list(&format!("/api/packages/{feed}/latest")), listed, "{feed}");
-        let entry = &listed[0];
-        let mut keys: Vec<&str> = entry.as_object().unwrap().keys().map(String::as_str).collect();
-        keys.retain(|key| *key != "version");
-        keys.sort_unstable();
-        assert_eq!(keys, VERSION_INFO, "{feed}");
-        if !purl.is_empty() {
-            assert_eq!(entry["purl"], purl);
-        }
-        assert_eq!(entry["qualifier"], qualifier.map_or(Value::Null, Value::from), "{feed}");
-        assert_eq!(entry["sha256"], sha256(&bytes));
-        assert_eq!(entry["allowDownload"], Value::Null);
-        assert_eq!(entry["publishedBy"], "admin");
-        let published = entry["published"].as_str().unwrap();
-        assert_eq!(published.len(), "2024-05-28T09:14:31.313Z".len(), "{published}");
-        assert!(published.ends_with('Z') && &published[19..20] == ".", "{published}");
+        assert_eq!(server.list(&format!("{feed}/latest")), listed, "{feed}");
+        assert_version_info(&listed[0], &case, &bytes);
 
-        let target = format!("/api/packages/{feed}/download?{query}");
-        let file_name = match feed {
-            "deb1" => "python3_3.9.2-3_amd64.deb".to_owned(),
-            "npm1" => "runtime-7.25.0.tgz".to_owned(),
-            _ => package.file_name(),
-        };
-        assert_download(&server.send(Request::get(&target)), &file_name, &bytes);
+        let target = format!("{feed}/download?{query}");
+        server.send(Request::get(&target)).assert_download(file_name, &bytes);
         let head = server.send(Request::new("HEAD", &target)).expect(200);
         assert_eq!(head.header("content-length"), Some(bytes.len().to_string().as_str()));
         assert_eq!(head.body, b"");
         // HEAD does not count.
-        let counted = &server.list(&format!("/api/packages/{feed}/versions?{query}"))[0];
+        let counted = &server.list(&format!("{feed}/versions?{query}"))[0];
         assert_eq!((&counted["downloads"], &counted["totalDownloads"]), (&json!(1), &json!(1)));
+        let purl = listed[0]["purl"].as_str().unwrap().replace('%', "%25").replace('&', "%26");
+        server
+            .send(Request::get(&format!("{feed}/download?purl={purl}")))
+            .assert_download(file_name, &bytes);
 
-        let by_purl = entry["purl"].as_str().unwrap();
-        let by_purl = server.send(Request::get(&format!(
-            "/api/packages/{feed}/download?purl={}",
-            by_purl.replace('%', "%25").replace('&', "%26")
-        )));
-        assert_download(&by_purl, &file_name, &bytes);
-
-        let audit = Request::post(&format!("/api/packages/{feed}/audit?{query}"));
-        let audit = server.send(audit).expect(200).json();
-        assert_eq!(
-            (&audit["statusText"], &audit["resultCode"]),
-            (&json!("Compliant"), &json!("C"))
-        );
-
-        let metadata = server.get(&format!("/api/packages/{feed}/metadata?{query}")).json();
+        let audit = server.send(Request::post(&format!("{feed}/audit?{query}"))).expect(200).json();
+        assert_eq!(audit["statusText"], "Compliant");
+        assert_eq!(audit["resultCode"], "C");
+        let metadata = server.get(&format!("{feed}/metadata?{query}")).json();
         assert_eq!(metadata["state"], "Local");
         assert_eq!(metadata["status"]["allowDownload"], true);
 
-        let delete = format!("/api/packages/{feed}/delete?{query}");
+        let delete = format!("{feed}/delete?{query}");
         done(&server, Request::post(&delete));
-        assert_eq!(server.get(&format!("/api/packages/{feed}/versions")).text(), "[]");
+        assert_eq!(server.get(&format!("{feed}/versions")).text(), "[]");
         server.send(Request::get(&target)).error(404);
         server.send(Request::post(&delete)).error(404);
     }
+}
+
+fn assert_version_info(entry: &Value, case: &Case, bytes: &[u8]) {
+    let mut keys: Vec<&str> = entry.as_object().unwrap().keys().map(String::as_str).collect();
+    keys.sort_unstable();
+    assert_eq!(keys, VERSION_INFO, "{entry}");
+    assert_eq!(entry["purl"], case.purl);
+    assert_eq!(entry["qualifier"], case.qualifier.map_or(Value::Null, Value::from), "{entry}");
+    assert_eq!(entry["sha256"], sha256(bytes));
+    assert_eq!(entry["allowDownload"], Value::Null);
+    assert_eq!(entry["publishedBy"], "admin");
+    let published = entry["published"].as_str().unwrap();
+    assert_eq!(published.len(), "2024-05-28T09:14:31.313Z".len(), "{published}");
+    assert!(published.ends_with('Z') && published.as_bytes()[19] == b'.', "{published}");
 }
 
 #[test]
@@ -247,7 +237,7 @@ fn file_names_with_a_plus_survive_being_escaped_twice() {
         format!("name=LOCAL&version=1.2.3%2Bcorp.4&filename={}", name.replace('+', "%2B")),
     ] {
         let answer = server.send(Request::get(&format!("/api/packages/py1/download?{query}")));
-        assert_download(&answer, &name, &bytes);
+        answer.assert_download(&name, &bytes);
     }
 }
 
@@ -537,9 +527,9 @@ fn keys_are_made_listed_used_and_removed_as_pgutil_does_it() {
     done(&server, Request::post(&format!("/api/api-keys/delete?id={id}")));
     Request::get(target).key(key).send(server.address).error(403);
     server.send(Request::post(&format!("/api/api-keys/delete?id={id}"))).error(404);
-    let feeds_key = system["key"].as_str().unwrap();
-    Request::get(target).key(feeds_key).send(server.address).expect(200);
-    Request::get("/api/api-keys/list").key(feeds_key).send(server.address).error(403);
+    let system_text = system["key"].as_str().unwrap();
+    Request::get(target).key(system_text).send(server.address).expect(200);
+    Request::get("/api/api-keys/list").key(system_text).send(server.address).error(403);
 }
 
 #[test]
@@ -629,269 +619,4 @@ fn universal_packages_are_found_and_fetched_for_installing() {
     let anonymous = Request::get("/upack/up1/versions?group=&name=tools").send(server.address);
     assert_eq!(anonymous.status, 401);
     assert!(anonymous.header("www-authenticate").unwrap().starts_with("Basic"));
-}
-
-/// The documents with the samples, which `HAYLOFT_SEEDS` names.
-fn seed(start: &str) -> Option<String> {
-    let folder = std::env::var_os("HAYLOFT_SEEDS").map_or_else(
-        || PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../shared/seeds")),
-        PathBuf::from,
-    );
-    let Ok(entries) = fs_err::read_dir(&folder) else {
-        println!("skipped: there are no documents in {}; see HAYLOFT_SEEDS", folder.display());
-        return None;
-    };
-    let named = |path: &PathBuf| path.file_name().unwrap().to_string_lossy().starts_with(start);
-    let path = entries.map(|entry| entry.unwrap().path()).find(named)?;
-    Some(fs_err::read_to_string(path).unwrap())
-}
-
-/// The code blocks of a document in a language.
-fn blocks(document: &str, language: &str) -> Vec<String> {
-    let mut blocks = Vec::new();
-    let mut lines = document.lines();
-    while let Some(line) = lines.next() {
-        let Some(name) = line.trim().strip_prefix("```") else { continue };
-        let block: Vec<&str> =
-            lines.by_ref().take_while(|line| !line.trim().starts_with("```")).collect();
-        if name.trim_start_matches('`') == language {
-            blocks.push(block.join("\n"));
-        }
-    }
-    blocks
-}
-
-/// The sample with its placeholders filled in; each must be there.
-fn filled(sample: &str, places: &[(&str, &str)]) -> String {
-    places.iter().fold(sample.to_owned(), |sample, (place, value)| {
-        assert!(sample.contains(place), "`{place}` is not in the sample:\n{sample}");
-        sample.replace(place, value)
-    })
-}
-
-#[test]
-fn the_published_scripts_download_packages() {
-    let Some(document) = seed("002") else { return };
-    let (directory, server) = start();
-    server.create_feed("private-nuget", "NuGet");
-    let files: Vec<(String, Vec<u8>)> = ["3.0.2", "3.0.3", "4.0.0-rc.1"]
-        .iter()
-        .map(|version| nupkg("GeneralUtils.NET", version).payload(5_000))
-        .map(|package| {
-            (package.file_name(), put(&server, "/api/packages/private-nuget/upload", &package))
-        })
-        .collect();
-    let url = format!("http://{}", server.address);
-    let folder = directory.path().join("downloads");
-    fs_err::create_dir(&folder).unwrap();
-
-    let scripts = blocks(&document, "bash");
-    let curl: Vec<&String> = scripts.iter().filter(|script| script.contains("curl -o")).collect();
-    assert_eq!(curl.len(), 1);
-    if has_program("curl") {
-        let saved = folder.join("by-curl.nupkg");
-        let script = filled(
-            curl[0],
-            &[
-                ("a1b2c3d4e5", &server.key),
-                ("https://proget.corp.local", &url),
-                ("C:/MyFiles/GeneralUtils.NET-3.0.3.nupkg", saved.to_str().unwrap()),
-            ],
-        );
-        run(Command::new("bash").args(["-euc", &script]));
-        assert!(fs_err::read(saved).unwrap() == files[1].1);
-    }
-    let scripts = blocks(&document, "python");
-    assert_eq!(scripts.len(), 1);
-    if let Some(mut python) = python(&["requests"]) {
-        let target = folder.join("by-python");
-        let script = filled(
-            &scripts[0],
-            &[
-                ("a1b2c3d4e5", &server.key),
-                ("https://proget.corp.local", &url),
-                (r"C:\MyOrganizationFolder\GeneralUtilsPackages", target.to_str().unwrap()),
-            ],
-        );
-        let told = run(python.args(["-c", &script]).env("NO_PROXY", "*"));
-        assert_eq!(told.matches("Downloaded GeneralUtils.NET version").count(), 3, "{told}");
-        for (name, bytes) in &files {
-            assert!(fs_err::read(target.join(name)).unwrap() == *bytes, "{name}");
-        }
-        assert_eq!(fs_err::read_dir(target).unwrap().count(), 3);
-    }
-    // There is no PowerShell to run the third; these are its requests.
-    assert_eq!(blocks(&document, "powershell").len(), 1);
-    let query = "/api/packages/private-nuget/latest?name=GeneralUtils.NET&stableOnly=true";
-    let header = |target: &str| Request::get(target).header("X-APIKey", &server.key);
-    let latest = header(query).send(server.address).expect(200).json();
-    assert_eq!(latest[0]["version"], "3.0.3");
-    let query = "/api/packages/private-nuget/download?name=GeneralUtils.NET&version=3.0.3";
-    assert_download(&header(query).send(server.address), &files[1].0, &files[1].1);
-}
-
-#[test]
-fn the_published_addresses_name_packages() {
-    let Some(document) = seed("003") else { return };
-    let (_directory, server) = start();
-    server.create_feed("NpmFeed", "npm");
-    server.create_feed("MyDebianFeed", "debian");
-    server.create_feed("MyNugetFeed", "nuget");
-    let animation = npm_tgz("@angular/animation", "12.3.1");
-    let animation = put(&server, "/api/packages/NpmFeed/upload", &animation);
-    let python3 = deb("python3", "3.9.2-3", "amd64");
-    let python3 = put(&server, "/api/packages/MyDebianFeed/upload?distro=stable", &python3);
-    let mut seen = 0;
-    for block in blocks(&document, "") {
-        let target = block.trim();
-        if !target.starts_with("/api/packages/") {
-            continue;
-        }
-        let answer = server.send(Request::get(target));
-        let (name, bytes) = match target.contains("MyDebianFeed") {
-            true => ("python3_3.9.2-3_amd64.deb", &python3),
-            false => ("animation-12.3.1.tgz", &animation),
-        };
-        assert_download(&answer, name, bytes);
-        seen += 1;
-    }
-    assert_eq!(seen, 3, "the document has three addresses");
-    let curl: Vec<String> = blocks(&document, "")
-        .into_iter()
-        .filter(|block| block.trim_start().starts_with("curl -X GET"))
-        .collect();
-    assert_eq!(curl.len(), 1);
-    if has_program("curl") {
-        let url = format!("http://{}", server.address);
-        let script =
-            filled(&curl[0], &[("abc12345", &server.key), ("https://proget.corp.local", &url)]);
-        assert_eq!(
-            run(Command::new("bash").args(["-euc", &format!("{} -sS", script.trim())])),
-            "[]"
-        );
-    }
-    let refusal =
-        blocks(&document, "").into_iter().find(|block| block.starts_with("403 ")).unwrap();
-    let refused = Request::get("/api/packages/MyNugetFeed/versions").key("no").send(server.address);
-    assert_eq!(refused.error(403), refusal.trim_start_matches("403 ").trim());
-}
-
-#[test]
-fn the_published_forms_repackage_and_promote() {
-    let (Some(repackage), Some(promote)) = (seed("000"), seed("001")) else { return };
-    let (_directory, server) = start();
-    server.create_feed("myFeed", "nuget");
-    put(&server, "/api/packages/myFeed/upload", &nupkg("myPackage", "4.3.2-rc.1"));
-    let form = blocks(&repackage, "")
-        .into_iter()
-        .find_map(|block| Some(block.split_once("\n\nfeed=")?.1.trim().to_owned()))
-        .expect("the document has a form");
-    let form = format!("feed={form}");
-    done(&server, Request::new("POST", "/api/repackaging/repackage").form(&form));
-    let found = server.get("/api/packages/myFeed/history?name=myPackage&version=4.3.2");
-    let comments = "This package was repackaged by an automated process";
-    assert!(found.text().contains(comments), "{}", found.text());
-
-    server.create_feed("from-feed-name", "npm");
-    server.create_feed("to-feed-name", "npm");
-    put(
-        &server,
-        "/api/packages/from-feed-name/upload",
-        &npm_tgz("@scope-name/package-name", "1.0.0"),
-    );
-    let form = blocks(&promote, "")
-        .into_iter()
-        .find_map(|block| Some(block.lines().find(|line| line.starts_with("name="))?.to_owned()))
-        .expect("the document has a form");
-    // Placeholders stand in quotation marks of the document, which lost their encoding.
-    let form: String = form.chars().filter(char::is_ascii).collect();
-    let form = form.replace("version=version", "version=1.0.0");
-    done(&server, Request::new("POST", "/api/promotions/promote").form(&form));
-    let there = server.list("/api/packages/to-feed-name/versions");
-    assert_eq!(there[0]["group"], "@scope-name");
-}
-
-#[test]
-fn the_published_nuget_requests_push_unlist_relist_and_deprecate() {
-    let Some(document) = seed("004") else { return };
-    let (_directory, server) = start();
-    server.create_feed("nuget.org", "nuget");
-    let base = "/nuget/nuget.org";
-    let key = |request: Request| {
-        let request = request.header("User-Agent", "Spoon-Knife/1.0.0");
-        request.header("X-NuGet-ApiKey", &server.key).send(server.address)
-    };
-    let push = |bytes: &[u8]| {
-        let mut form = b"--b\r\nContent-Disposition: form-data; name=\"package\"; \
-            filename=\"package.nupkg\"\r\nContent-Type: application/octet-stream\r\n\r\n"
-            .to_vec();
-        form.extend_from_slice(bytes);
-        form.extend_from_slice(b"\r\n--b--\r\n");
-        let push = Request::new("PUT", &format!("{base}/api/v2/package"));
-        let push = push.header("Content-Type", "multipart/form-data; boundary=b");
-        key(push.body(Body::Sized(form)))
-    };
-    for (id, version) in [
-        ("NuGet.Core", "2.12.0"),
-        ("NuGet.Core", "2.13.0"),
-        ("NuGet.Core", "2.14.0"),
-        ("NuGet.Protocol", "6.4.0"),
-    ] {
-        push(&nupkg(id, version).build()).expect(201);
-    }
-    push(&nupkg("NuGet.Core", "2.12.0").build()).error(409);
-    push(b"no package").error(400);
-
-    let one = format!("{base}/api/v2/package/NuGet.Core/2.12.0");
-    let entry =
-        || server.list("/api/packages/nuget.org/versions?name=NuGet.Core&version=2.12.0").remove(0);
-    key(Request::new("DELETE", &one)).expect(204);
-    assert_eq!(entry()["listed"], false);
-    key(Request::post(&one)).expect(200);
-    key(Request::post(&one)).expect(200);
-    assert_eq!(entry()["listed"], true);
-    key(Request::new("DELETE", &format!("{base}/api/v2/package/NuGet.Core/9.9.9"))).error(404);
-    key(Request::post(&format!("{base}/api/v2/package/NuGet.Core/9.9.9"))).error(404);
-
-    let samples: Vec<(String, String)> = blocks(&document, "")
-        .iter()
-        .filter_map(|block| {
-            let (head, body) = block.split_once("\n\n{")?;
-            let target = head.lines().next()?.strip_prefix("PUT https://www.nuget.org")?;
-            // One sample of the document lacks a comma.
-            let body = body.replace("\"isOther\": true\n", "\"isOther\": true,\n");
-            Some((format!("{base}{target}"), format!("{{{body}")))
-        })
-        .collect();
-    assert_eq!(samples.len(), 2, "the document has two requests");
-    for (target, body) in &samples {
-        let put = Request::new("PUT", target).header("Content-Type", "application/json");
-        key(put.body(Body::Sized(body.clone().into_bytes()))).expect(200);
-        assert_eq!(entry()["deprecated"], true);
-    }
-    for entry in server.list("/api/packages/nuget.org/versions?name=NuGet.Core") {
-        assert_eq!(
-            (&entry["deprecated"], &entry["listed"]),
-            (&json!(true), &json!(false)),
-            "{entry}"
-        );
-        assert!(
-            entry["deprecationReason"].as_str().unwrap().contains("NuGet.Core has been replaced")
-        );
-    }
-    let flat = Request::get(&format!("{base}/v3/flat/nuget.core/index.json"));
-    flat.send(server.address).error(401);
-    key(flat).expect(200);
-    // Pushing clients have no credential for the index.
-    let index = Request::get(&format!("{base}/v3/index.json"));
-    let index = index.send(server.address).expect(200).json();
-    let types: Vec<&str> = index["resources"]
-        .as_array()
-        .unwrap()
-        .iter()
-        .map(|one| one["@type"].as_str().unwrap())
-        .collect();
-    for kind in ["PackagePublish/2.0.0", "PackagePublish/3.0.0-preview.1"] {
-        assert!(types.contains(&kind), "{types:?}");
-    }
 }
