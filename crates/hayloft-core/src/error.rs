@@ -48,6 +48,9 @@ pub enum StoreError {
         /// Which row.
         what: String,
     },
+    /// A feed type or a caller's check panicked; nothing of the change was stored.
+    #[error("the change was given up after a panic; this is a bug")]
+    Panicked,
     /// Too little space is left.
     #[error("only {available} bytes are free, {floor} must stay free")]
     NoSpace {
@@ -70,6 +73,7 @@ impl StoreError {
         match self {
             Self::Closed => Self::Closed,
             Self::Stopped => Self::Stopped,
+            Self::Panicked => Self::Panicked,
             Self::Unknown(error) => Self::Unknown(error.clone()),
             Self::NotStored(error) => Self::NotStored(error.clone()),
             Self::Meta(error) => Self::Meta(error.clone()),

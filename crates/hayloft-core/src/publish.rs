@@ -104,20 +104,21 @@ impl Inner {
 
     fn open_file(self: &Arc<Self>, key: BlobKey, size: u64) -> Result<Opening, StoreError> {
         let name = || format!("content {}", shown(&key.0));
-        let mut file = match self.blobs.open(&key) {
-            Ok(file) => file,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                // It may have been deleted since its row was read.
-                let row: Option<BlobRecord> =
-                    rows::get(self.snapshot()?.as_ref(), tables::BLOB, &key.0)?;
-                if row.is_none_or(|row| row.state != BlobState::Live) {
-                    return Ok(Opening::Gone);
-                }
+        let mut opened = self.blobs.open(&key);
+        if is_missing(&opened) {
+            // It may have been deleted since its row was read, and even have come back.
+            let row: Option<BlobRecord> =
+                rows::get(self.snapshot()?.as_ref(), tables::BLOB, &key.0)?;
+            if row.is_none_or(|row| row.state != BlobState::Live) {
+                return Ok(Opening::Gone);
+            }
+            opened = self.blobs.open(&key);
+            if is_missing(&opened) {
                 self.mark_damaged(key);
                 return Err(StoreError::damaged(name()));
             }
-            Err(error) => return Err(StoreError::io("open", name())(error)),
-        };
+        }
+        let mut file = opened.map_err(StoreError::io("open", name()))?;
         let length = file
             .seek(SeekFrom::End(0))
             .and_then(|length| file.seek(SeekFrom::Start(0)).map(|_| length))
@@ -168,6 +169,10 @@ impl Inner {
         }
         verified.insert(key);
     }
+}
+
+fn is_missing<T>(opened: &io::Result<T>) -> bool {
+    opened.as_ref().is_err_and(|error| error.kind() == io::ErrorKind::NotFound)
 }
 
 /// What opening a content found.

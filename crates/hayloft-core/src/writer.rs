@@ -1,5 +1,6 @@
 //! The one thread that writes metadata: group commit.
 
+use std::panic::{self, AssertUnwindSafe};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{self, Receiver, SyncSender};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -44,7 +45,13 @@ where
     }
 
     fn plan(&mut self, plan: &mut Plan) -> bool {
-        self.result = self.plan.take().map(|run| run(plan));
+        // What types and callers bring along must not end all writing. A plan that is dropped
+        // halfway has written nothing.
+        let run = self.plan.take();
+        self.result = run.map(|run| {
+            panic::catch_unwind(AssertUnwindSafe(|| run(plan)))
+                .unwrap_or_else(|_| Err(StoreError::Panicked.into()))
+        });
         matches!(self.result, Some(Ok(_)))
     }
 
@@ -222,5 +229,89 @@ impl Thread {
                 StoreError::Unknown(Arc::new(error))
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::records::SettingRecord;
+    use crate::{Fs, RealFs, RedbOptions, RedbStore, SystemClock, tables};
+
+    type Waiting = (Box<dyn Operation>, Receiver<Result<u8, StoreError>>);
+
+    fn operation(
+        plan: impl FnOnce(&mut Plan) -> Result<u8, StoreError> + Send + 'static,
+    ) -> Waiting {
+        let (reply, answer) = mpsc::sync_channel(1);
+        (Box::new(Planned { weight: 1, plan: Some(plan), result: None, reply }), answer)
+    }
+
+    fn set(plan: &mut Plan, key: &str) -> Result<(), StoreError> {
+        plan.put(tables::SETTING, key.as_bytes().to_vec(), &SettingRecord(key.to_owned()))
+    }
+
+    fn is_set(plan: &Plan, key: &str) -> bool {
+        plan.get::<SettingRecord>(tables::SETTING, key.as_bytes()).unwrap().is_some()
+    }
+
+    #[test]
+    fn an_operation_that_is_refused_or_panics_takes_no_other_of_its_batch_with_it() {
+        let directory = tempfile::tempdir().unwrap();
+        let fs: Arc<dyn Fs> = Arc::new(RealFs);
+        let path = directory.path().join("meta.redb");
+        let meta = RedbStore::create(&fs, &path, &RedbOptions::default()).unwrap();
+        let thread = Thread {
+            meta: Arc::new(meta),
+            clock: Arc::new(SystemClock),
+            meter: Arc::default(),
+            stopped: Arc::default(),
+        };
+        let (batch, answers): (Vec<_>, Vec<_>) = [
+            operation(|plan| {
+                set(plan, "first")?;
+                plan.counters().version += 1;
+                Ok(1)
+            }),
+            operation(|plan| {
+                set(plan, "second")?;
+                plan.counters().version += 1;
+                Err(StoreError::damaged("what was asked for"))
+            }),
+            operation(|plan| {
+                set(plan, "third")?;
+                panic!("a feed type is broken");
+            }),
+            operation(|plan| {
+                assert!(is_set(plan, "first") && !is_set(plan, "second") && !is_set(plan, "third"));
+                set(plan, "fourth")?;
+                plan.counters().version += 1;
+                Ok(u8::try_from(plan.counters().version).unwrap())
+            }),
+        ]
+        .into_iter()
+        .unzip();
+        thread.serve(batch, false);
+        let answers: Vec<_> = answers.iter().map(|answer| answer.recv().unwrap()).collect();
+        assert!(
+            matches!(
+                answers.as_slice(),
+                [
+                    Ok(1),
+                    Err(StoreError::Damaged { .. }),
+                    Err(StoreError::Panicked),
+                    // The number that the refused operation took was given again.
+                    Ok(2)
+                ]
+            ),
+            "{answers:?}"
+        );
+        let snapshot = thread.meta.snapshot().unwrap();
+        let there = |key: &str| snapshot.get(tables::SETTING, key.as_bytes()).unwrap().is_some();
+        assert_eq!(["first", "second", "third", "fourth"].map(there), [true, false, false, true]);
+        let metrics = thread.meter.read();
+        assert_eq!((metrics.commits, metrics.changes), (1, 2));
+        let plan = Plan::new(snapshot, thread.clock.now()).unwrap();
+        assert!(is_set(&plan, "fourth"));
     }
 }

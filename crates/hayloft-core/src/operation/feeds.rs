@@ -84,6 +84,7 @@ impl Store {
             draft.feed_type = new_type(plan, &types, &handle, &draft.feed_type)?;
             unname(plan, &handle.record);
             name_feed(plan, handle.id, &draft)?;
+            follow_name(plan, &before, &draft)?;
             handle.record.apply(draft);
             handle.feed_type = types.get(&handle.record.tag).cloned();
             plan.put(tables::FEED, tables::feed(handle.id), &handle.record)?;
@@ -219,6 +220,30 @@ fn name_feed(plan: &mut Plan, id: u32, draft: &FeedDraft) -> Result<(), FeedErro
             return Err(FeedError::Exists(name.clone()));
         }
         plan.put(tables::FEED_NAME, key, &FeedNameRecord(id))?;
+    }
+    Ok(())
+}
+
+/// Lets feeds whose packages go to this one know its new name, if it gave up the one they knew.
+fn follow_name(plan: &mut Plan, before: &FeedDraft, after: &FeedDraft) -> Result<(), StoreError> {
+    let has = |draft: &FeedDraft, name: &String| {
+        draft.alternates.iter().chain([&draft.name]).any(|known| folded(known) == folded(name))
+    };
+    let mut behind = Vec::new();
+    rows::each(plan, tables::FEED, &[], |key, value| {
+        let mut record: FeedRecord = codec::decode(tables::FEED, key, value)?;
+        let lost = |name: &String| has(before, name) && !has(after, name);
+        if record.promote_to.as_ref().is_some_and(lost) {
+            record.promote_to = Some(after.name.clone());
+            behind.push((key.to_vec(), record));
+        }
+        Ok(())
+    })?;
+    for (key, record) in behind {
+        if let Some(id) = tables::u32_at(&key, 0) {
+            plan.touch_feed(id);
+        }
+        plan.put(tables::FEED, key, &record)?;
     }
     Ok(())
 }

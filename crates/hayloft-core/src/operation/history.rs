@@ -6,13 +6,13 @@ use hayloft_feed::HistoryEntry;
 
 use crate::codec::Record;
 use crate::records::{FeedRecord, PromotionRecord, RepackagedValue, RepackagingRecord};
-use crate::resolve::{FeedHandle, qualifiers};
+use crate::resolve::{FeedHandle, folded, qualifiers};
 use crate::rows_pager::{Pager, Rows};
 use crate::store::Inner;
 use crate::tables::{self, HistoryKind};
 use crate::{
-    Direction, MetaRead, SelectError, Selector, Store, StoreError, Table, Timestamp, codec,
-    documents, rows,
+    Direction, FeedTypes, LookupError, MetaRead, SelectError, Selector, Store, StoreError, Table,
+    Timestamp, codec, documents, rows,
 };
 
 /// Rows of one view of a list.
@@ -44,7 +44,8 @@ pub struct Promotion {
     pub comments: String,
 }
 
-/// Which promotions to list; all filters compare without ASCII case.
+/// Which promotions to list; all filters compare without ASCII case. A feed is found by any of its
+/// names, a package and a version by the rules of their type.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct PromotionQuery {
     /// Only from this feed.
@@ -164,13 +165,17 @@ impl Store {
                 self.ids_of_package::<R>(snapshot.as_ref(), group, name)?
             }
         };
-        let query = query.clone();
+        let mut filter = Filter::new(snapshot.as_ref(), self.types(), query)?;
         let inner = self.inner.clone();
         Ok(match ids {
             Some(ids) => {
-                Rows::new(ByIds::<R> { inner, query, ids, shown: std::marker::PhantomData })
+                // The index compared by the type's rule; spellings may differ from that.
+                (filter.group, filter.name) = (None, None);
+                Rows::new(ByIds::<R> { inner, filter, ids, shown: std::marker::PhantomData })
             }
-            None => Rows::new(All::<R> { inner, query, after: 0, shown: std::marker::PhantomData }),
+            None => {
+                Rows::new(All::<R> { inner, filter, after: 0, shown: std::marker::PhantomData })
+            }
         })
     }
 
@@ -213,7 +218,7 @@ pub(crate) trait HistoryRecord: Record + Send + 'static {
     const HISTORY: HistoryKind;
     type Shown: Send + 'static;
     fn shown(self, id: u64) -> Self::Shown;
-    fn fits(&self, query: &PromotionQuery) -> bool;
+    fn fits(&self, filter: &Filter) -> bool;
 }
 
 fn each_of_package<R: HistoryRecord>(
@@ -233,7 +238,7 @@ fn each_of_package<R: HistoryRecord>(
 
 struct ByIds<R> {
     inner: Arc<Inner>,
-    query: PromotionQuery,
+    filter: Filter,
     ids: Vec<u64>,
     shown: std::marker::PhantomData<fn() -> R>,
 }
@@ -248,7 +253,7 @@ impl<R: HistoryRecord> Pager<R::Shown> for ByIds<R> {
         let mut found = Vec::with_capacity(page.len());
         for id in page {
             let record: R = rows::need(snapshot.as_ref(), R::TABLE, &tables::number(id))?;
-            if record.fits(&self.query) {
+            if record.fits(&self.filter) {
                 found.push(record.shown(id));
             }
         }
@@ -258,7 +263,7 @@ impl<R: HistoryRecord> Pager<R::Shown> for ByIds<R> {
 
 struct All<R> {
     inner: Arc<Inner>,
-    query: PromotionQuery,
+    filter: Filter,
     after: u64,
     shown: std::marker::PhantomData<fn() -> R>,
 }
@@ -270,7 +275,7 @@ impl<R: HistoryRecord> Pager<R::Shown> for All<R> {
             rows::scan(self.inner.snapshot()?.as_ref(), R::TABLE, range, Direction::Forward, PAGE)?;
         let Some((last, _)) = page.last() else { return Ok(None) };
         self.after = tables::u64_at(last, 0).unwrap_or(u64::MAX);
-        let found = page.into_iter().filter(|(_, record)| record.fits(&self.query));
+        let found = page.into_iter().filter(|(_, record)| record.fits(&self.filter));
         Ok(Some(
             found
                 .filter_map(|(key, record)| Some(record.shown(tables::u64_at(&key, 0)?)))
@@ -279,16 +284,78 @@ impl<R: HistoryRecord> Pager<R::Shown> for All<R> {
     }
 }
 
-impl PromotionQuery {
-    fn fits(&self, from: &str, to: &str, group: &str, name: &str, versions: &[&str]) -> bool {
+/// A [`PromotionQuery`] whose feeds are looked up.
+pub(crate) struct Filter {
+    /// All names of the feed, folded.
+    from_feed: Option<Vec<Vec<u8>>>,
+    to_feed: Option<Vec<Vec<u8>>>,
+    group: Option<String>,
+    name: Option<String>,
+    version: Option<String>,
+    types: FeedTypes,
+}
+
+impl Filter {
+    fn new(
+        read: &dyn MetaRead,
+        types: &FeedTypes,
+        query: &PromotionQuery,
+    ) -> Result<Self, StoreError> {
+        let feed = |name: &Option<String>| {
+            name.as_ref().map(|name| names_of(read, types, name)).transpose()
+        };
+        Ok(Self {
+            from_feed: feed(&query.from_feed)?,
+            to_feed: feed(&query.to_feed)?,
+            group: query.group.clone(),
+            name: query.name.clone(),
+            version: query.version.clone(),
+            types: types.clone(),
+        })
+    }
+
+    fn feeds_fit(&self, from: &str, to: &str) -> bool {
+        let one_of = |names: &Option<Vec<Vec<u8>>>, found: &str| {
+            names.as_ref().is_none_or(|names| names.contains(&folded(found)))
+        };
+        one_of(&self.from_feed, from) && one_of(&self.to_feed, to)
+    }
+
+    fn package_fits(&self, group: &str, name: &str) -> bool {
         let alike = |wanted: &Option<String>, found: &str| {
             wanted.as_ref().is_none_or(|wanted| wanted.eq_ignore_ascii_case(found))
         };
-        alike(&self.from_feed, from)
-            && alike(&self.to_feed, to)
-            && alike(&self.group, group)
-            && alike(&self.name, name)
-            && versions.iter().any(|version| alike(&self.version, version))
+        alike(&self.group, group) && alike(&self.name, name)
+    }
+
+    /// True for the version asked for, by the type's rule of equality too.
+    fn version_fits(&self, tag: &str, found: &str) -> bool {
+        let Some(wanted) = &self.version else { return true };
+        if wanted.eq_ignore_ascii_case(found) {
+            return true;
+        }
+        let Some(known) = self.types.get(tag) else { return false };
+        let version = |text| known.lookup_version(text).ok();
+        version(wanted).is_some_and(|wanted| version(found) == Some(wanted))
+    }
+}
+
+/// The name asked for and, if a feed has it, all other names of that feed.
+fn names_of(
+    read: &dyn MetaRead,
+    types: &FeedTypes,
+    name: &str,
+) -> Result<Vec<Vec<u8>>, StoreError> {
+    let mut names = vec![folded(name)];
+    match FeedHandle::find(read, types, name) {
+        Ok(feed) => {
+            let all = feed.record.alternates.iter().chain([&feed.record.name]);
+            names.extend(all.map(|name| folded(name)));
+            Ok(names)
+        }
+        // Records outlive feeds.
+        Err(LookupError::Feed(_)) => Ok(names),
+        Err(LookupError::Store(error)) => Err(error),
     }
 }
 
@@ -312,8 +379,10 @@ impl HistoryRecord for PromotionRecord {
         }
     }
 
-    fn fits(&self, query: &PromotionQuery) -> bool {
-        query.fits(&self.from_feed, &self.to_feed, &self.group, &self.name, &[&self.version])
+    fn fits(&self, filter: &Filter) -> bool {
+        filter.feeds_fit(&self.from_feed, &self.to_feed)
+            && filter.package_fits(&self.group, &self.name)
+            && filter.version_fits(&self.tag, &self.version)
     }
 }
 
@@ -339,9 +408,11 @@ impl HistoryRecord for RepackagingRecord {
         }
     }
 
-    fn fits(&self, query: &PromotionQuery) -> bool {
-        let versions = [self.from_version.as_str(), &self.to_version];
-        query.fits(&self.from_feed, &self.to_feed, &self.group, &self.name, &versions)
+    fn fits(&self, filter: &Filter) -> bool {
+        let versions = [&self.from_version, &self.to_version];
+        filter.feeds_fit(&self.from_feed, &self.to_feed)
+            && filter.package_fits(&self.group, &self.name)
+            && versions.into_iter().any(|version| filter.version_fits(&self.tag, version))
     }
 }
 

@@ -353,8 +353,11 @@ impl Pager<PackageFile> for FilePager {
             let rest = self.package(read, &feed, &package, Some(last), &mut page)?;
             self.current = rest.map(|last| (package, last));
         }
-        while !page.is_full() && self.current.is_none() && !self.packages.at_end {
+        // A view ends after so many packages, even if none of them has what is listed.
+        let mut visited = 0;
+        while !page.is_full() && visited < PAGE && self.current.is_none() && !self.packages.at_end {
             for package in self.packages.next(read, self.list.packages_at_a_time())? {
+                visited += 1;
                 let rest = self.package(read, &feed, &package, None, &mut page)?;
                 if page.is_full() {
                     // What comes after it is read again in the view of the next page.
