@@ -119,7 +119,7 @@ fn power_cuts_at_every_change_of_short_histories() {
             judged += judge(&history, image, seed, 0).unwrap_or_else(|why| panic!("{why}"));
         }
     }
-    println!("{judged} power cuts in {histories} histories");
+    println!("{judged} simulated histories: {histories} runs, cut short at many moments");
     assert!(judged >= 1_000, "{judged}");
 }
 
@@ -139,7 +139,7 @@ fn power_cuts_in_long_histories_and_in_the_recovery_from_them() {
                 .unwrap_or_else(|why| panic!("history {seed}: {why}"));
         }
     }
-    println!("{judged} power cuts in {histories} histories");
+    println!("{judged} simulated histories: {histories} runs, cut short at many moments");
     assert!(judged >= 1_000, "{judged}");
 }
 
@@ -166,7 +166,7 @@ fn power_cuts_while_a_store_is_made() {
             judged += 1;
         }
     }
-    println!("{judged} power cuts");
+    println!("{judged} simulated histories");
 }
 
 /// Something that one of several clients did.
@@ -213,7 +213,7 @@ fn power_cuts_under_several_clients_at_once() {
             judged += 1;
         }
     }
-    println!("{judged} power cuts");
+    println!("{judged} simulated histories");
 }
 
 fn deeds(engine: &Engine, client: u64, seed: u64) -> Vec<Deed> {
@@ -266,6 +266,16 @@ fn leaving_out_the_flush_of_files_is_noticed() {
 #[test]
 fn leaving_out_the_flush_of_shards_is_noticed() {
     assert!(is_noticed(Mutations { skip_directory_sync: true, ..Mutations::default() }));
+}
+
+#[test]
+fn leaving_out_the_flush_of_the_metadata_is_noticed() {
+    assert!(is_noticed(Mutations { skip_metadata_sync: true, ..Mutations::default() }));
+}
+
+#[test]
+fn leaving_out_nothing_leaves_nothing_to_notice() {
+    assert!(!is_noticed(Mutations::default()));
 }
 
 /// The disk of a closed store that holds one version.
