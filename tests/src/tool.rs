@@ -21,7 +21,8 @@ pub fn has_program(program: &str) -> bool {
 pub fn python(modules: &[&str]) -> Option<Command> {
     let program = env::var_os("HAYLOFT_PYTHON").unwrap_or_else(|| "python3".into());
     let found = Command::new(&program)
-        .args(["-c", &format!("import {}", modules.join(","))])
+        .args(["-c", "import sys, importlib.util as u; assert all(map(u.find_spec, sys.argv[1:]))"])
+        .args(modules)
         .stdin(Stdio::null())
         .stdout(Stdio::null())
         .stderr(Stdio::null())
