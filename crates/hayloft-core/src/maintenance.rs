@@ -99,11 +99,7 @@ impl Maintenance {
     pub(crate) fn stop(&self) {
         self.signal.set(|state| state.stopping = true);
         let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
-        // The thread itself may drop the last handle.
-        if let Some(thread) = thread
-            && thread.thread().id() != thread::current().id()
-            && thread.join().is_err()
-        {
+        if thread.is_some_and(|thread| thread.join().is_err()) {
             tracing::error!("the maintenance thread ended by a panic");
         }
     }

@@ -34,6 +34,19 @@ pub(crate) const SALT_ROW: &[u8] = b"salt";
 #[derive(Debug, Clone)]
 pub struct Store {
     pub(crate) inner: Arc<Inner>,
+    /// Shared by all clones: the last one to go closes the store, and waits until it is closed.
+    _handles: Arc<Handles>,
+}
+
+#[derive(Debug)]
+struct Handles(Arc<Inner>);
+
+impl Drop for Handles {
+    fn drop(&mut self) {
+        if let Err(error) = self.0.close() {
+            tracing::error!(%error, "the store was not closed cleanly");
+        }
+    }
 }
 
 #[derive(Debug)]
@@ -205,26 +218,25 @@ impl Store {
             next: AtomicU64::new(0),
         });
         downloads.flush(&writer)?;
-        let store = Self {
-            inner: Arc::new(Inner {
-                layout,
-                opened,
-                fs: parts.fs,
-                meta: RwLock::new(Some(parts.meta)),
-                blobs: parts.blobs,
-                writer,
-                context: Arc::new(Context { types, downloads }),
-                staging,
-                pins: Arc::default(),
-                meter,
-                salt: started.salt,
-                verified: Mutex::default(),
-                maintenance: Maintenance::default(),
-                lock: Mutex::new(Some(lock)),
-                closed: AtomicBool::new(false),
-                options,
-            }),
-        };
+        let inner = Arc::new(Inner {
+            layout,
+            opened,
+            fs: parts.fs,
+            meta: RwLock::new(Some(parts.meta)),
+            blobs: parts.blobs,
+            writer,
+            context: Arc::new(Context { types, downloads }),
+            staging,
+            pins: Arc::default(),
+            meter,
+            salt: started.salt,
+            verified: Mutex::default(),
+            maintenance: Maintenance::default(),
+            lock: Mutex::new(Some(lock)),
+            closed: AtomicBool::new(false),
+            options,
+        });
+        let store = Self { _handles: Arc::new(Handles(inner.clone())), inner };
         Maintenance::start(&store.inner)?;
         Ok(store)
     }
@@ -298,14 +310,6 @@ impl Inner {
         drop(self.meta.write().unwrap_or_else(PoisonError::into_inner).take());
         drop(self.lock.lock().unwrap_or_else(PoisonError::into_inner).take());
         flushed
-    }
-}
-
-impl Drop for Inner {
-    fn drop(&mut self) {
-        if let Err(error) = self.close() {
-            tracing::error!(%error, "the store was not closed cleanly");
-        }
     }
 }
 

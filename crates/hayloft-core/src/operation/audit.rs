@@ -2,10 +2,8 @@ use crate::plan::Plan;
 use crate::records::AuditRecord;
 use crate::resolve::VersionHandle;
 use crate::rows_pager::{Pager, Rows};
-use crate::store::Inner;
 use crate::{Actor, Direction, Store, StoreError, Timestamp, rows, tables};
 use std::ops::Bound;
-use std::sync::Arc;
 
 /// What was done; the text in rows and filters is given at each variant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -182,7 +180,7 @@ impl Store {
     pub fn audit_log(&self, query: &AuditQuery) -> Result<Rows<AuditRow>, StoreError> {
         self.inner.snapshot()?;
         Ok(Rows::new(AuditPager {
-            inner: self.inner.clone(),
+            store: self.clone(),
             query: query.clone(),
             before: query.before,
         }))
@@ -190,7 +188,7 @@ impl Store {
 }
 
 struct AuditPager {
-    inner: Arc<Inner>,
+    store: Store,
     query: AuditQuery,
     before: Option<u64>,
 }
@@ -200,7 +198,7 @@ impl Pager<AuditRow> for AuditPager {
         const PAGE: usize = 500;
         let end = self.before.map_or(Bound::Unbounded, |id| Bound::Excluded(tables::number(id)));
         let page: Vec<(Vec<u8>, AuditRecord)> = rows::scan(
-            self.inner.snapshot()?.as_ref(),
+            self.store.inner.snapshot()?.as_ref(),
             tables::AUDIT,
             (Bound::Unbounded, end),
             Direction::Backward,

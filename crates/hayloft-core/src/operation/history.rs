@@ -1,14 +1,11 @@
 use std::collections::BTreeMap;
 
-use std::sync::Arc;
-
 use hayloft_feed::HistoryEntry;
 
 use crate::codec::Record;
 use crate::records::{FeedRecord, PromotionRecord, RepackagedValue, RepackagingRecord};
 use crate::resolve::{FeedHandle, folded, qualifiers};
 use crate::rows_pager::{Pager, Rows};
-use crate::store::Inner;
 use crate::tables::{self, HistoryKind};
 use crate::{
     Direction, FeedTypes, LookupError, MetaRead, SelectError, Selector, Store, StoreError, Table,
@@ -166,15 +163,15 @@ impl Store {
             }
         };
         let mut filter = Filter::new(snapshot.as_ref(), self.types(), query)?;
-        let inner = self.inner.clone();
+        let store = self.clone();
         Ok(match ids {
             Some(ids) => {
                 // The index compared by the type's rule; spellings may differ from that.
                 (filter.group, filter.name) = (None, None);
-                Rows::new(ByIds::<R> { inner, filter, ids, shown: std::marker::PhantomData })
+                Rows::new(ByIds::<R> { store, filter, ids, shown: std::marker::PhantomData })
             }
             None => {
-                Rows::new(All::<R> { inner, filter, after: 0, shown: std::marker::PhantomData })
+                Rows::new(All::<R> { store, filter, after: 0, shown: std::marker::PhantomData })
             }
         })
     }
@@ -237,7 +234,7 @@ fn each_of_package<R: HistoryRecord>(
 }
 
 struct ByIds<R> {
-    inner: Arc<Inner>,
+    store: Store,
     filter: Filter,
     ids: Vec<u64>,
     shown: std::marker::PhantomData<fn() -> R>,
@@ -248,7 +245,7 @@ impl<R: HistoryRecord> Pager<R::Shown> for ByIds<R> {
         if self.ids.is_empty() {
             return Ok(None);
         }
-        let snapshot = self.inner.snapshot()?;
+        let snapshot = self.store.inner.snapshot()?;
         let page: Vec<u64> = self.ids.drain(..PAGE.min(self.ids.len())).collect();
         let mut found = Vec::with_capacity(page.len());
         for id in page {
@@ -262,7 +259,7 @@ impl<R: HistoryRecord> Pager<R::Shown> for ByIds<R> {
 }
 
 struct All<R> {
-    inner: Arc<Inner>,
+    store: Store,
     filter: Filter,
     after: u64,
     shown: std::marker::PhantomData<fn() -> R>,
@@ -271,8 +268,13 @@ struct All<R> {
 impl<R: HistoryRecord> Pager<R::Shown> for All<R> {
     fn page(&mut self) -> Result<Option<Vec<R::Shown>>, StoreError> {
         let range = tables::prefixed_after(&[], &tables::number(self.after));
-        let page: Vec<(Vec<u8>, R)> =
-            rows::scan(self.inner.snapshot()?.as_ref(), R::TABLE, range, Direction::Forward, PAGE)?;
+        let page: Vec<(Vec<u8>, R)> = rows::scan(
+            self.store.inner.snapshot()?.as_ref(),
+            R::TABLE,
+            range,
+            Direction::Forward,
+            PAGE,
+        )?;
         let Some((last, _)) = page.last() else { return Ok(None) };
         self.after = tables::u64_at(last, 0).unwrap_or(u64::MAX);
         let found = page.into_iter().filter(|(_, record)| record.fits(&self.filter));

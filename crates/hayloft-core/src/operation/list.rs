@@ -1,5 +1,4 @@
 use std::ops::Bound;
-use std::sync::Arc;
 
 use hayloft_feed::Purl;
 
@@ -7,7 +6,6 @@ use crate::file_rows::{self, listed};
 use crate::records::{PackageRecord, VersionRecord};
 use crate::resolve::{FeedHandle, PackageHandle, VersionHandle};
 use crate::rows_pager::{Pager, Rows};
-use crate::store::Inner;
 use crate::{
     Direction, KeyRange, MetaRead, PackageFile, PackageInfo, SelectError, Selector, Store,
     StoreError, Wanted, rows, tables,
@@ -121,7 +119,7 @@ impl Store {
         let handle = FeedHandle::find(snapshot.as_ref(), self.types(), feed)?;
         let packages = Packages::new(snapshot.as_ref(), &handle, group, name)?;
         Ok(Rows::new(FilePager {
-            inner: self.inner.clone(),
+            store: self.clone(),
             feed: handle.id,
             packages,
             list,
@@ -138,7 +136,7 @@ impl Store {
         let snapshot = self.inner.snapshot()?;
         let handle = FeedHandle::find(snapshot.as_ref(), self.types(), feed)?;
         let packages = Packages::new(snapshot.as_ref(), &handle, group, None)?;
-        Ok(Rows::new(PackagePager { inner: self.inner.clone(), feed: handle.id, packages }))
+        Ok(Rows::new(PackagePager { store: self.clone(), feed: handle.id, packages }))
     }
 
     /// One package; the name matches as in [`Selector`].
@@ -289,15 +287,15 @@ fn group_prefix(feed: &FeedHandle, group: &str) -> Option<Vec<u8>> {
 }
 
 struct PackagePager {
-    inner: Arc<Inner>,
+    store: Store,
     feed: u32,
     packages: Packages,
 }
 
 impl Pager<PackageInfo> for PackagePager {
     fn page(&mut self) -> Result<Option<Vec<PackageInfo>>, StoreError> {
-        let snapshot = self.inner.snapshot()?;
-        let types = &self.inner.context.types;
+        let snapshot = self.store.inner.snapshot()?;
+        let types = &self.store.inner.context.types;
         let live = FeedHandle::by_id(snapshot.as_ref(), types, self.feed)?.is_some();
         if self.packages.at_end || !live {
             return Ok(None);
@@ -330,7 +328,7 @@ impl FileList {
 }
 
 struct FilePager {
-    inner: Arc<Inner>,
+    store: Store,
     feed: u32,
     packages: Packages,
     list: FileList,
@@ -340,9 +338,10 @@ struct FilePager {
 
 impl Pager<PackageFile> for FilePager {
     fn page(&mut self) -> Result<Option<Vec<PackageFile>>, StoreError> {
-        let snapshot = self.inner.snapshot()?;
+        let snapshot = self.store.inner.snapshot()?;
         let read = snapshot.as_ref();
-        let Some(feed) = FeedHandle::by_id(read, &self.inner.context.types, self.feed)? else {
+        let Some(feed) = FeedHandle::by_id(read, &self.store.inner.context.types, self.feed)?
+        else {
             return Ok(None);
         };
         if self.current.is_none() && self.packages.at_end {
@@ -401,7 +400,7 @@ impl FilePager {
         page: &mut Page,
     ) -> Result<Option<Vec<u8>>, StoreError> {
         const VERSIONS: usize = 128;
-        let context = &self.inner.context;
+        let context = &self.store.inner.context;
         let downloads = context.package_downloads(read, package.record.package)?;
         let mut add = |version: &VersionHandle| -> Result<bool, StoreError> {
             let places = listed(version, self.list.files);
