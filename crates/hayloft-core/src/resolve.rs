@@ -219,8 +219,11 @@ impl FeedHandle {
         if let Some(Ok(version)) = &looked_up {
             let suffix = tables::version_suffix(version.sort_key().as_bytes(), version.identity());
             let key = tables::version(&package.key, &suffix);
-            if let Some(found) = load(read, package, Some(key))? {
-                return Ok(Some(found));
+            let found = load(read, package, Some(key))?;
+            // Without letters no other spelling differs in case alone, and no version has to be
+            // looked at.
+            if found.is_some() || !text.bytes().any(|byte| byte.is_ascii_alphabetic()) {
+                return Ok(found);
             }
         }
         if let Some(found) = spelled_version(read, package, text)? {

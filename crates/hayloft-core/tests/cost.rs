@@ -123,6 +123,9 @@ fn costs(size: u64) -> Vec<(&'static str, u64)> {
     measure("upload of a file", &mut || upload(&store, "busy", 1_001, 30_000));
     measure("new package", &mut || upload(&store, "new", 1, 10));
     measure("file", &mut || drop(store.file("main", &busy(1)).unwrap()));
+    measure("file that is not there", &mut || {
+        store.file("main", &busy(9_999)).unwrap_err();
+    });
     measure("download", &mut || drop(store.download("main", &busy(2)).unwrap()));
     measure("status", &mut || {
         let listing = Some(hayloft_core::Listing::Unlisted);
