@@ -10,6 +10,7 @@
     reason = "helpers of tests panic to fail and say what they skip"
 )]
 
+mod bench;
 mod corpus;
 mod http;
 mod program;
@@ -17,11 +18,12 @@ mod server;
 mod tool;
 mod tree;
 
+pub use bench::Bench;
 pub use corpus::{Ecosystem, Row, Verdict, ecosystems};
 pub use http::{Body, Request, Response, converse};
 pub use program::{Hayloft, Ran};
 pub use server::Server;
-pub use tool::{has_program, nuget, python, run};
+pub use tool::{has_program, npm, nuget_install, pip_install, python, run};
 pub use tree::{Tree, tree};
 
 use sha1::Digest;

@@ -1,5 +1,5 @@
 use std::env;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 /// True if the program runs; says so if not.
@@ -38,7 +38,7 @@ pub fn python(modules: &[&str]) -> Option<Command> {
 }
 
 /// nuget.exe, which `HAYLOFT_NUGET_EXE` names, under mono.
-pub fn nuget() -> Option<Command> {
+fn nuget() -> Option<Command> {
     let Some(client) = env::var_os("HAYLOFT_NUGET_EXE").map(PathBuf::from) else {
         println!("skipped: HAYLOFT_NUGET_EXE does not name a nuget.exe");
         return None;
@@ -58,4 +58,52 @@ pub fn run(tool: &mut Command) -> String {
     let errors = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{tool:?}:\n{printed}\n{errors}");
     printed
+}
+
+/// Installs a package from a folder with nuget.exe, without state outside of `home`; gives where
+/// packages are then, or nothing if the tool is absent.
+pub fn nuget_install(home: &Path, source: &Path, id: &str, version: &str) -> Option<PathBuf> {
+    let mut client = nuget()?;
+    let installed = home.join("installed");
+    let told = run(client
+        .args(["install", id, "-Version", version, "-Source"])
+        .arg(source)
+        .arg("-OutputDirectory")
+        .arg(&installed)
+        .args(["-NonInteractive", "-DirectDownload", "-NoCache", "-DependencyVersion", "Ignore"])
+        .env("HOME", home)
+        .env("NUGET_PACKAGES", home.join("packages"))
+        .env("NUGET_HTTP_CACHE_PATH", home.join("http-cache"))
+        .current_dir(home));
+    assert!(told.contains("Successfully installed"), "{told}");
+    Some(installed)
+}
+
+/// Runs npm in a folder, without network and without the settings and caches of whoever runs it.
+pub fn npm(folder: &Path, arguments: &[&str]) -> String {
+    run(Command::new("npm")
+        .current_dir(folder)
+        .args(["--offline", "--no-audit", "--no-fund", "--no-update-notifier", "--ignore-scripts"])
+        .arg("--userconfig=/dev/null")
+        .arg(format!("--cache={}", folder.join("cache").display()))
+        .args(arguments))
+}
+
+/// Prints the versions of all distributions in a folder.
+const INSTALLED: &str = "import sys, importlib.metadata as m\n\
+    for d in m.distributions(path=[sys.argv[1]]): print(d.metadata['Name'], d.version)";
+
+/// Installs files with pip, without network and without state outside of `home`; gives a line
+/// `name version` for each.
+pub fn pip_install(home: &Path, files: &[PathBuf]) -> Vec<String> {
+    let target = home.join("installed");
+    let mut pip = python(&["pip", "setuptools"]).unwrap();
+    pip.args(["-m", "pip", "--isolated", "--disable-pip-version-check", "install", "--no-index"])
+        .args(["--no-deps", "--no-build-isolation", "--no-cache-dir", "--no-compile"])
+        .args(["--root-user-action=ignore", "--target"])
+        .arg(&target)
+        .args(files);
+    run(pip.env("HOME", home));
+    let mut list = python(&["pip"]).unwrap();
+    run(list.args(["-I", "-c", INSTALLED]).arg(target)).lines().map(str::to_owned).collect()
 }
