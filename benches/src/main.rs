@@ -32,7 +32,8 @@ struct Arguments {
     /// Fewer rounds and smaller work: shows that all of it runs, not how fast.
     #[arg(long)]
     quick: bool,
-    /// Also measure a store of 1,000,000 versions; filling it takes minutes and about 10 GB.
+    /// Also measure a store of 1,000,000 versions; filling it takes 5 minutes of
+    /// processor time and 5 GB of disk.
     #[arg(long)]
     million: bool,
     /// Rounds of each contest.
