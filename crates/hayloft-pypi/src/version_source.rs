@@ -37,8 +37,8 @@ pub(crate) enum Reader {
 pub enum VersionSourceError {
     /// Code decides, or a tool nobody here knows.
     #[error(
-        "the source distribution computes its version ({how}); \
-         repackage the wheel with `qualifier=file=…`"
+        "the source distribution computes its version; \
+         repackage the wheel with `qualifier=file=…` (it computes it {how})"
     )]
     Computed {
         /// In short.
@@ -366,7 +366,7 @@ mod tests {
     }
 
     #[rstest]
-    #[case::literal_in_code(&[(SETUP_PY, "setup(version='1.0')")], "computes its version (in setup.py)")]
+    #[case::literal_in_code(&[(SETUP_PY, "setup(version='1.0')")], "`qualifier=file=…` (it computes it in setup.py)")]
     #[case::nothing(&[], "computes its version")]
     #[case::unknown_backend(&[(PYPROJECT, "build-system.build-backend='x.y'")], "backend of its own")]
     #[case::old_flit(

@@ -310,8 +310,8 @@ const COMPUTED: &str = "the source distribution computes its version";
 #[rstest]
 #[case::setup_py(
     Tar::hay().file("hay-1.0/setup.py", "setup(version='1.0')"),
-    "the source distribution computes its version (in setup.py); \
-     repackage the wheel with `qualifier=file=…`"
+    "the source distribution computes its version; \
+     repackage the wheel with `qualifier=file=…` (it computes it in setup.py)"
 )]
 #[case::no_build_files(Tar::hay(), COMPUTED)]
 #[case::unknown_backend(

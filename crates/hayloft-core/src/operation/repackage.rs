@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use hayloft_feed::{
     Arrival, FeedType, FeedTypeError, HistoryEntry, Identity, Inspected, Qualifiers, Repackage,
-    Repackaged, SourceReference, Upload, Version,
+    Repackaged, SourceReference, Upload, Version, shorten,
 };
 
 use crate::file_rows::Context;
@@ -114,9 +114,18 @@ pub enum RepackageError {
         /// The only feed allowed.
         allowed: String,
     },
-    /// The new version, or the package, does not suit the feed type.
+    /// The new version does not suit the feed type.
     #[error("the package cannot be repackaged as asked")]
     Refused(#[source] FeedTypeError),
+    /// A file of the source cannot be written under another version.
+    #[error("the file `{file}` was refused")]
+    File {
+        /// Name of the file.
+        file: String,
+        /// Why.
+        #[source]
+        source: FeedTypeError,
+    },
     /// The feed type wrote a file that does not read back as what was ordered.
     #[error("the repackaged file of `{package}` does not read back as ordered: {found}")]
     Mismatch {
@@ -253,6 +262,7 @@ impl Store {
         actor: &Actor,
     ) -> Result<Rewritten, RepackageError> {
         let from = job.source.identity(file)?;
+        let refused = |error| refused(&file.file_name, error);
         let to = job.feed_type.retarget(&from, &job.target).map_err(refused)?;
         let reader = match self.inner.open_blob(&file.digests, file.size)? {
             Opening::Open(reader) => reader,
@@ -311,7 +321,8 @@ impl Store {
             hints: &hints,
             remembered: &BTreeMap::new(),
         };
-        let inspected = job.feed_type.inspect(upload, &self.options().limits).map_err(refused)?;
+        let inspected = job.feed_type.inspect(upload, &self.options().limits);
+        let inspected = inspected.map_err(|error| refused(&file_name, error))?;
         let found = &inspected.identity;
         let same = found.package == to.package
             && found.version == to.version
@@ -320,7 +331,7 @@ impl Store {
     }
 }
 
-fn refused(error: FeedTypeError) -> RepackageError {
+fn refused(file: &str, error: FeedTypeError) -> RepackageError {
     match error {
         FeedTypeError::Io(source) => {
             if source.kind() == std::io::ErrorKind::InvalidData {
@@ -328,7 +339,7 @@ fn refused(error: FeedTypeError) -> RepackageError {
             }
             StoreError::io("read or write", "a file being repackaged")(source).into()
         }
-        input => RepackageError::Refused(input),
+        source => RepackageError::File { file: shorten(file), source },
     }
 }
 
@@ -386,7 +397,7 @@ impl Job {
         if source.record.status().is_blocked() {
             return Err(SelectError::Blocked { package: source.spelled() }.into());
         }
-        let target = feed_type.version(&request.new_version).map_err(refused)?;
+        let target = feed_type.version(&request.new_version).map_err(RepackageError::Refused)?;
         if target == source.version() {
             return Err(RepackageError::SameVersion { package: source.spelled() });
         }
