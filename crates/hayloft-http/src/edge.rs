@@ -48,7 +48,9 @@ pub(crate) async fn edge(State(app): State<App>, mut request: Request, next: Nex
         running,
     };
     trim_slash(request.uri_mut());
-    let request = request.map(|body| Body::new(Unread::new(app.clone(), body)));
+    let (parts, body) = request.into_parts();
+    let body = Body::new(Unread::new(app.clone(), &parts.headers, body));
+    let request = Request::from_parts(parts, body);
     let span = tracing::info_span!("request", %id);
     let answer = catch_panic(next.run(request)).instrument(span.clone()).await;
     let mut response = answer.unwrap_or_else(|panic| {

@@ -26,9 +26,14 @@ pub struct ApiError {
 }
 
 impl ApiError {
-    /// An answer with this status and text.
+    /// An answer with this status and text; breaks of lines in it become blanks.
     pub fn new(status: StatusCode, text: impl Into<String>) -> Self {
-        Self { status, text: text.into(), logged: false }
+        let mut text = text.into();
+        if text.contains(char::is_control) {
+            let lines = text.split(char::is_control).filter(|line| !line.trim().is_empty());
+            text = lines.collect::<Vec<_>>().join(" ");
+        }
+        Self { status, text, logged: false }
     }
 
     /// 400: the request is malformed or ambiguous.

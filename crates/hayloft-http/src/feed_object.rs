@@ -189,6 +189,10 @@ impl Shape {
             (Self::Flag, _) => Err(wrong(name, "true or false")),
             (Self::Object, _) => Err(wrong(name, "an object")),
             (Self::Texts, value) => Ok(Edit::Set(Value::Array(texts(name, value)?))),
+            // A rule would be read from an array, too.
+            (Self::Rules, Value::Array(rules)) if !rules.iter().all(Value::is_object) => {
+                Err(wrong(name, "an array of objects"))
+            }
             (Self::Rules, value) => {
                 let rules: Vec<RetentionRule> = serde_json::from_value(value).map_err(|error| {
                     let text = format!("The property {name} is not valid: {error}.");
@@ -317,6 +321,7 @@ mod tests {
     #[case::array(r#"{"vulnerabilitySources":{}}"#)]
     #[case::object(r#"{"packageFilters":[]}"#)]
     #[case::rule(r#"{"retentionRules":[{"keepVersionsCount":"many"}]}"#)]
+    #[case::rule_as_array(r#"{"retentionRules":[[true]]}"#)]
     #[case::connector(r#"{"connectors":["nuget.org"]}"#)]
     fn values_of_another_shape_are_refused(#[case] change: &str) {
         assert_eq!(parse(change).unwrap_err().status(), StatusCode::BAD_REQUEST);

@@ -53,8 +53,7 @@ pub(crate) struct Filter {
 impl PackageQuery {
     /// Picks out of the parameters what names a package.
     pub(crate) fn read(parameters: &Parameters) -> Result<Self, ApiError> {
-        // A blank was an unescaped plus sign: it stands in no name and in no version.
-        let text = |names: &[&str]| parameters.get(names).map(|text| text.replace(' ', "+"));
+        let text = |names: &[&str]| parameters.get_literal(names).map(str::to_owned);
         let mut qualifiers = match parameters.get(&["qualifier"]) {
             None => Qualifiers::none(),
             Some(text) => text.parse().map_err(|error| {
@@ -157,10 +156,7 @@ impl PackageQuery {
                 || (key(last).is_some() && key(last) == key(&purl.name))
         });
         let version_agrees = match (&self.version, &purl.version) {
-            (Some(own), Some(other)) => {
-                let read = |text| feed_type?.lookup_version(text).ok();
-                own.eq_ignore_ascii_case(other) || (read(own).is_some() && read(own) == read(other))
-            }
+            (Some(own), Some(other)) => is_same_version(feed_type, own, other),
             _ => true,
         };
         let disagreeing = [("group", group_agrees), ("name", name_agrees)]
@@ -173,6 +169,16 @@ impl PackageQuery {
             )))
         })
     }
+}
+
+/// Whether both texts mean the same version by the type's rule, which without a type is none.
+pub(crate) fn is_same_version(
+    feed_type: Option<&Arc<dyn FeedType>>,
+    one: &str,
+    other: &str,
+) -> bool {
+    let read = |text| feed_type?.lookup_version(text).ok();
+    one.eq_ignore_ascii_case(other) || (read(one).is_some() && read(one) == read(other))
 }
 
 /// pgutil escapes a scope twice, so that it arrives with its `@` still escaped.

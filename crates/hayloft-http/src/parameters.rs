@@ -4,27 +4,36 @@ use percent_encoding::percent_decode_str;
 use serde_json::Value;
 
 use crate::ApiError;
+use crate::json_body::json_object;
 
 /// What a request says by name, in its query, form or JSON object; names compare without case.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(crate) struct Parameters(Vec<(String, String)>);
+pub(crate) struct Parameters(Vec<(String, Text)>);
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Text {
+    decoded: String,
+    /// The same, but an unescaped plus sign stands for itself in place of a blank.
+    literal: String,
+}
 
 impl Parameters {
     /// From `name=value` pairs joined by `&`.
     pub(crate) fn of_form(text: &str) -> Result<Self, ApiError> {
-        let decoded = |text: &str| {
-            let text = text.replace('+', " ");
-            percent_decode_str(&text)
+        let literal = |text: &str| {
+            percent_decode_str(text)
                 .decode_utf8()
                 .map(std::borrow::Cow::into_owned)
                 .map_err(|_| ApiError::bad_request("a parameter does not decode to UTF-8 text"))
         };
+        let decoded = |text: &str| literal(&text.replace('+', " "));
         text.trim()
             .split('&')
             .filter(|pair| !pair.is_empty())
             .map(|pair| {
                 let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
-                Ok((decoded(name)?.to_ascii_lowercase(), decoded(value)?))
+                let value = Text { decoded: decoded(value)?, literal: literal(value)? };
+                Ok((decoded(name)?.to_ascii_lowercase(), value))
             })
             .collect::<Result<_, _>>()
             .map(Self)
@@ -35,11 +44,11 @@ impl Parameters {
     /// A published script posts JSON under the form type that its shell sets by default.
     pub(crate) fn of_body(text: &str) -> Result<Self, ApiError> {
         let text = text.trim_start_matches('\u{feff}').trim();
-        if !text.starts_with('{') {
+        if !text.starts_with(['{', '[']) {
             return Self::of_form(text);
         }
-        let object: serde_json::Map<String, Value> = serde_json::from_str(text)
-            .map_err(|error| ApiError::bad_request(format!("the body is not JSON: {error}")))?;
+        let object = json_object(text)
+            .map_err(|error| ApiError::bad_request(format!("the body is not valid: {error}")))?;
         let shown = |value| match value {
             Value::String(text) => Some(text),
             Value::Bool(_) | Value::Number(_) => Some(value.to_string()),
@@ -48,7 +57,10 @@ impl Parameters {
         let pairs = object.into_iter();
         Ok(Self(
             pairs
-                .filter_map(|(name, value)| Some((name.to_ascii_lowercase(), shown(value)?)))
+                .filter_map(|(name, value)| {
+                    let decoded = shown(value)?;
+                    Some((name.to_ascii_lowercase(), Text { literal: decoded.clone(), decoded }))
+                })
                 .collect(),
         ))
     }
@@ -61,9 +73,18 @@ impl Parameters {
 
     /// The first of these names, in lower case, that has a value; an empty one counts as none.
     pub(crate) fn get(&self, names: &[&str]) -> Option<&str> {
+        self.text(names).map(|text| text.decoded.as_str())
+    }
+
+    /// The same for names and versions, which have no blanks: clients leave plus signs unescaped.
+    pub(crate) fn get_literal(&self, names: &[&str]) -> Option<&str> {
+        self.text(names).map(|text| text.literal.as_str())
+    }
+
+    fn text(&self, names: &[&str]) -> Option<&Text> {
         names.iter().find_map(|wanted| {
-            let found = self.0.iter().find(|(name, value)| name == wanted && !value.is_empty());
-            found.map(|(_, value)| value.as_str())
+            let fits = |(name, text): &&(String, Text)| name == wanted && !text.decoded.is_empty();
+            self.0.iter().find(fits).map(|(_, text)| text)
         })
     }
 
@@ -77,9 +98,9 @@ impl Parameters {
         self.get(names).ok_or_else(|| missing(shown))
     }
 
-    /// A parameter that is true, false or absent, which is false.
+    /// A parameter that is true, false or absent, which is false; `name` is as in documents.
     pub(crate) fn flag(&self, name: &str) -> Result<bool, ApiError> {
-        match self.get(&[name]) {
+        match self.get(&[&name.to_ascii_lowercase()]) {
             None => Ok(false),
             Some(text) if text.eq_ignore_ascii_case("true") => Ok(true),
             Some(text) if text.eq_ignore_ascii_case("false") => Ok(false),
@@ -95,7 +116,7 @@ impl Parameters {
     /// All but keys, the first of each name.
     pub(crate) fn hints(&self) -> std::collections::BTreeMap<String, String> {
         let mut hints = std::collections::BTreeMap::new();
-        for (name, value) in &self.0 {
+        for (name, Text { decoded: value, .. }) in &self.0 {
             if !matches!(name.as_str(), "key" | "apikey" | "api_key") && !value.is_empty() {
                 hints.entry(name.clone()).or_insert_with(|| value.clone());
             }
@@ -139,6 +160,15 @@ mod tests {
     }
 
     #[test]
+    fn a_plus_sign_is_a_blank_but_in_names_and_versions() {
+        let form = Parameters::of_body("a=1.0+b%2B%20c").unwrap();
+        assert_eq!(form.get(&["a"]), Some("1.0 b+ c"));
+        assert_eq!(form.get_literal(&["a"]), Some("1.0+b+ c"));
+        let json = Parameters::of_body(r#"{"a":"1.0 b+c"}"#).unwrap();
+        assert_eq!(json.get_literal(&["a"]), Some("1.0 b+c"));
+    }
+
+    #[test]
     fn an_empty_value_is_no_value() {
         let read = Parameters::of_form("group=&name=&name=a").unwrap();
         assert_eq!(read.get(&["group"]), None);
@@ -165,6 +195,7 @@ mod tests {
     #[rstest]
     #[case::no_text("a=%ff")]
     #[case::half_json("{\"a\":")]
+    #[case::array(" [\"a\"]")]
     fn malformed_bodies_are_the_clients_fault(#[case] body: &str) {
         assert_eq!(Parameters::of_body(body).unwrap_err().status(), 400);
     }

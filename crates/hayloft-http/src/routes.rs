@@ -15,8 +15,14 @@ mod status;
 mod storage;
 
 use axum::Router;
+use axum::body::Body;
+use hayloft::{Feed, Selector};
 
-use crate::App;
+use crate::access::Endpoint;
+use crate::package_query::{Keywords, PackageQuery};
+use crate::parameters::Parameters;
+use crate::transfer::receive_text;
+use crate::{ApiError, App, Session, Visitor};
 
 pub(crate) fn router() -> Router<App> {
     Router::new()
@@ -33,4 +39,30 @@ pub(crate) fn router() -> Router<App> {
         .merge(openapi::routes())
         .merge(settings::routes())
         .merge(storage::routes())
+}
+
+/// A feed in which the caller has the rights that an endpoint demands, and the version in it that
+/// the parameters mean.
+fn select(
+    session: &Session,
+    endpoint: &Endpoint,
+    feed: &str,
+    parameters: &Parameters,
+    keywords: Keywords,
+) -> Result<(Feed, Selector), ApiError> {
+    let feed = endpoint.feed(session, feed)?;
+    let selector = PackageQuery::read(parameters)?.selector(session.store(), &feed, keywords)?;
+    Ok((feed, selector))
+}
+
+/// What a body says, then the query, and the visitor with the key that the body may carry.
+async fn receive_parameters(
+    app: &App,
+    visitor: Visitor,
+    query: Parameters,
+    body: Body,
+) -> Result<(Parameters, Visitor), ApiError> {
+    let asked = Parameters::of_body(&receive_text(app, body).await?)?;
+    let visitor = visitor.or_key(asked.key());
+    Ok((asked.or(query), visitor))
 }

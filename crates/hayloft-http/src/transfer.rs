@@ -9,7 +9,7 @@ mod receive;
 mod send;
 
 pub(crate) use list::{json_list, json_list_within};
-pub(crate) use receive::{discard, receive, receive_text};
+pub(crate) use receive::{discard, is_multipart, receive, receive_text};
 pub(crate) use send::{FileRequest, Outgoing};
 
 /// Bytes handed over at a time.

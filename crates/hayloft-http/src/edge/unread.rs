@@ -3,26 +3,32 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use axum::body::{Body, Bytes, HttpBody};
+use axum::http::HeaderMap;
+use axum::http::header::EXPECT;
 use http_body::{Frame, SizeHint};
 use tokio::runtime::Handle;
 
 use crate::App;
 use crate::transfer::discard;
 
-/// The body of a request. If nobody begins to read it, it is read and thrown away: a connection
-/// with bytes that nobody took is reset, and then many clients do not get to see the answer.
-///
-/// Whoever reads some of it decides on the rest.
+/// The body of a request. What nobody reads of it is thrown away as it comes: many clients send all
+/// of a body before they look at the answer, and a connection with bytes that nobody took is reset,
+/// so that they see that instead.
 #[derive(Debug)]
 pub(super) struct Unread {
     app: App,
     body: Body,
-    is_read: bool,
+    /// Whether the client sends nothing before somebody begins to read.
+    awaited: bool,
+    ended: bool,
 }
 
 impl Unread {
-    pub(super) fn new(app: App, body: Body) -> Self {
-        Self { app, body, is_read: false }
+    pub(super) fn new(app: App, headers: &HeaderMap, body: Body) -> Self {
+        let expected = headers.get(EXPECT).map(|expected| expected.as_bytes().trim_ascii());
+        let awaited =
+            expected.is_some_and(|expected| expected.eq_ignore_ascii_case(b"100-continue"));
+        Self { app, body, awaited, ended: false }
     }
 }
 
@@ -34,8 +40,10 @@ impl HttpBody for Unread {
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
-        self.is_read = true;
-        Pin::new(&mut self.body).poll_frame(context)
+        self.awaited = false;
+        let polled = Pin::new(&mut self.body).poll_frame(context);
+        self.ended |= matches!(polled, Poll::Ready(None | Some(Err(_))));
+        polled
     }
 
     fn is_end_stream(&self) -> bool {
@@ -49,8 +57,9 @@ impl HttpBody for Unread {
 
 impl Drop for Unread {
     fn drop(&mut self) {
+        let ended = self.ended || self.body.is_end_stream();
         // Without a runtime there is no connection to keep alive either.
-        if !self.is_read && !self.body.is_end_stream() && Handle::try_current().is_ok() {
+        if !ended && !self.awaited && Handle::try_current().is_ok() {
             discard(&self.app, mem::take(&mut self.body));
         }
     }

@@ -3,16 +3,16 @@
 use axum::Router;
 use axum::body::Body;
 use axum::extract::{Path, State};
-use axum::http::header::CONTENT_TYPE;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
 use hayloft::UploadRequest;
 use serde::Deserialize;
 
+use super::select;
 use crate::access::{PACKAGES_DELETE, PACKAGES_DOWNLOAD, PACKAGES_UPLOAD, PACKAGES_UPLOAD_NAMED};
-use crate::package_query::{Keywords, PackageQuery};
+use crate::package_query::Keywords;
 use crate::parameters::Parameters;
-use crate::transfer::{FileRequest, Outgoing, discard, receive};
+use crate::transfer::{FileRequest, Outgoing, is_multipart, receive};
 use crate::{ApiError, App, Visitor};
 
 pub(super) fn routes() -> Router<App> {
@@ -31,9 +31,8 @@ async fn download(
 ) -> Result<Response, ApiError> {
     let outgoing = app.run(visitor, move |session| {
         let store = session.store();
-        let feed = PACKAGES_DOWNLOAD.feed(session, &feed)?;
-        let query = PackageQuery::read(&parameters)?;
-        let selector = query.selector(store, &feed, Keywords::LatestIsStable)?;
+        let (feed, selector) =
+            select(session, &PACKAGES_DOWNLOAD, &feed, &parameters, Keywords::LatestIsStable)?;
         Outgoing::open(store, store.download(&feed.name, &selector)?, &request)
     });
     Ok(outgoing.await?.into_response(&app))
@@ -53,7 +52,7 @@ async fn upload(
     headers: HeaderMap,
     body: Body,
 ) -> Result<StatusCode, ApiError> {
-    let multipart = headers.get(CONTENT_TYPE).is_some_and(is_multipart);
+    let multipart = is_multipart(&headers);
     let asked = feed.clone();
     let admitted = app.run(visitor.clone(), move |session| {
         PACKAGES_UPLOAD.feed(session, &asked)?;
@@ -64,10 +63,7 @@ async fn upload(
         }
         Ok(())
     });
-    if let Err(refusal) = admitted.await {
-        discard(&app, body);
-        return Err(refusal);
-    }
+    admitted.await?;
     let staged = receive(&app, &headers, body).await?;
     let store = move |session: &crate::Session| {
         let feed = PACKAGES_UPLOAD.feed(session, &feed)?;
@@ -84,10 +80,6 @@ async fn upload(
     app.run(visitor, store).await
 }
 
-fn is_multipart(value: &axum::http::HeaderValue) -> bool {
-    value.to_str().is_ok_and(|text| text.trim().to_ascii_lowercase().starts_with("multipart/"))
-}
-
 async fn delete(
     State(app): State<App>,
     visitor: Visitor,
@@ -95,9 +87,8 @@ async fn delete(
     parameters: Parameters,
 ) -> Result<StatusCode, ApiError> {
     app.run(visitor, move |session| {
-        let feed = PACKAGES_DELETE.feed(session, &feed)?;
-        let query = PackageQuery::read(&parameters)?;
-        let selector = query.selector(session.store(), &feed, Keywords::Refused)?;
+        let (feed, selector) =
+            select(session, &PACKAGES_DELETE, &feed, &parameters, Keywords::Refused)?;
         session.store().delete_file(&feed.name, &selector, &session.actor())?;
         Ok(StatusCode::OK)
     })

@@ -7,6 +7,7 @@ use hayloft::{
     FileRole, LatestQuery, PackageFile, Pick, Qualifiers, Rows, StoreError, VersionsQuery,
 };
 
+use super::select;
 use crate::access::{
     PACKAGES_AUDIT, PACKAGES_FEED, PACKAGES_LATEST, PACKAGES_METADATA, PACKAGES_VERSIONS,
 };
@@ -53,7 +54,7 @@ async fn latest(
     let rows = app.run(visitor, move |session| {
         let feed = PACKAGES_LATEST.feed(session, &feed)?;
         let filter = PackageQuery::read(&parameters)?.filter(session.store(), &feed)?;
-        let stable = parameters.flag("stableonly")?;
+        let stable = parameters.flag("stableOnly")?;
         let pick = if stable { Pick::HighestStable } else { Pick::Highest };
         let query =
             LatestQuery { group: filter.group, name: filter.name, pick, ..LatestQuery::default() };
@@ -101,9 +102,8 @@ async fn metadata(
     parameters: Parameters,
 ) -> Result<Json<PackageMetadata>, ApiError> {
     app.run(visitor, move |session| {
-        let feed = PACKAGES_METADATA.feed(session, &feed)?;
-        let query = PackageQuery::read(&parameters)?;
-        let selector = query.selector(session.store(), &feed, Keywords::LatestIsStable)?;
+        let (feed, selector) =
+            select(session, &PACKAGES_METADATA, &feed, &parameters, Keywords::LatestIsStable)?;
         let mut files = session.store().files(&feed.name, &selector)?;
         files.retain(|file| file.role == FileRole::Package);
         described(&files)
@@ -159,9 +159,8 @@ async fn audit(
     parameters: Parameters,
 ) -> Result<Json<AuditResult>, ApiError> {
     app.run(visitor, move |session| {
-        let feed = PACKAGES_AUDIT.feed(session, &feed)?;
-        let query = PackageQuery::read(&parameters)?;
-        let selector = query.selector(session.store(), &feed, Keywords::LatestIsStable)?;
+        let (feed, selector) =
+            select(session, &PACKAGES_AUDIT, &feed, &parameters, Keywords::LatestIsStable)?;
         session.store().files(&feed.name, &selector)?;
         Ok(Json(AuditResult {
             status_text: "Compliant".to_owned(),

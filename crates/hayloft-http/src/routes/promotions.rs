@@ -8,10 +8,11 @@ use axum::response::Response;
 use axum::{Json, Router};
 use hayloft::{PromoteRequest, Promotion, PromotionQuery, Store};
 
+use super::{receive_parameters, select};
 use crate::access::{PROMOTE, PROMOTIONS};
-use crate::package_query::{Keywords, PackageQuery};
+use crate::package_query::{Keywords, is_same_version};
 use crate::parameters::Parameters;
-use crate::transfer::{json_list, receive_text};
+use crate::transfer::json_list;
 use crate::visible::VisibleFeeds;
 use crate::wire::{PackageVersionInfo, PromotedPackage, PromotionData, Published};
 use crate::{ApiError, App, Session, Visitor};
@@ -27,15 +28,12 @@ async fn promote(
     query: Parameters,
     body: Body,
 ) -> Result<Json<Published>, ApiError> {
-    let asked = Parameters::of_body(&receive_text(&app, body).await?)?;
-    app.run(visitor.or_key(asked.key()), move |session| {
-        let asked = asked.or(query);
+    let (asked, visitor) = receive_parameters(&app, visitor, query, body).await?;
+    app.run(visitor, move |session| {
         let from = asked.need(&["fromfeed"], "fromFeed")?;
         let to = asked.need(&["tofeed"], "toFeed")?;
-        let from = PROMOTE.feed(session, from)?;
         let to = PROMOTE.target(session, to)?;
-        let package = PackageQuery::read(&asked)?;
-        let source = package.selector(session.store(), &from, Keywords::LatestIsHighest)?;
+        let (from, source) = select(session, &PROMOTE, from, &asked, Keywords::LatestIsHighest)?;
         let overwrite = session.overwrite(&to)?;
         let comments = asked.get(&["comments"]).map(str::to_owned);
         let request = PromoteRequest { source, to_feed: to.name, comments, overwrite };
@@ -66,7 +64,7 @@ async fn list(
         for query in &filter.queries {
             for promotion in session.store().promotions(query)? {
                 let promotion = promotion?;
-                if filter.fits(&promotion)
+                if filter.fits(session.store(), &promotion)
                     && visible.has_either(&promotion.from_feed, &promotion.to_feed)?
                 {
                     grouped.add(session.store(), &promotion);
@@ -85,6 +83,7 @@ struct PromotionFilter {
     queries: Vec<PromotionQuery>,
     from: Option<Vec<String>>,
     to: Option<Vec<String>>,
+    version: Option<String>,
 }
 
 impl PromotionFilter {
@@ -93,7 +92,7 @@ impl PromotionFilter {
             let asked: Option<&str> = parameters.get(&[name]);
             asked.map(|asked| names_of(session.store(), asked)).transpose()
         };
-        let text = |names: &[&str]| parameters.get(names).map(|text| text.replace(' ', "+"));
+        let text = |names: &[&str]| parameters.get_literal(names).map(str::to_owned);
         let mut group = text(&["group", "groupname", "scope"]);
         let mut name = text(&["package", "packagename", "name"]);
         if group.is_none()
@@ -114,17 +113,25 @@ impl PromotionFilter {
             to_feed: None,
             group,
             name: name.clone(),
-            version: text(&["version"]),
+            version: None,
         });
-        Ok(Self { queries: queries.collect(), from: feed("fromfeed")?, to: feed("tofeed")? })
+        let queries = queries.collect();
+        let version = text(&["version"]);
+        Ok(Self { queries, from: feed("fromfeed")?, to: feed("tofeed")?, version })
     }
 
-    fn fits(&self, promotion: &Promotion) -> bool {
+    fn fits(&self, store: &Store, promotion: &Promotion) -> bool {
         let among = |names: &Option<Vec<String>>, feed: &str| {
             let same = |name: &String| name.eq_ignore_ascii_case(feed);
             names.as_ref().is_none_or(|names| names.iter().any(same))
         };
-        among(&self.from, &promotion.from_feed) && among(&self.to, &promotion.to_feed)
+        let feed_type = store.types().get(&promotion.feed_type);
+        among(&self.from, &promotion.from_feed)
+            && among(&self.to, &promotion.to_feed)
+            && self
+                .version
+                .as_ref()
+                .is_none_or(|version| is_same_version(feed_type, version, &promotion.version))
     }
 }
 

@@ -7,10 +7,10 @@ use axum::extract::{Path, State};
 use axum::{Json, Router};
 use hayloft::RepackageRequest;
 
+use super::{receive_parameters, select};
 use crate::access::{PACKAGES_HISTORY, REPACKAGE};
-use crate::package_query::{Keywords, PackageQuery};
-use crate::parameters::Parameters;
-use crate::transfer::receive_text;
+use crate::package_query::Keywords;
+use crate::parameters::{Parameters, missing};
 use crate::visible::VisibleFeeds;
 use crate::wire::{PackageHistory, PackageVersionInfo, PromotionData, Published, RepackagingData};
 use crate::{ApiError, App, Visitor};
@@ -26,17 +26,14 @@ async fn repackage(
     query: Parameters,
     body: Body,
 ) -> Result<Json<Published>, ApiError> {
-    let asked = Parameters::of_body(&receive_text(&app, body).await?)?;
-    app.run(visitor.or_key(asked.key()), move |session| {
-        let asked = asked.or(query);
+    let (asked, visitor) = receive_parameters(&app, visitor, query, body).await?;
+    app.run(visitor, move |session| {
         let from = asked.need(&["feed", "fromfeed"], "feed")?;
         let to = asked.get(&["tofeed"]);
-        let from_feed = REPACKAGE.feed(session, from)?;
         let to_feed = REPACKAGE.target(session, to.unwrap_or(from))?;
-        let package = PackageQuery::read(&asked)?;
-        let source = package.selector(session.store(), &from_feed, Keywords::Refused)?;
-        // A blank was an unescaped plus sign, as in `version`.
-        let new_version = asked.need(&["newversion"], "newVersion")?.replace(' ', "+");
+        let (from_feed, source) = select(session, &REPACKAGE, from, &asked, Keywords::Refused)?;
+        let new_version = asked.get_literal(&["newversion"]);
+        let new_version = new_version.ok_or_else(|| missing("newVersion"))?.to_owned();
         let text = |name| asked.get(&[name]).map(str::to_owned);
         let request = RepackageRequest {
             source,
@@ -64,9 +61,8 @@ async fn history(
     parameters: Parameters,
 ) -> Result<Json<PackageHistory>, ApiError> {
     app.run(visitor, move |session| {
-        let feed = PACKAGES_HISTORY.feed(session, &feed)?;
-        let query = PackageQuery::read(&parameters)?;
-        let selector = query.selector(session.store(), &feed, Keywords::LatestIsStable)?;
+        let (feed, selector) =
+            select(session, &PACKAGES_HISTORY, &feed, &parameters, Keywords::LatestIsStable)?;
         let files = session.store().files(&feed.name, &selector)?;
         let mut found = session.store().history(&feed.name, &selector)?;
         let version = files.first().map(|file| file.version.clone()).unwrap_or_default();

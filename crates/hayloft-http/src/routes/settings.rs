@@ -19,7 +19,7 @@ async fn list(
     visitor: Visitor,
     parameters: Parameters,
 ) -> Result<Json<Vec<SettingInfo>>, ApiError> {
-    let show_all = parameters.flag("showall")?;
+    let show_all = parameters.flag("showAll")?;
     app.run(visitor, move |session| {
         SETTINGS_LIST.demand(session)?;
         let mut values = session.store().settings()?;

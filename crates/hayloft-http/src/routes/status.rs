@@ -6,8 +6,10 @@ use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use hayloft::{Allow, Deprecation, DeprecationChange, Listing, StatusChange};
 
+use super::select;
 use crate::access::PACKAGES_STATUS;
-use crate::package_query::{Keywords, PackageQuery};
+use crate::json_body::json_object;
+use crate::package_query::Keywords;
 use crate::parameters::Parameters;
 use crate::transfer::receive_text;
 use crate::wire::{self, PackageStatus};
@@ -27,14 +29,13 @@ async fn set(
     let body = receive_text(&app, body).await?;
     let key = Parameters::of_body(&body).ok().and_then(|body| body.key());
     app.run(visitor.or_key(key), move |session| {
-        let feed = PACKAGES_STATUS.feed(session, &feed)?;
+        let (feed, selector) =
+            select(session, &PACKAGES_STATUS, &feed, &parameters, Keywords::Refused)?;
         let status = read(&body).map_err(|error| {
             ApiError::bad_request(format!(
                 "the body must be a JSON object such as {{\"listed\":false}}: {error}"
             ))
         })?;
-        let query = PackageQuery::read(&parameters)?;
-        let selector = query.selector(session.store(), &feed, Keywords::Refused)?;
         let change = status.change().into();
         session.store().set_status(&feed.name, &selector, &change, &session.actor())?;
         Ok(StatusCode::OK)
@@ -42,11 +43,16 @@ async fn set(
     .await
 }
 
+/// Names of properties compare without case: one that is not known would clear a block.
 fn read(body: &str) -> serde_json::Result<PackageStatus> {
-    // A struct alone would be read from an array, too.
-    let object: serde_json::Map<String, serde_json::Value> =
-        serde_json::from_str(body.trim_start_matches('\u{feff}'))?;
-    serde_json::from_value(object.into())
+    const NAMES: [&str; 5] =
+        ["listed", "allow", "deprecated", "deprecationReason", "deprecatedReason"];
+    let known = |name: String| {
+        let found = NAMES.iter().find(|known| known.eq_ignore_ascii_case(&name));
+        found.map_or(name, |known| (*known).to_owned())
+    };
+    let object = json_object(body)?.into_iter().map(|(name, value)| (known(name), value));
+    serde_json::from_value(object.collect())
 }
 
 impl From<wire::StatusChange> for StatusChange {

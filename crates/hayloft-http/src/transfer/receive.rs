@@ -1,7 +1,7 @@
 use std::io::{self, Write};
 
 use axum::body::{Body, BodyDataStream, Bytes};
-use axum::http::header::CONTENT_LENGTH;
+use axum::http::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use axum::http::{HeaderMap, StatusCode};
 use futures_util::StreamExt;
 use hayloft::{Staged, Staging, StagingError};
@@ -13,8 +13,8 @@ use crate::{ApiError, App};
 
 /// Largest body that is read as text: parameters and settings.
 const TEXT_LIMIT: usize = 1 << 20;
-/// How much of a refused upload is read, so that its client comes to read the answer.
-const DISCARDED: u64 = 64 << 20;
+/// How much of a body that nobody wants is read, so that its client comes to read the answer.
+const DISCARDED: u64 = 1 << 30;
 
 /// Receives a body into a file that no package refers to yet.
 ///
@@ -31,7 +31,6 @@ pub(crate) async fn receive(
     let limit = app.max_upload().map_or(limit, |own| own.min(limit));
     let declared = declared_length(headers);
     if declared.is_some_and(|length| length > limit) {
-        discard(app, body);
         return Err(StagingError::TooLarge { limit }.into());
     }
     let store = app.store().clone();
@@ -42,7 +41,6 @@ pub(crate) async fn receive(
     while let Some(bytes) = next(app, &mut frames).await? {
         received = received.saturating_add(bytes.len().try_into().unwrap_or(u64::MAX));
         if received > limit {
-            tokio::spawn(drain(app.clone(), frames, DISCARDED));
             return Err(StagingError::TooLarge { limit }.into());
         }
         file.add(&bytes).await?;
@@ -69,20 +67,26 @@ pub(crate) async fn receive_text(app: &App, body: Body) -> Result<String, ApiErr
     String::from_utf8(text).map_err(|_| ApiError::bad_request("the body is not UTF-8 text"))
 }
 
-/// Reads on in the background after a refusal, within bounds: many clients send all of an upload
-/// before they look at the answer, and see a broken connection instead of it if nobody listens.
+/// Reads on in the background, within bounds, and throws away what comes.
 pub(crate) fn discard(app: &App, body: Body) {
-    tokio::spawn(drain(app.clone(), body.into_data_stream(), DISCARDED));
+    let app = app.clone();
+    tokio::spawn(async move {
+        let mut frames = body.into_data_stream();
+        let mut left = DISCARDED;
+        while let Ok(Some(bytes)) = next(&app, &mut frames).await {
+            let length = bytes.len().try_into().unwrap_or(u64::MAX);
+            let Some(rest) = left.checked_sub(length) else { return };
+            left = rest;
+        }
+    });
 }
 
-async fn drain(app: App, mut frames: BodyDataStream, mut left: u64) {
-    while let Ok(Some(bytes)) = next(&app, &mut frames).await {
-        let length = bytes.len().try_into().unwrap_or(u64::MAX);
-        match left.checked_sub(length) {
-            Some(rest) => left = rest,
-            None => return,
-        }
-    }
+/// True if the body has parts.
+pub(crate) fn is_multipart(headers: &HeaderMap) -> bool {
+    const MULTIPART: &str = "multipart/";
+    let kind = headers.get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
+    let start = kind.trim_start().get(..MULTIPART.len());
+    start.is_some_and(|start| start.eq_ignore_ascii_case(MULTIPART))
 }
 
 fn declared_length(headers: &HeaderMap) -> Option<u64> {
@@ -158,5 +162,24 @@ fn written(mut staging: Box<Staging>, bytes: &[u8]) -> Result<Box<Staging>, ApiE
         Err(error) => {
             Err(error.downcast::<StagingError>().map_or_else(ApiError::internal, ApiError::from))
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+
+    use super::*;
+
+    #[rstest]
+    #[case::form("multipart/form-data; boundary=\"a b\"", true)]
+    #[case::other_case(" Multipart/Mixed", true)]
+    #[case::file("application/octet-stream", false)]
+    #[case::parameter("text/plain; was=multipart/form-data", false)]
+    #[case::nothing("", false)]
+    fn bodies_with_parts_say_so(#[case] kind: &str, #[case] expected: bool) {
+        let headers = [(CONTENT_TYPE, kind.parse().unwrap())].into_iter().collect();
+        assert_eq!(is_multipart(&headers), expected);
+        assert!(!is_multipart(&HeaderMap::new()));
     }
 }

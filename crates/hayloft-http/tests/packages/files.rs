@@ -289,3 +289,56 @@ fn uploads_beyond_the_limit_are_refused_before_and_while_they_come() {
     server.put("/api/packages/nu1/upload", &nupkg("A", "1.0.0").payload(50_000).build()).done();
     assert_eq!(server.staged(), 0);
 }
+
+/// Sends all of a request before it looks at the answer, and gives the status line.
+fn stubborn(server: &Server, head: &str, length: usize) -> String {
+    let mut stream = TcpStream::connect(server.address).unwrap();
+    write!(stream, "{head}\r\nHost: x\r\nContent-Length: {length}\r\n\r\n").unwrap();
+    stream.write_all(&vec![b'a'; length]).expect("the server takes the body");
+    let mut answer = [0; 12];
+    stream.read_exact(&mut answer).expect("the answer can be read");
+    String::from_utf8_lossy(&answer).into_owned()
+}
+
+#[rstest]
+#[case::no_such_feed("PUT /api/packages/nope/upload HTTP/1.1", "404")]
+#[case::multipart("PUT /api/packages/nu1/upload HTTP/1.1\r\nContent-Type: multipart/mixed", "400")]
+#[case::too_large("PUT /api/packages/nu1/upload HTTP/1.1", "413")]
+#[case::no_path("PUT /api/nothing HTTP/1.1", "404")]
+#[case::no_method("PUT /api/promotions/promote HTTP/1.1", "405")]
+#[case::too_much_text("POST /api/promotions/promote HTTP/1.1", "413")]
+#[case::too_much_json("POST /api/management/feeds/create HTTP/1.1", "413")]
+#[case::push("PUT /nuget/nope/v3/package/ HTTP/1.1", "404")]
+#[case::push_without_parts(
+    "PUT /nuget/nu1/v3/package/ HTTP/1.1\r\nContent-Type: multipart/form-data; boundary=b",
+    "400"
+)]
+fn refusals_reach_clients_that_send_everything_first(#[case] head: &str, #[case] status: &str) {
+    let server = Server::start_with(|app| {
+        app.gatekeeper(hayloft_http::LocalUser::new("tester"))
+            .built_in_protocols()
+            .max_upload(1_000_000)
+    });
+    server.feed("nu1", "nuget");
+    // More than the buffers of both sockets hold.
+    assert_eq!(stubborn(&server, head, 20_000_000), format!("HTTP/1.1 {status}"));
+    assert_eq!(server.staged(), 0);
+}
+
+#[test]
+fn who_waits_to_be_asked_for_a_body_is_refused_without_it() {
+    let server = nuget(&[]);
+    let ask = |feed: &str| {
+        let mut stream = TcpStream::connect(server.address).unwrap();
+        let head = format!(
+            "PUT /api/packages/{feed}/upload HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\
+             Expect: 100-continue\r\n\r\n"
+        );
+        stream.write_all(head.as_bytes()).unwrap();
+        let mut answer = [0; 12];
+        stream.read_exact(&mut answer).unwrap();
+        String::from_utf8_lossy(&answer).into_owned()
+    };
+    assert_eq!(ask("nope"), "HTTP/1.1 404");
+    assert_eq!(ask("nu1"), "HTTP/1.1 100");
+}

@@ -91,7 +91,7 @@ fn latest_and_versions_are_filtered_and_ordered() {
     assert_eq!(versions("latest"), ["2.0.0-rc.1", "3.0.0-beta"]);
     assert_eq!(versions("latest?stableOnly=True"), ["1.10.0"]);
     assert_eq!(versions("latest?name=A.B&stableOnly=True"), [""; 0]);
-    server.get("/api/packages/nu1/latest?stableOnly=maybe").refused(400, &["stableonly"]);
+    server.get("/api/packages/nu1/latest?stableOnly=maybe").refused(400, &["`stableOnly`"]);
 }
 
 #[test]

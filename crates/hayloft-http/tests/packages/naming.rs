@@ -45,6 +45,7 @@ fn what_a_list_says_downloads_the_uploaded_bytes(
     assert_eq!(row["size"], bytes.len());
     assert_eq!(row["publishedBy"], "tester");
     let purl = row["purl"].as_str().unwrap();
+    assert_eq!(purl.split_once('?').map(|(_, behind)| behind), qualifier.as_str());
     let text = |key: &str| encoded(row[key].as_str().unwrap_or_default());
     let (group, name, version) = (text("group"), text("name"), text("version"));
     let own = text("qualifier");

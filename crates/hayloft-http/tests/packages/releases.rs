@@ -87,6 +87,11 @@ fn repackaging_takes_forms_and_json_and_leaves_a_history() {
     repackage("name=A&version=1.0.0-rc.1&newVersion=2.0.0").refused(400, &["`feed`"]);
     repackage("feed=nu1&name=A&version=1.0.0-rc.1&newVersion=x").refused(400, &["`x`", "nuget"]);
     repackage("feed=nu1&name=A&version=3&newVersion=4.0.0").refused(404, &["A 3"]);
+    repackage(r#"{"feed":"nu1","name":"A","version":"1.0.0-rc.1","newVersion":"2.0.0 b"}"#)
+        .refused(400, &["`2.0.0 b`", "nuget"]);
+    repackage(r#"["nu1","A","1.0.0-rc.1","2.0.0"]"#).refused(400, &["not valid"]);
+    let in_query = "/api/repackaging/repackage?feed=nu1&name=A&version=1.0.0-rc.1&newVersion=2.0.0";
+    server.post(in_query, "[]").refused(400, &["not valid"]);
     server.post("/api/packages/nu1/status?name=A&version=1.0.0-rc.1", r#"{"allow":false}"#).done();
     repackage("feed=nu1&name=A&version=1.0.0-rc.1&newVersion=2.0.0").refused(403, &["blocked"]);
 
@@ -142,4 +147,34 @@ fn a_repackaged_wheel_and_source_come_together() {
         2
     );
     assert_eq!(listed(&server.get("/api/packages/py1/latest?stableOnly=true")), ["1.0", "1.0"]);
+}
+
+#[test]
+fn an_unescaped_plus_sign_of_a_form_belongs_to_the_version() {
+    let server = nuget(&["1.0.0-rc.1"]);
+    server.feed("nu2", "nuget");
+    let body = "feed=nu1&name=A&version=1.0.0-rc.1&newVersion=1.0.0+b1&comments=by+CI";
+    let done = server.post("/api/repackaging/repackage", body).json();
+    assert_eq!(done["files"][0]["version"], "1.0.0+b1");
+    server
+        .post("/api/promotions/promote", "fromFeed=nu1&toFeed=nu2&name=A&version=1.0.0+b1")
+        .done();
+    for version in ["1.0.0+b1", "1.0.0%2Bb1", "1.0", ""] {
+        let found = server.get(&format!("/api/promotions/list?package=A&version={version}")).json();
+        assert_eq!(found[0]["version"], "1.0.0+b1", "{version}");
+    }
+    assert_eq!(server.get("/api/promotions/list?package=A&version=1.0.1").text(), "[]");
+}
+
+#[test]
+fn a_file_that_cannot_be_repackaged_is_named_in_the_refusal() {
+    let server = Server::start();
+    server.feed("npm1", "npm");
+    let package = npm_tgz("@x/y", "1.0.0").file("package/npm-shrinkwrap.json", "[");
+    server.put("/api/packages/npm1/upload", &package.build()).done();
+    let body = "feed=npm1&name=@x/y&version=1.0.0&newVersion=1.1.0";
+    server
+        .post("/api/repackaging/repackage", body)
+        .refused(400, &["the file `y-1.0.0.tgz` was refused", "npm-shrinkwrap.json"]);
+    assert_eq!(listed(&server.get("/api/packages/npm1/versions")), ["1.0.0"]);
 }

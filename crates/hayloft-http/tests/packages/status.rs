@@ -71,3 +71,27 @@ fn an_audit_finds_every_package_compliant() {
     assert!(result["analysisDate"].as_str().unwrap().ends_with('Z'));
     server.post("/api/packages/nu1/audit?name=A&version=2.0.0", "").refused(404, &["A 2.0.0"]);
 }
+
+#[test]
+fn properties_compare_without_case_and_a_published_sample_is_taken_as_it_is() {
+    let server = nuget(&["1.0.0"]);
+    let set = |body: &str| server.post("/api/packages/nu1/status?name=A&version=1.0.0", body);
+    set(r#"{"allow":false}"#).done();
+    set(r#"{"Listed":false,"DeprecationReason":null}"#).done();
+    assert_eq!(
+        (&row(&server)["listed"], &row(&server)["allowDownload"]),
+        (&json!(false), &json!(false))
+    );
+    let sample = "{\r\n  \"listed\": false,\r\n  \"allow\": null, \r\n  \"deprecated\": true,\r\n  \
+        \"deprecationReason\": \"Legacy Package\",\r\n}";
+    set(sample).done();
+    let after = row(&server);
+    assert_eq!((&after["listed"], &after["allowDownload"]), (&json!(false), &Value::Null));
+    assert_eq!(
+        (&after["deprecated"], &after["deprecationReason"]),
+        (&json!(true), &json!("Legacy Package"))
+    );
+    for body in ["[]", "[false]", "null", "", "{,}"] {
+        set(body).refused(400, &["JSON object"]);
+    }
+}

@@ -16,6 +16,7 @@ use serde_json::Value;
 use super::deprecation::{AlternatePackage, Details, Reason};
 use super::failure::Failure;
 use super::feed;
+use crate::json_body::json_object;
 use crate::native::not_selected;
 use crate::transfer::receive_text;
 use crate::{ApiError, App, Right, Session, Visitor};
@@ -140,11 +141,9 @@ enum ListedVerb {
 impl Request {
     /// Names of properties compare without case, unknown ones are ignored.
     fn parse(text: &str) -> Result<Self, ApiError> {
-        let text = text.trim_start_matches('\u{feff}');
-        let object: serde_json::Map<String, Value> =
-            serde_json::from_str(text).map_err(|error| {
-                ApiError::bad_request(format!("the body is not a JSON object: {error}"))
-            })?;
+        let object = json_object(text).map_err(|error| {
+            ApiError::bad_request(format!("the body is not a JSON object: {error}"))
+        })?;
         let properties: BTreeMap<String, Value> =
             object.into_iter().map(|(name, value)| (name.to_ascii_lowercase(), value)).collect();
         let properties = Properties(properties);

@@ -80,13 +80,6 @@ async fn next(
 #[error("the multipart body does not end")]
 struct Interrupted;
 
-/// True if the body has parts; clients may send a package as it is, too.
-pub(super) fn is_multipart(headers: &HeaderMap) -> bool {
-    const MULTIPART: &str = "multipart/";
-    let kind = content_type(headers).trim_start().get(..MULTIPART.len());
-    kind.is_some_and(|start| start.eq_ignore_ascii_case(MULTIPART))
-}
-
 fn content_type(headers: &HeaderMap) -> &str {
     headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default()
 }
@@ -269,15 +262,7 @@ mod tests {
     #[case::bare("Multipart/Form-Data;charset=x; Boundary=ab", "ab")]
     fn boundaries_are_read(#[case] header: &str, #[case] expected: &str) {
         let headers = [(CONTENT_TYPE, header.parse().unwrap())].into_iter().collect();
-        assert!(is_multipart(&headers));
         assert_eq!(boundary(&headers).unwrap(), expected);
-    }
-
-    #[test]
-    fn other_bodies_have_no_parts() {
-        let headers = [(CONTENT_TYPE, "application/octet-stream".parse().unwrap())];
-        assert!(!is_multipart(&headers.into_iter().collect()));
-        assert!(!is_multipart(&HeaderMap::new()));
     }
 
     #[rstest]
@@ -286,7 +271,6 @@ mod tests {
     #[case::too_long(format!("multipart/form-data; boundary={}", "b".repeat(71)))]
     fn multipart_bodies_need_a_boundary(#[case] header: String) {
         let headers = [(CONTENT_TYPE, header.parse().unwrap())].into_iter().collect();
-        assert!(is_multipart(&headers));
         assert_eq!(boundary(&headers).unwrap_err().status(), 400);
     }
 }

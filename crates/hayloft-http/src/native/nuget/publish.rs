@@ -8,7 +8,7 @@ use hayloft::{Overwrite, Stored, UploadError, UploadRequest, Uploaded};
 
 use super::failure::{Failure, one_line};
 use super::{feed, first_part};
-use crate::transfer::{discard, receive};
+use crate::transfer::{is_multipart, receive};
 use crate::{ApiError, App, Right, Visitor};
 
 /// Most warnings in an answer.
@@ -53,16 +53,12 @@ async fn push(
     pushed: Pushed,
 ) -> Result<Response, Failure> {
     let asked = name.clone();
-    let allowed = app
-        .run(visitor.clone(), move |session| {
-            feed(session, &asked, &[Right::View, Right::Add]).map(drop)
-        })
-        .await;
-    if let Err(refusal) = allowed {
-        discard(app, body);
-        return Err(refusal.into());
-    }
-    let staged = if first_part::is_multipart(headers) {
+    app.run(visitor.clone(), move |session| {
+        feed(session, &asked, &[Right::View, Right::Add]).map(drop)
+    })
+    .await?;
+    // Clients may send a package as it is, too.
+    let staged = if is_multipart(headers) {
         // The declared length is that of all parts.
         receive(app, &HeaderMap::new(), first_part::content(app, headers, body).await?).await?
     } else {

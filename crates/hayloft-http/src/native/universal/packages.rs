@@ -1,6 +1,5 @@
 use axum::body::Body;
 use axum::extract::{Path, State};
-use axum::http::header::CONTENT_TYPE;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
 use hayloft::{Overwrite, SelectError, Selector, Staged, UploadError, UploadRequest};
@@ -8,7 +7,7 @@ use hayloft::{Overwrite, SelectError, Selector, Staged, UploadError, UploadReque
 use super::coordinates::PackagePath;
 use super::feed;
 use crate::parameters::Parameters;
-use crate::transfer::{FileRequest, Outgoing, discard, receive};
+use crate::transfer::{FileRequest, Outgoing, is_multipart, receive};
 use crate::{ApiError, App, Right, Session, Visitor};
 
 /// The file of a version, or of the newest with `?latest`.
@@ -68,31 +67,17 @@ pub(super) async fn upload(
     let named = |wanted: &str| path.iter().find(|(name, _)| name == wanted);
     let name = named("feed").map(|(_, name)| name.clone()).unwrap_or_default();
     let asked = name.clone();
-    let is_multipart = headers
-        .get(CONTENT_TYPE)
-        .and_then(|value| value.to_str().ok())
-        .is_some_and(|kind| kind.to_ascii_lowercase().contains("multipart/"));
-    let expected = expected(named("package").map(|(_, path)| path.as_str()), &parameters);
-    let ready = match expected {
-        _ if is_multipart => Err(ApiError::new(
+    if is_multipart(&headers) {
+        return Err(ApiError::new(
             StatusCode::UNSUPPORTED_MEDIA_TYPE,
             "send the package file as the body itself, not as a part of multipart data",
-        )),
-        Err(error) => Err(error),
-        Ok(expected) => app
-            .run(visitor.clone(), move |session| {
-                feed(session, &asked, &[Right::View, Right::Add]).map(drop)
-            })
-            .await
-            .map(|()| expected),
-    };
-    let expected = match ready {
-        Ok(expected) => expected,
-        Err(error) => {
-            discard(&app, body);
-            return Err(error);
-        }
-    };
+        ));
+    }
+    let expected = expected(named("package").map(|(_, path)| path.as_str()), &parameters)?;
+    app.run(visitor.clone(), move |session| {
+        feed(session, &asked, &[Right::View, Right::Add]).map(drop)
+    })
+    .await?;
     let staged = receive(&app, &headers, body).await?;
     app.run(visitor, move |session| store(session, &name, &expected, staged)).await
 }
