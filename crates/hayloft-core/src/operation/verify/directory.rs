@@ -34,7 +34,8 @@ impl Run<'_> {
 
     fn blob_file(&mut self, blob: BlobKey) -> Result<(), StoreError> {
         let inner = &self.store.inner;
-        if !inner.is_orphan(blob)? {
+        // A file's row names it, only the row of the content is missing; that was told already.
+        if self.rowless.contains(&blob.0) || !inner.is_orphan(blob)? {
             return Ok(());
         }
         let repaired = self.repair == Repair::Derived;
