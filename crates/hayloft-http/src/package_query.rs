@@ -156,7 +156,10 @@ impl PackageQuery {
                 || (key(last).is_some() && key(last) == key(&purl.name))
         });
         let version_agrees = match (&self.version, &purl.version) {
-            (Some(own), Some(other)) => is_same_version(feed_type, own, other),
+            (Some(own), Some(other)) => {
+                let read = |text| feed_type?.lookup_version(text).ok();
+                own.eq_ignore_ascii_case(other) || (read(own).is_some() && read(own) == read(other))
+            }
             _ => true,
         };
         let disagreeing = [("group", group_agrees), ("name", name_agrees)]
@@ -171,18 +174,8 @@ impl PackageQuery {
     }
 }
 
-/// Whether both texts mean the same version by the type's rule, which without a type is none.
-pub(crate) fn is_same_version(
-    feed_type: Option<&Arc<dyn FeedType>>,
-    one: &str,
-    other: &str,
-) -> bool {
-    let read = |text| feed_type?.lookup_version(text).ok();
-    one.eq_ignore_ascii_case(other) || (read(one).is_some() && read(one) == read(other))
-}
-
 /// pgutil escapes a scope twice, so that it arrives with its `@` still escaped.
-fn unescaped_scope(group: &str) -> String {
+pub(crate) fn unescaped_scope(group: &str) -> String {
     group.strip_prefix("%40").map_or_else(|| group.to_owned(), |scope| format!("@{scope}"))
 }
 

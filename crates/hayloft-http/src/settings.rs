@@ -2,6 +2,7 @@
 
 use hayloft::{Store, StoreError};
 use serde::de::DeserializeOwned;
+use serde_json::{Map, Value};
 
 use crate::ApiError;
 use crate::access::{FeedGroups, Rules};
@@ -112,7 +113,11 @@ impl Known {
                 }
             }
             Kind::FeedGroups => self.json::<FeedGroups>(value),
-            Kind::Rules => self.json::<Rules>(value),
+            Kind::Rules => {
+                // A rule would be read from an array, too.
+                self.json::<Vec<Map<String, Value>>>(value)?;
+                self.json::<Rules>(value)
+            }
         }
     }
 
@@ -194,6 +199,7 @@ mod tests {
     #[case::not_groups("feed.groups", r#"{"a":"b"}"#, None)]
     #[case::rules("access.rules", "[]", Some("[]"))]
     #[case::not_rules("access.rules", "[1]", None)]
+    #[case::rule_as_array("access.rules", r#"[["eva","Administer"]]"#, None)]
     fn values_are_checked_and_normalized(
         #[case] name: &str,
         #[case] value: &str,

@@ -82,7 +82,14 @@ async fn update(
     let (asked, visitor) = json_body::<FeedObject>(&app, visitor, body).await?;
     let of_call = app.clone();
     app.run(visitor, move |session| {
-        FEEDS_UPDATE.feed(session, &name)?;
+        let feed = FEEDS_UPDATE.feed(session, &name)?;
+        let new_type = asked.feed_type.as_ref().and_then(|tag| session.store().types().get(tag));
+        if let Some(new) = new_type.filter(|new| new.package_type() != feed.package_type) {
+            let (name, old, new) = (feed.name, feed.feed_type, new.tag());
+            return Err(ApiError::bad_request(format!(
+                "feed `{name}` is of type `{old}` and cannot become `{new}`; create another feed"
+            )));
+        }
         let change = FeedChange::parse(asked)?;
         let apply = move |draft: &mut FeedDraft| Ok(change.apply(draft)?);
         let feed = session.store().update_feed(&name, apply, &session.actor())?;

@@ -1,6 +1,6 @@
 //! Promotions: `/api/promotions`.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use axum::body::Body;
 use axum::extract::State;
@@ -10,12 +10,12 @@ use hayloft::{PromoteRequest, Promotion, PromotionQuery, Store};
 
 use super::{receive_parameters, select};
 use crate::access::{PROMOTE, PROMOTIONS};
-use crate::package_query::{Keywords, is_same_version};
+use crate::package_query::{Keywords, unescaped_scope};
 use crate::parameters::Parameters;
 use crate::transfer::json_list;
 use crate::visible::VisibleFeeds;
 use crate::wire::{PackageVersionInfo, PromotedPackage, PromotionData, Published};
-use crate::{ApiError, App, Session, Visitor};
+use crate::{ApiError, App, Visitor};
 
 pub(super) fn routes() -> Router<App> {
     let router = PROMOTE.mount(Router::new(), promote);
@@ -60,11 +60,11 @@ async fn list(
             return Err(ApiError::unauthorized());
         }
         let mut grouped = Grouped::default();
-        let filter = PromotionFilter::read(session, &parameters)?;
-        for query in &filter.queries {
-            for promotion in session.store().promotions(query)? {
+        let mut seen = HashSet::new();
+        for query in queries(&parameters) {
+            for promotion in session.store().promotions(&query)? {
                 let promotion = promotion?;
-                if filter.fits(session.store(), &promotion)
+                if seen.insert(promotion.id)
                     && visible.has_either(&promotion.from_feed, &promotion.to_feed)?
                 {
                     grouped.add(session.store(), &promotion);
@@ -77,76 +77,28 @@ async fn list(
     json_list(&app, packages.into_iter().map(Ok)).await
 }
 
-/// Which promotions to list.
-struct PromotionFilter {
-    /// Every spelling of the package that can be meant; no promotion answers to two of them.
-    queries: Vec<PromotionQuery>,
-    from: Option<Vec<String>>,
-    to: Option<Vec<String>>,
-    version: Option<String>,
-}
-
-impl PromotionFilter {
-    fn read(session: &Session, parameters: &Parameters) -> Result<Self, ApiError> {
-        let feed = |name| {
-            let asked: Option<&str> = parameters.get(&[name]);
-            asked.map(|asked| names_of(session.store(), asked)).transpose()
-        };
-        let text = |names: &[&str]| parameters.get_literal(names).map(str::to_owned);
-        let mut group = text(&["group", "groupname", "scope"]);
-        let mut name = text(&["package", "packagename", "name"]);
-        if group.is_none()
-            && let Some((scope, rest)) = name.as_deref().and_then(|name| name.rsplit_once('/'))
-        {
-            (group, name) = (Some(scope.to_owned()), Some(rest.to_owned()));
-        }
-        let group = group.map(|group| match group.strip_prefix("%40") {
-            Some(scope) => format!("@{scope}"),
-            None => group,
-        });
-        // A scope may lack its `@`, which a group of another type may not have.
-        let scope = group.as_ref().filter(|group| !group.starts_with('@'));
-        let groups = [group.clone(), scope.map(|group| format!("@{group}"))];
-        let take = if scope.is_some() { 2 } else { 1 };
-        let queries = groups.into_iter().take(take).map(|group| PromotionQuery {
-            from_feed: None,
-            to_feed: None,
-            group,
-            name: name.clone(),
-            version: None,
-        });
-        let queries = queries.collect();
-        let version = text(&["version"]);
-        Ok(Self { queries, from: feed("fromfeed")?, to: feed("tofeed")?, version })
+/// Which promotions to list: every spelling of the package that can be meant.
+fn queries(parameters: &Parameters) -> Vec<PromotionQuery> {
+    let text = |names: &[&str]| parameters.get_literal(names).map(str::to_owned);
+    let mut group = text(&["group", "groupname", "scope"]);
+    let mut name = text(&["package", "packagename", "name"]);
+    if group.is_none()
+        && let Some((scope, rest)) = name.as_deref().and_then(|name| name.rsplit_once('/'))
+    {
+        (group, name) = (Some(scope.to_owned()), Some(rest.to_owned()));
     }
-
-    fn fits(&self, store: &Store, promotion: &Promotion) -> bool {
-        let among = |names: &Option<Vec<String>>, feed: &str| {
-            let same = |name: &String| name.eq_ignore_ascii_case(feed);
-            names.as_ref().is_none_or(|names| names.iter().any(same))
-        };
-        let feed_type = store.types().get(&promotion.feed_type);
-        among(&self.from, &promotion.from_feed)
-            && among(&self.to, &promotion.to_feed)
-            && self
-                .version
-                .as_ref()
-                .is_none_or(|version| is_same_version(feed_type, version, &promotion.version))
-    }
-}
-
-/// All names of a feed: records tell the one that it had at their time.
-fn names_of(store: &Store, asked: &str) -> Result<Vec<String>, ApiError> {
-    let mut names = vec![asked.to_owned()];
-    match store.feed(asked) {
-        Ok(feed) => {
-            names.push(feed.name);
-            names.extend(feed.alternates);
-        }
-        Err(hayloft::LookupError::Feed(_)) => {}
-        Err(error) => return Err(error.into()),
-    }
-    Ok(names)
+    let group = group.map(|group| unescaped_scope(&group));
+    // A scope may lack its `@`, which a group of another type may not have.
+    let scope = group.as_ref().filter(|group| !group.starts_with('@'));
+    let scope = scope.map(|group| Some(format!("@{group}")));
+    let query = |group| PromotionQuery {
+        from_feed: text(&["fromfeed"]),
+        to_feed: text(&["tofeed"]),
+        group,
+        name: name.clone(),
+        version: text(&["version"]),
+    };
+    [Some(group), scope].into_iter().flatten().map(query).collect()
 }
 
 /// Promotions by package version, in the order in which each version was first promoted.

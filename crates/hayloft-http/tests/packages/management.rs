@@ -79,6 +79,8 @@ fn a_feed_that_a_client_sends_back_stays_as_it_is() {
 #[case::taken_name("create", r#"{"name":"THERE","feedType":"npm"}"#, "already exists")]
 #[case::unknown_type("create", r#"{"name":"a","feedType":"tarball"}"#, "tarball")]
 #[case::another_name("update/there", r#"{"name":"a"}"#, "name")]
+#[case::another_type("update/there", r#"{"feedType":"Universal"}"#, "universal")]
+#[case::rule_as_array("update/there", r#"{"retentionRules":[[true]]}"#, "retentionRules")]
 #[case::connector("update/there", r#"{"connectors":["nuget.org"]}"#, "nuget.org")]
 #[case::not_a_flag("update/there", r#"{"active":"yes"}"#, "active")]
 fn bad_feeds_are_refused(#[case] path: &str, #[case] body: &str, #[case] word: &str) {

@@ -64,6 +64,8 @@ fn promotions_take_forms_and_json_and_are_listed_from_both_feeds() {
     {
         assert_eq!(list(query).as_array().unwrap().len(), 2, "{query}");
     }
+    let bare = list("package=y&group=x&version=1.0.0");
+    assert_eq!(bare[0]["promotions"].as_array().unwrap().len(), 2, "each is told once");
     assert_eq!(list("toFeed=c").as_array().unwrap().len(), 1);
     assert_eq!(list("fromFeed=c"), json!([]));
     assert_eq!(list("").as_array().unwrap().len(), 2);
