@@ -1,6 +1,7 @@
+use std::error::Error;
 use std::sync::Arc;
 
-use hayloft::{Feed, FeedType, Purl, Qualifiers, Selector, Store, Wanted};
+use hayloft::{Feed, FeedType, FeedTypeError, Purl, Qualifiers, Selector, Store, Wanted};
 
 use crate::ApiError;
 use crate::parameters::{Parameters, missing};
@@ -111,7 +112,8 @@ impl PackageQuery {
         if let Some(feed_type) = store.feed_type(feed) {
             qualifiers = feed_type.qualifiers(&qualifiers)?;
             if !read.group.is_empty() {
-                feed_type.package_name(&read.group, "aa")?;
+                let checked = feed_type.package_name(&read.group, "aa");
+                checked.map_err(|error| odd_group(&read.group, &error))?;
             }
         }
         let group = (!read.group.is_empty()).then_some(read.group);
@@ -172,6 +174,13 @@ impl PackageQuery {
             )))
         })
     }
+}
+
+/// Leaves out the name that no client asked for.
+fn odd_group(group: &str, error: &FeedTypeError) -> ApiError {
+    let cause = error.source().map_or_else(|| error.to_string(), ToString::to_string);
+    let group = hayloft::feed_type::shorten(group);
+    ApiError::bad_request(format!("`{group}` is not a valid group: {cause}"))
 }
 
 /// pgutil escapes a scope twice, so that it arrives with its `@` still escaped.

@@ -92,6 +92,9 @@ fn latest_and_versions_are_filtered_and_ordered() {
     assert_eq!(versions("latest?stableOnly=True"), ["1.10.0"]);
     assert_eq!(versions("latest?name=A.B&stableOnly=True"), [""; 0]);
     server.get("/api/packages/nu1/latest?stableOnly=maybe").refused(400, &["`stableOnly`"]);
+    server
+        .get("/api/packages/nu1/versions?group=g")
+        .refused(400, &["`g` is not a valid group: nuget packages have no group"]);
 }
 
 #[test]
