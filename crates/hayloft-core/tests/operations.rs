@@ -18,7 +18,7 @@ use std::sync::{Arc, Barrier};
 use hayloft_core::{
     Actor, AuditQuery, Background, BlobKey, BlobRead, BlobStore, DeleteError, Extent, FeedDraft,
     FeedError, FeedTypes, Finding, Fs, LocalBlobs, OpenOptions, Parts, PromoteError,
-    PromoteRequest, PromotionQuery, Put, RealFs, RedbOptions, RedbStore, RepackageError,
+    PromoteRequest, Promotion, PromotionQuery, Put, RealFs, RedbOptions, RedbStore, RepackageError,
     RepackageRequest, Repair, SelectError, Selector, StagedFile, Store, Stored, UploadError,
     UploadRequest, Uploaded, VerifyLevel,
 };
@@ -242,6 +242,45 @@ fn promotions_are_found_by_the_rules_of_their_type() {
         let found = promotions(store, |query| query.version = Some(version.to_owned()));
         assert_eq!(found, 0, "{version}");
     }
+}
+
+#[test]
+fn promotions_are_listed_by_version_in_the_order_of_their_packages() {
+    let place = place("plain");
+    let store = &place.store;
+    let versions = [("b", "1"), ("a", "2"), ("a", "1")];
+    for (number, (name, version)) in (1..).zip(versions) {
+        upload(store, name, version, number).unwrap();
+    }
+    for (name, version) in versions.into_iter().chain([("a", "2"), ("b", "1"), ("a", "2")]) {
+        let request = PromoteRequest::new(Selector::exact(name, version), "next");
+        store.promote("main", &request, &actor()).unwrap();
+    }
+    let listed = |query: &PromotionQuery| -> Vec<(String, String, Vec<u64>)> {
+        let versions = store.promoted_versions(query).unwrap().map(Result::unwrap);
+        let told = versions.map(|version| {
+            let first = version[0].clone();
+            let alike =
+                |other: &Promotion| (&other.name, &other.version) == (&first.name, &first.version);
+            assert!(version.iter().all(alike), "{version:?}");
+            let ids = version.iter().map(|promotion| promotion.id).collect();
+            (first.name, first.version, ids)
+        });
+        told.collect()
+    };
+    let version =
+        |name: &str, version: &str, ids: &[u64]| (name.into(), version.into(), ids.to_vec());
+    let all = [version("a", "2", &[2, 4, 6]), version("a", "1", &[3]), version("b", "1", &[1, 5])];
+    assert_eq!(listed(&PromotionQuery::default()), all);
+    let mut query = PromotionQuery::default();
+    for name in ["A", "a"] {
+        query.name = Some(name.to_owned());
+        assert_eq!(listed(&query), all[..2], "{name}");
+    }
+    query.version = Some("1".to_owned());
+    assert_eq!(listed(&query), all[1..2]);
+    query = PromotionQuery { from_feed: Some("next".to_owned()), ..PromotionQuery::default() };
+    assert_eq!(listed(&query), []);
 }
 
 #[test]

@@ -12,6 +12,8 @@ use crate::{
     Timestamp, codec, documents, rows,
 };
 
+mod promoted_versions;
+
 /// Rows of one view of a list.
 const PAGE: usize = 500;
 
@@ -155,19 +157,20 @@ impl Store {
         query: &PromotionQuery,
     ) -> Result<Rows<R::Shown>, StoreError> {
         let snapshot = self.inner.snapshot()?;
-        let ids = match &query.name {
-            None => None,
-            Some(name) => {
-                let group = query.group.as_deref().unwrap_or_default();
-                self.ids_of_package::<R>(snapshot.as_ref(), group, name)?
-            }
-        };
+        let indexed = self.indexed::<R>(snapshot.as_ref(), query)?;
         let mut filter = Filter::new(snapshot.as_ref(), self.types(), query)?;
         let store = self.clone();
-        Ok(match ids {
-            Some(ids) => {
-                // The index compared by the type's rule; spellings may differ from that.
-                (filter.group, filter.name) = (None, None);
+        Ok(match indexed {
+            Some(prefixes) => {
+                let mut ids = Vec::new();
+                for prefix in prefixes {
+                    rows::each(snapshot.as_ref(), tables::HISTORY, &prefix, |key, _| {
+                        ids.extend(tables::u64_at(key, prefix.len()));
+                        Ok(())
+                    })?;
+                }
+                ids.sort_unstable();
+                filter.without_package();
                 Rows::new(ByIds::<R> { store, filter, ids, shown: std::marker::PhantomData })
             }
             None => {
@@ -176,14 +179,15 @@ impl Store {
         })
     }
 
-    /// Numbers of the records of a package, by the index; `None` if a type in the store cannot tell
-    /// the package's key, so that all records have to be looked at.
-    fn ids_of_package<R: HistoryRecord>(
+    /// Where the index has records of the package that is asked for; `None` if all records have to
+    /// be looked at, as no package is, or a type in the store cannot tell the package's key.
+    fn indexed<R: HistoryRecord>(
         &self,
         read: &dyn MetaRead,
-        group: &str,
-        name: &str,
-    ) -> Result<Option<Vec<u64>>, StoreError> {
+        query: &PromotionQuery,
+    ) -> Result<Option<Vec<Vec<u8>>>, StoreError> {
+        let Some(name) = &query.name else { return Ok(None) };
+        let group = query.group.as_deref().unwrap_or_default();
         let mut unknown = false;
         rows::each(read, tables::FEED, &[], |key, value| {
             let feed: FeedRecord = codec::decode(tables::FEED, key, value)?;
@@ -193,19 +197,18 @@ impl Store {
         if unknown {
             return Ok(None);
         }
-        let mut ids = Vec::new();
+        let mut prefixes = Vec::new();
         for feed_type in self.types().iter() {
             let Ok(package) = feed_type.package_name(group, name) else { continue };
             let prefix =
                 tables::history_prefix(feed_type.tag(), package.key().as_bytes(), R::HISTORY);
-            rows::each(read, tables::HISTORY, &prefix, |key, _| {
-                ids.extend(tables::u64_at(key, prefix.len()));
-                Ok(())
-            })?;
+            let range = tables::prefixed(&prefix);
+            if !read.scan(tables::HISTORY, range, Direction::Forward, 1)?.is_empty() {
+                prefixes.push(prefix);
+            }
         }
-        ids.sort_unstable();
         // Another spelling may be meant: npm compares exactly, the filter does not.
-        Ok((!ids.is_empty()).then_some(ids))
+        Ok((!prefixes.is_empty()).then_some(prefixes))
     }
 }
 
@@ -314,6 +317,11 @@ impl Filter {
             version: query.version.clone(),
             types: types.clone(),
         })
+    }
+
+    /// The index has compared the package by its type's rule; spellings may differ from that.
+    fn without_package(&mut self) {
+        (self.group, self.name) = (None, None);
     }
 
     fn feeds_fit(&self, from: &str, to: &str) -> bool {
