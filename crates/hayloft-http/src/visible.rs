@@ -4,17 +4,17 @@ use crate::{ApiError, Right, Session};
 
 /// Which feeds a caller may see, by the names that records tell. Asks once per name.
 #[derive(Debug)]
-pub(crate) struct VisibleFeeds<'a> {
-    session: &'a Session,
+pub(crate) struct VisibleFeeds {
+    session: Session,
     /// Whether the caller sees everything, also what is left of deleted feeds.
     all: bool,
     known: HashMap<String, bool>,
 }
 
-impl<'a> VisibleFeeds<'a> {
-    pub(crate) fn of(session: &'a Session) -> Result<Self, ApiError> {
+impl VisibleFeeds {
+    pub(crate) fn of(session: &Session) -> Result<Self, ApiError> {
         let all = session.may(Right::View, None)?;
-        Ok(Self { session, all, known: HashMap::new() })
+        Ok(Self { session: session.clone(), all, known: HashMap::new() })
     }
 
     /// Whether any feed at all can be seen.

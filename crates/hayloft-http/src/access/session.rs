@@ -6,7 +6,7 @@ use super::{Caller, Gatekeeper, Refusal, Right, Visitor};
 use crate::ApiError;
 
 /// One request of a visitor whose credential was checked.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Session {
     store: Store,
     gatekeeper: Arc<dyn Gatekeeper>,

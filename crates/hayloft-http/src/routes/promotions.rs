@@ -1,6 +1,6 @@
 //! Promotions: `/api/promotions`.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 
 use axum::body::Body;
 use axum::extract::State;
@@ -59,22 +59,27 @@ async fn list(
         if session.caller().anonymous && !visible.any()? {
             return Err(ApiError::unauthorized());
         }
-        let mut grouped = Grouped::default();
+        let store = session.store().clone();
+        let lists = queries(&parameters).into_iter().map(|query| store.promoted_versions(&query));
+        let lists = lists.collect::<Result<Vec<_>, _>>()?;
+        let several = lists.len() > 1;
         let mut seen = HashSet::new();
-        for query in queries(&parameters) {
-            for promotion in session.store().promotions(&query)? {
-                let promotion = promotion?;
-                if seen.insert(promotion.id)
+        let mut shown = move |version: Vec<Promotion>| -> Result<_, ApiError> {
+            let mut promotions = Vec::new();
+            for promotion in version {
+                if (!several || seen.insert(promotion.id))
                     && visible.has_either(&promotion.from_feed, &promotion.to_feed)?
                 {
-                    grouped.add(session.store(), &promotion);
+                    promotions.push(promotion);
                 }
             }
-        }
-        Ok(grouped.packages)
+            Ok(promotions.first().map(|first| package(&store, first, &promotions)))
+        };
+        Ok(lists.into_iter().flatten().filter_map(move |version| {
+            version.map_err(ApiError::from).and_then(&mut shown).transpose()
+        }))
     });
-    let packages = packages.await?;
-    json_list(&app, packages.into_iter().map(Ok)).await
+    json_list(&app, packages.await?).await
 }
 
 /// Which promotions to list: every spelling of the package that can be meant.
@@ -101,42 +106,18 @@ fn queries(parameters: &Parameters) -> Vec<PromotionQuery> {
     [Some(group), scope].into_iter().flatten().map(query).collect()
 }
 
-/// Promotions by package version, in the order in which each version was first promoted.
-#[derive(Debug, Default)]
-struct Grouped {
-    packages: Vec<PromotedPackage>,
-    places: HashMap<[String; 4], usize>,
-}
-
-impl Grouped {
-    fn add(&mut self, store: &Store, promotion: &Promotion) {
-        let key = [
-            promotion.feed_type.clone(),
-            promotion.group.to_ascii_lowercase(),
-            promotion.name.to_ascii_lowercase(),
-            promotion.version.to_ascii_lowercase(),
-        ];
-        let place = *self.places.entry(key).or_insert(self.packages.len());
-        if place == self.packages.len() {
-            self.packages.push(package(store, promotion));
-        }
-        if let Some(package) = self.packages.get_mut(place) {
-            package.promotions.push(PromotionData::from(promotion));
-        }
-    }
-}
-
-fn package(store: &Store, promotion: &Promotion) -> PromotedPackage {
-    let tag = &promotion.feed_type;
+/// A version with these promotions, whose first one names it.
+fn package(store: &Store, first: &Promotion, promotions: &[Promotion]) -> PromotedPackage {
+    let tag = &first.feed_type;
     let package_type = store.types().get(tag).map_or(tag.as_str(), |known| known.package_type());
-    let group = (!promotion.group.is_empty()).then(|| promotion.group.clone());
+    let group = (!first.group.is_empty()).then(|| first.group.clone());
     PromotedPackage {
-        package: promotion.name.clone(),
-        package_name: promotion.name.clone(),
+        package: first.name.clone(),
+        package_name: first.name.clone(),
         group: group.clone(),
         group_name: group,
         package_type: package_type.to_owned(),
-        version: promotion.version.clone(),
-        promotions: Vec::new(),
+        version: first.version.clone(),
+        promotions: promotions.iter().map(PromotionData::from).collect(),
     }
 }
