@@ -24,6 +24,10 @@ use crate::base_url::Encrypted;
 
 mod patient;
 
+/// Bytes that a connection reads ahead, or holds before more of an answer is made; also the most
+/// that a request head may have.
+const BUFFER: usize = 64 << 10;
+
 /// How a server treats its connections. The defaults suit a server that strangers reach.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
@@ -167,6 +171,7 @@ impl Host {
             http1::Builder::new()
                 .timer(TokioTimer::new())
                 .header_read_timeout(self.options.head_timeout)
+                .max_buf_size(BUFFER)
                 .serve_connection(stream, service)
         );
         let ended = tokio::select! {

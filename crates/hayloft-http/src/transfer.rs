@@ -12,5 +12,5 @@ pub(crate) use list::{json_list, json_list_within};
 pub(crate) use receive::{discard, is_multipart, receive, receive_text};
 pub(crate) use send::{FileRequest, Outgoing};
 
-/// Bytes handed over at a time.
-const CHUNK: usize = 256 << 10;
+/// Bytes handed over at a time: what a client that stops in the middle holds on to.
+const CHUNK: usize = 128 << 10;
