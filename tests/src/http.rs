@@ -160,18 +160,7 @@ impl Response {
     fn parse(answer: &[u8]) -> io::Result<Self> {
         let cut = || io::Error::new(io::ErrorKind::UnexpectedEof, "the answer is cut off");
         let end = answer.windows(4).position(|bytes| bytes == b"\r\n\r\n").ok_or_else(cut)?;
-        let head = String::from_utf8(answer[..end].to_vec()).unwrap();
-        let mut lines = head.split("\r\n");
-        let first = lines.next().unwrap();
-        let mut words = first.splitn(3, ' ');
-        assert_eq!(words.next(), Some("HTTP/1.1"), "{first}");
-        let status = words.next().unwrap().parse().unwrap();
-        let reason = words.next().unwrap_or_default().to_owned();
-        let headers: Vec<(String, String)> = lines
-            .map(|line| line.split_once(':').unwrap())
-            .map(|(name, value)| (name.to_ascii_lowercase(), value.trim().to_owned()))
-            .collect();
-        let mut response = Self { status, reason, headers, body: Vec::new() };
+        let mut response = Self::head(&answer[..end]);
         let rest = &answer[end + 4..];
         let length = response.header("content-length").map(|text| text.parse::<usize>().unwrap());
         response.body = if response.header("transfer-encoding") == Some("chunked") {
@@ -184,6 +173,22 @@ impl Response {
             rest.to_vec()
         };
         Ok(response)
+    }
+
+    /// Status and headers, without the empty line behind them.
+    pub(crate) fn head(head: &[u8]) -> Self {
+        let head = String::from_utf8(head.to_vec()).unwrap();
+        let mut lines = head.split("\r\n");
+        let first = lines.next().unwrap();
+        let mut words = first.splitn(3, ' ');
+        assert_eq!(words.next(), Some("HTTP/1.1"), "{first}");
+        let status = words.next().unwrap().parse().unwrap();
+        let reason = words.next().unwrap_or_default().to_owned();
+        let headers = lines
+            .map(|line| line.split_once(':').unwrap())
+            .map(|(name, value)| (name.to_ascii_lowercase(), value.trim().to_owned()))
+            .collect();
+        Self { status, reason, headers, body: Vec::new() }
     }
 
     /// The first header of this name in lower case.

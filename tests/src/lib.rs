@@ -10,17 +10,21 @@
     reason = "helpers of tests panic to fail and say what they skip"
 )]
 
+mod answer;
 mod bench;
 mod corpus;
 mod http;
+mod process;
 mod program;
 mod server;
 mod tool;
 mod tree;
 
+pub use answer::Answer;
 pub use bench::Bench;
 pub use corpus::{Ecosystem, Row, Verdict, ecosystems};
 pub use http::{Body, Request, Response, converse};
+pub use process::Process;
 pub use program::{Hayloft, Ran};
 pub use server::Server;
 pub use tool::{has_program, npm, nuget_install, pip_install, python, run};

@@ -5,7 +5,7 @@ use std::process::{Child, Stdio};
 
 use serde_json::Value;
 
-use crate::{Hayloft, Request, Response};
+use crate::{Answer, Hayloft, Process, Request, Response};
 
 /// A running `hayloft serve` with a store of its own; it is killed in the end.
 #[derive(Debug)]
@@ -36,6 +36,11 @@ impl Server {
         Self { address: address(&told), key, directory, child }
     }
 
+    /// Its process.
+    pub fn process(&self) -> Process {
+        Process::new(self.child.id())
+    }
+
     /// Ends the process as `kill -9` does.
     pub fn kill(&mut self) {
         self.child.kill().unwrap();
@@ -45,6 +50,11 @@ impl Server {
     /// Sends a request with the key.
     pub fn send(&self, request: Request) -> Response {
         request.key(&self.key).send(self.address)
+    }
+
+    /// Sends a request with the key; the body of the answer is read as the caller takes it.
+    pub fn begin(&self, request: Request) -> Answer {
+        Answer::to(&request.key(&self.key).bytes(self.address), self.address).unwrap()
     }
 
     /// Sends GET with the key; the answer must be 200.
