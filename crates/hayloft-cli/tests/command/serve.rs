@@ -16,7 +16,7 @@ struct Serving {
 
 impl Serving {
     fn start(bench: &Bench, options: &[&str]) -> Self {
-        let words = [&["serve", "--address=127.0.0.1:0", "--log=warn"], options].concat();
+        let words = [&["serve", "--address=127.0.0.1:0"], options].concat();
         let mut child =
             bench.command(&words).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         let out = BufReader::new(child.stdout.take().unwrap());
@@ -106,6 +106,17 @@ fn people_read_where_everything_is() {
     assert!(said.contains("\ndev (nuget)\n  "), "{said}");
     assert!(!said.contains("Key for administration"), "{said}");
     assert_eq!(serving.stop().0, 0);
+}
+
+#[test]
+fn a_log_that_is_no_terminal_has_neither_colours_nor_keys() {
+    let bench = Bench::new();
+    let (serving, told) = Serving::told(&bench, &["--log=info"]);
+    let (url, key) = (told["url"].as_str().unwrap(), told["adminKey"].as_str().unwrap());
+    assert_eq!(Bench::new().ok(&["feeds", "list", "--source", url, "--api-key", key]), "");
+    let log = serving.stop().1;
+    assert!(log.contains("/api/management/feeds/list"), "{log}");
+    assert!(!log.contains('\u{1b}') && !log.contains(key), "{log}");
 }
 
 #[test]
