@@ -50,7 +50,14 @@ enum Encoding {
     Utf16LittleEndian,
     Utf16BigEndian,
     Latin1,
+    Windows1252,
 }
+
+/// What windows-1252 has at 0x80 to 0x9F, where Latin-1 has control characters.
+const WINDOWS_1252: [char; 32] = [
+    '€', '\u{81}', '‚', 'ƒ', '„', '…', '†', '‡', 'ˆ', '‰', 'Š', '‹', 'Œ', '\u{8d}', 'Ž', '\u{8f}',
+    '\u{90}', '‘', '’', '“', '”', '•', '–', '—', '˜', '™', 'š', '›', 'œ', '\u{9d}', 'ž', 'Ÿ',
+];
 
 /// Decoded XML that can be encoded again to the bytes it came from.
 #[derive(Debug)]
@@ -71,6 +78,7 @@ impl XmlText {
             Encoding::Utf16LittleEndian => utf16(body, u16::from_le_bytes)?,
             Encoding::Utf16BigEndian => utf16(body, u16::from_be_bytes)?,
             Encoding::Latin1 => body.iter().copied().map(char::from).collect(),
+            Encoding::Windows1252 => body.iter().copied().map(from_windows_1252).collect(),
         };
         if let Some(letter) = text.chars().find(|letter| is_noncharacter(*letter)) {
             return Err(XmlError::Noncharacter(letter.into()));
@@ -115,6 +123,7 @@ impl XmlText {
                 Encoding::Latin1 => {
                     bytes.extend(part.chars().map(|letter| u8::try_from(letter).unwrap_or(b'?')));
                 }
+                Encoding::Windows1252 => bytes.extend(part.chars().map(to_windows_1252)),
             }
         }
         bytes
@@ -145,8 +154,19 @@ fn declared(bytes: &[u8]) -> Result<Encoding, XmlError> {
     match name.map(str::to_ascii_lowercase).as_deref() {
         None | Some("utf-8" | "utf8" | "us-ascii" | "ascii") => Ok(Encoding::Utf8),
         Some("iso-8859-1" | "latin1") => Ok(Encoding::Latin1),
+        Some("windows-1252") => Ok(Encoding::Windows1252),
         Some(_) => Err(XmlError::Encoding(shorten(name.unwrap_or_default()))),
     }
+}
+
+fn from_windows_1252(byte: u8) -> char {
+    let special = byte.checked_sub(0x80).and_then(|at| WINDOWS_1252.get(usize::from(at)));
+    special.copied().unwrap_or_else(|| char::from(byte))
+}
+
+fn to_windows_1252(letter: char) -> u8 {
+    let special = (0x80..).zip(WINDOWS_1252).find(|(_, special)| *special == letter);
+    special.map_or_else(|| u8::try_from(letter).unwrap_or(b'?'), |(byte, _)| byte)
 }
 
 fn utf16(body: &[u8], unit: fn([u8; 2]) -> u16) -> Result<String, XmlError> {
@@ -353,6 +373,10 @@ mod tests {
     #[case::latin1(
         b"<?xml version=\"1.0\" encoding='ISO-8859-1'?><a>\xe9</a>".to_vec(),
         "<?xml version=\"1.0\" encoding='ISO-8859-1'?><a>é</a>"
+    )]
+    #[case::windows_1252(
+        b"<?xml version='1.0' encoding='Windows-1252'?><a>\x80\x81\x92\x9f\xe9</a>".to_vec(),
+        "<?xml version='1.0' encoding='Windows-1252'?><a>€\u{81}’Ÿé</a>"
     )]
     #[case::mark_beats_declaration(
         b"\xef\xbb\xbf<?xml version=\"1.0\" encoding=\"utf-16\"?><a/>".to_vec(),
