@@ -93,13 +93,15 @@ impl HistoryEntry {
     }
 
     /// Reads the JSON of a history: an array of strings and objects mixed, or a single one of
-    /// either. Oldest first, as stored.
+    /// either. Oldest first, as stored. `null` is an empty one: .NET tools write it for a property
+    /// that was never set.
     pub fn parse_list(text: &str) -> Result<Vec<Self>, HistoryError> {
-        let written: Written = serde_json::from_str(text.trim_start_matches('\u{feff}'))
+        let written: Option<Written> = serde_json::from_str(text.trim_start_matches('\u{feff}'))
             .map_err(HistoryError::Shape)?;
         Ok(match written {
-            Written::Many(entries) => entries.into_iter().map(Self::from).collect(),
-            Written::One(entry) => vec![entry.into()],
+            None => Vec::new(),
+            Some(Written::Many(entries)) => entries.into_iter().map(Self::from).collect(),
+            Some(Written::One(entry)) => vec![entry.into()],
         })
     }
 
@@ -117,7 +119,8 @@ impl HistoryEntry {
     }
 
     /// Appends this entry to the array `property` of a JSON object, adding the property at the end
-    /// if it is missing and wrapping a single entry. All other text is kept.
+    /// if it is missing, taking the place of `null` and wrapping a single entry. All other text is
+    /// kept.
     pub fn append_to_property(&self, object: &str, property: &str) -> Result<String, HistoryError> {
         json::append_to_property(object, property, &self.json()).map_err(HistoryError::Edit)
     }
@@ -201,6 +204,18 @@ mod tests {
         assert_eq!(HistoryEntry::parse_list(r#""a:1""#).unwrap().len(), 1);
         assert!(HistoryEntry::parse_list("[1]").is_err());
         assert!(HistoryEntry::parse_list(r#"[{"by":"x"}]"#).is_err());
+    }
+
+    #[test]
+    fn a_null_history_is_empty_and_gives_way_to_the_first_entry() {
+        assert_eq!(HistoryEntry::parse_list(" null\n").unwrap(), []);
+        let entry = HistoryEntry::of("a:1");
+        assert_eq!(entry.append_to_list(Some("null\n")).unwrap(), "[{\"id\":\"a:1\"}]\n");
+        let object = "{ \"h\": null, \"x\": 1.0 }";
+        assert_eq!(
+            entry.append_to_property(object, "h").unwrap(),
+            "{ \"h\": [{\"id\":\"a:1\"}], \"x\": 1.0 }"
+        );
     }
 
     #[test]

@@ -159,10 +159,13 @@ pub fn replaced(text: &str, span: &Range<usize>, with: &str) -> String {
 }
 
 /// The array `text` with `element` (JSON) added at its end; a single string or object becomes the
-/// first element of an array.
+/// first element of an array, and `null` an array of `element` alone.
 pub fn append_to_array(text: &str, element: &str) -> Result<String, JsonEditError> {
     let body = without_bom(text);
     let trimmed = body.trim_start();
+    if trimmed.trim_end() == "null" {
+        return Ok(replaced(text, &span_in(text, body.trim()), &format!("[{element}]")));
+    }
     if trimmed.starts_with(['"', '{']) {
         serde_json::from_str::<&RawValue>(body).map_err(JsonEditError::Syntax)?;
         let span = span_in(text, body.trim());
@@ -183,7 +186,7 @@ pub fn append_to_array(text: &str, element: &str) -> Result<String, JsonEditErro
 }
 
 /// The object `text` with `element` (JSON) added to the array `property`, which is made at the end
-/// of the object if it is missing.
+/// of the object if it is missing, and in its place if it is `null`.
 pub fn append_to_property(
     text: &str,
     property: &str,
@@ -191,7 +194,7 @@ pub fn append_to_property(
 ) -> Result<String, JsonEditError> {
     let object = Object::parse(text)?;
     if let Some(member) = object.unique(property)? {
-        if !member.raw.starts_with(['[', '"', '{']) {
+        if member.raw != "null" && !member.raw.starts_with(['[', '"', '{']) {
             return Err(JsonEditError::Type {
                 key: property.to_owned(),
                 expected: "a list, text or an object",
@@ -296,6 +299,6 @@ mod tests {
         );
         assert_eq!(append_to_property(r#"{"h":[]}"#, "h", "7").unwrap(), r#"{"h":[7]}"#);
         assert_eq!(append_to_property(r#"{"h":"x"}"#, "h", "7").unwrap(), r#"{"h":["x", 7]}"#);
-        assert!(append_to_property(r#"{"h":null}"#, "h", "7").is_err());
+        assert!(append_to_property(r#"{"h":7}"#, "h", "7").is_err());
     }
 }
