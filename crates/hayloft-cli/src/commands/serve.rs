@@ -1,5 +1,6 @@
 //! `hayloft serve`: a store on this machine, for others.
 
+mod memory;
 mod tls;
 
 use std::net::SocketAddr;
@@ -42,6 +43,7 @@ pub(super) const COMMAND: Command = Command::action(
 
 fn serve(invocation: &Invocation, console: &mut Console) -> Result<(), Failure> {
     logs::start(invocation.text("log").unwrap_or("info"));
+    memory::share_one_arena();
     let address = invocation.text("address").unwrap_or(ADDRESS);
     let address: SocketAddr = address.parse().map_err(|_| {
         Failure::option("address", "this is no IP address and port, such as 127.0.0.1:8624")
