@@ -28,6 +28,14 @@ impl Process {
         fs_err::read_dir(format!("/proc/{}/fd", self.0)).unwrap().count()
     }
 
+    /// A variable of the environment in which it started.
+    pub fn variable(self, name: &str) -> Option<String> {
+        let environment = fs_err::read(format!("/proc/{}/environ", self.0)).unwrap();
+        let environment = String::from_utf8_lossy(&environment);
+        let mut variables = environment.split('\0').filter_map(|line| line.split_once('='));
+        variables.find(|(found, _)| *found == name).map(|(_, value)| value.to_owned())
+    }
+
     fn status(self, field: &str) -> u64 {
         let status = fs_err::read_to_string(format!("/proc/{}/status", self.0)).unwrap();
         let line = status.lines().find_map(|line| line.strip_prefix(field)).unwrap();

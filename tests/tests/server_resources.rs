@@ -268,6 +268,19 @@ fn lists_are_read_while_they_are_sent() {
     watch.end("lists for four clients", 32 * MEBIBYTE);
 }
 
+#[test]
+fn threads_of_a_server_share_one_arena() {
+    let (_directory, store) = directory();
+    let server = Server::start(&store);
+    let variable = server.process().variable("MALLOC_ARENA_MAX");
+    let expected = if cfg!(target_env = "gnu") {
+        std::env::var("MALLOC_ARENA_MAX").map_or(Some("1".to_owned()), Some)
+    } else {
+        std::env::var("MALLOC_ARENA_MAX").ok()
+    };
+    assert_eq!(variable, expected);
+}
+
 /// The files that wait in the staging area of a store.
 fn staged(store: &Path) -> usize {
     let Ok(epochs) = fs_err::read_dir(store.join("tmp")) else { return 0 };
