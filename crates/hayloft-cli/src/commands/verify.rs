@@ -27,6 +27,9 @@ pub(super) const COMMAND: Command = Command::action(
 fn verify(invocation: &Invocation, console: &mut Console) -> Result<(), Failure> {
     let directory = store_directory(invocation);
     let store = open_store(&directory, Create::Never, console)?;
+    // What a crash left unfinished is cleared away after any opening, at some time. Here it comes
+    // first, for it is no damage.
+    store.run_maintenance().map_err(anyhow::Error::new)?;
     let level = match invocation.text("level") {
         Some("fast") => VerifyLevel::Fast,
         Some("deep") => VerifyLevel::Deep,
