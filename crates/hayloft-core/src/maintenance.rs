@@ -332,10 +332,13 @@ impl Inner {
     }
 }
 
-/// True if a row says that a content has a file.
+/// True if a row says that a content has a file, or that something uses a content whose own row is
+/// lost: a repair can make that row again, but not the content.
 fn is_kept(read: &dyn crate::MetaRead, blob: BlobKey) -> Result<bool, StoreError> {
-    let row: Option<BlobRecord> = rows::get(read, tables::BLOB, &blob.0)?;
-    Ok(row.is_some_and(|row| row.place == Place::File))
+    if let Some(row) = rows::get::<BlobRecord>(read, tables::BLOB, &blob.0)? {
+        return Ok(row.place == Place::File);
+    }
+    blob_rows::has_use(read, &blob)
 }
 
 /// Whether a content is gone.

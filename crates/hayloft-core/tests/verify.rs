@@ -320,6 +320,33 @@ fn a_missing_derived_row_is_found_and_made_again(
     }
 }
 
+#[test]
+fn maintenance_keeps_a_content_whose_row_is_lost() {
+    let sample = Sample::new();
+    let file = sample.blobs().into_iter().find(|path| {
+        let name = path.file_name().unwrap().to_str().unwrap().to_owned();
+        let mut lost = false;
+        sample.change(|meta| {
+            let is_its = |key: &[u8]| data_encoding::HEXLOWER.encode(key).ends_with(&name);
+            let mut keys = rows(meta, "blob-1").into_iter().map(|(key, _)| key);
+            match keys.find(|key| is_its(key) && is_used(meta, key)) {
+                Some(key) => {
+                    lost = true;
+                    delete("blob-1", key)
+                }
+                None => Batch::default(),
+            }
+        });
+        lost
+    });
+    let file = file.expect("a content that lies in a file and is used");
+    let store = sample.open();
+    store.run_maintenance().unwrap();
+    assert!(file.exists());
+    drop(store);
+    expect(&sample, VerifyLevel::Fast, &[Code::BlobRow], Clean);
+}
+
 fn is_used(meta: &RedbStore, blob: &[u8]) -> bool {
     rows(meta, "blob_use-1").iter().any(|(key, _)| key.starts_with(blob))
 }
