@@ -29,6 +29,7 @@ pub mod json;
 mod limits;
 mod purl;
 mod qualifiers;
+mod relative_path;
 mod sort_key;
 mod tags;
 
@@ -42,5 +43,6 @@ pub use identity::{Coordinates, Identity, NameKey, NameKeyError, PackageName, St
 pub use limits::{Limits, ReadError};
 pub use purl::{Purl, PurlError};
 pub use qualifiers::{Qualifiers, QualifiersError};
+pub use relative_path::{PathFault, RelativePath};
 pub use sort_key::{SortKey, SortKeyBuilder, SortKeyError};
 pub use tags::{Arrival, TagChange};
