@@ -11,6 +11,18 @@ impl<T: Read + Seek + ?Sized> ReadSeek for T {}
 pub trait WriteSeek: Write + Seek {}
 impl<T: Write + Seek + ?Sized> WriteSeek for T {}
 
+/// Names one file of a version for as long as it exists, also when its bytes are replaced; never
+/// given to another one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct FileId {
+    /// The package.
+    pub package: u64,
+    /// The version.
+    pub version: u64,
+    /// The file within its version.
+    pub number: u32,
+}
+
 /// The digests of one file, computed in the pass that received it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Digests {

@@ -31,12 +31,15 @@ mod purl;
 mod qualifiers;
 mod relative_path;
 mod sort_key;
+mod status;
 mod tags;
+mod timestamp;
 
 pub use error::{Detail, FeedTypeError, shorten};
 pub use feed_type::{CaseTwins, FeedType};
 pub use file::{
-    Digests, Document, FileRole, Inspected, ReadSeek, Repackage, Repackaged, Upload, WriteSeek,
+    Digests, Document, FileId, FileRole, Inspected, ReadSeek, Repackage, Repackaged, Upload,
+    WriteSeek,
 };
 pub use history::{HistoryEntry, HistoryError, SourceReference};
 pub use identity::{Coordinates, Identity, NameKey, NameKeyError, PackageName, Stability, Version};
@@ -45,4 +48,6 @@ pub use purl::{Purl, PurlError};
 pub use qualifiers::{Qualifiers, QualifiersError};
 pub use relative_path::{PathFault, RelativePath};
 pub use sort_key::{SortKey, SortKeyBuilder, SortKeyError};
+pub use status::{Allow, Deprecation, Listing, Status};
 pub use tags::{Arrival, TagChange};
+pub use timestamp::Timestamp;
