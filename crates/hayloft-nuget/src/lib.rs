@@ -22,8 +22,8 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod cms;
 mod content_types;
-mod der;
 mod framework;
 mod inspect;
 mod manifest;

@@ -7,16 +7,9 @@ use hayloft_feed::{FeedTypeError, ReadSeek, shorten};
 use sha2::digest::DynDigest;
 use sha2::{Sha256, Sha384, Sha512};
 
-use crate::der::{CONTEXT_0, CONTEXT_1, OBJECT, OCTETS, Part, Parts, SEQUENCE, SET};
 use crate::package::PackageError;
-use crate::{Signature, SignatureKind};
+use crate::{Signature, SignatureKind, cms};
 
-/// `1.2.840.113549.1.7.2`
-const SIGNED_DATA: &[u8] = &[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x07, 0x02];
-/// `1.2.840.113549.1.9.6`
-const COUNTERSIGNATURE: &[u8] = &[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x09, 0x06];
-/// `1.2.840.113549.1.9.16.2.16`
-const COMMITMENT: &[u8] = &[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x09, 0x10, 0x02, 0x10];
 /// `1.2.840.113549.1.9.16.6.1`
 const AUTHOR: &[u8] = &[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x09, 0x10, 0x06, 0x01];
 /// `1.2.840.113549.1.9.16.6.2`
@@ -32,12 +25,18 @@ pub enum SignatureError {
     /// Clients do not accept signed archives with 64-bit records.
     #[error("the archive has zip64 records, which signed packages must not have")]
     Zip64,
-    /// Not a CMS message with content.
-    #[error("it is not a signed message in DER")]
+    /// Not a CMS message with content and a signer.
+    #[error("it is not a signed message")]
     Message,
+    /// Clients want exactly one.
+    #[error("it has {0} signers; clients accept only one")]
+    Signers(usize),
     /// The content does not state a hash.
     #[error("its content states no hash of the package")]
     Statement,
+    /// The content states several, of which clients would choose one.
+    #[error("its content states more than one hash of the package")]
+    Statements,
     /// A hash that is not SHA-256, SHA-384 or SHA-512.
     #[error("it states a hash of the unknown algorithm `{0}`")]
     Algorithm(String),
@@ -127,50 +126,26 @@ struct Statement {
     countersigned: bool,
 }
 
-/// Reads a CMS message: RFC 5652 §5.
+/// Reads the message and what it states.
 fn read(message: &[u8]) -> Result<Statement, SignatureError> {
-    let (content, signer) = walk(message).ok_or(SignatureError::Message)?;
-    let text = str::from_utf8(content).map_err(|_| SignatureError::Statement)?;
-    let (name, hash) = text
-        .lines()
-        .find_map(|line| line.trim().split_once("-Hash:"))
-        .ok_or(SignatureError::Statement)?;
+    let message = cms::read(message).ok_or(SignatureError::Message)?;
+    if message.signers != 1 {
+        return Err(SignatureError::Signers(message.signers));
+    }
+    let text = str::from_utf8(&message.content).map_err(|_| SignatureError::Statement)?;
+    let mut hashes = text.lines().filter_map(|line| line.trim().split_once("-Hash:"));
+    let (name, hash) = hashes.next().ok_or(SignatureError::Statement)?;
+    if hashes.next().is_some() {
+        return Err(SignatureError::Statements);
+    }
     let algorithm = Algorithm::of(name).ok_or_else(|| SignatureError::Algorithm(shorten(name)))?;
     let hash = BASE64.decode(hash.as_bytes()).map_err(|_| SignatureError::Statement)?;
-    let commitment = attributes(signer, CONTEXT_0)
-        .find_map(|(name, values)| (name == COMMITMENT).then_some(values))
-        .and_then(|mut values| values.expect(SEQUENCE)?.parts().expect(OBJECT));
-    let kind = match commitment.map(|part| part.body) {
+    let kind = match message.commitment.as_deref() {
         Some(AUTHOR) => Some(SignatureKind::Author),
         Some(REPOSITORY) => Some(SignatureKind::Repository),
         _ => None,
     };
-    let countersigned = attributes(signer, CONTEXT_1).any(|(name, _)| name == COUNTERSIGNATURE);
-    Ok(Statement { algorithm, hash, kind, countersigned })
-}
-
-/// The signed content and the first signer.
-fn walk(message: &[u8]) -> Option<(&[u8], Part<'_>)> {
-    let mut outer = Parts(message).expect(SEQUENCE)?.parts();
-    outer.expect(OBJECT).filter(|name| name.body == SIGNED_DATA)?;
-    let mut data = outer.expect(CONTEXT_0)?.parts().expect(SEQUENCE)?.parts();
-    data.next()?;
-    data.expect(SET)?;
-    let mut content = data.expect(SEQUENCE)?.parts();
-    content.expect(OBJECT)?;
-    let content = content.expect(CONTEXT_0)?.parts().expect(OCTETS)?;
-    let signer = data.find(|part| part.tag == SET)?.parts().expect(SEQUENCE)?;
-    Some((content.body, signer))
-}
-
-/// Names and values of the signed or unsigned attributes of a signer.
-fn attributes(signer: Part<'_>, tag: u8) -> impl Iterator<Item = (&[u8], Parts<'_>)> {
-    // The version, the signer's name and the digest algorithm come first.
-    let list = signer.parts().skip(3).find(move |part| part.tag == tag);
-    list.into_iter().flat_map(Part::parts).filter_map(|attribute| {
-        let mut parts = attribute.parts();
-        Some((parts.expect(OBJECT)?.body, parts.expect(SET)?.parts()))
-    })
+    Ok(Statement { algorithm, hash, kind, countersigned: message.countersigned })
 }
 
 /// Hashes the archive as it would be without the entry `index`: its record and its directory
@@ -253,44 +228,67 @@ mod tests {
 
     use super::*;
 
+    const OCTETS: u8 = 0x04;
+    const PIECES: u8 = 0x24;
+    const OBJECT: u8 = 0x06;
+    const SEQUENCE: u8 = 0x30;
+    const SET: u8 = 0x31;
+    const CONTEXT_0: u8 = 0xa0;
+    const CONTEXT_1: u8 = 0xa1;
+
     fn part(tag: u8, body: &[&[u8]]) -> Vec<u8> {
         let body = body.concat();
         let length = u16::try_from(body.len()).unwrap().to_be_bytes();
         [&[tag, 0x82, length[0], length[1]], &body[..]].concat()
     }
 
-    /// A message without any certificate that states `content`.
-    fn message(content: &str, kind: &[u8]) -> Vec<u8> {
-        let octets = part(CONTEXT_0, &[&part(OCTETS, &[content.as_bytes()])]);
-        let inner = part(SEQUENCE, &[&part(OBJECT, &[&[42]]), &octets]);
+    /// Of indefinite length: two zero bytes end it.
+    fn open(tag: u8, body: &[&[u8]]) -> Vec<u8> {
+        [&[tag, 0x80], &body.concat()[..], &[0, 0]].concat()
+    }
+
+    fn signer(kind: &[u8]) -> Vec<u8> {
         let commitment = part(SET, &[&part(SEQUENCE, &[&part(OBJECT, &[kind])])]);
-        let attribute = part(SEQUENCE, &[&part(OBJECT, &[COMMITMENT]), &commitment]);
-        let counter = part(SEQUENCE, &[&part(OBJECT, &[COUNTERSIGNATURE]), &part(SET, &[])]);
-        let who = part(
+        let attribute = part(SEQUENCE, &[&part(OBJECT, &[cms::COMMITMENT]), &commitment]);
+        let other = part(SEQUENCE, &[&part(OBJECT, &[&[42, 3]]), &part(SET, &[&part(2, &[&[1]])])]);
+        let counter = part(SEQUENCE, &[&part(OBJECT, &[cms::COUNTERSIGNATURE]), &part(SET, &[])]);
+        part(
             SEQUENCE,
             &[
                 &part(2, &[&[1]]),
                 &part(SEQUENCE, &[]),
                 &part(SEQUENCE, &[]),
-                &part(CONTEXT_0, &[&attribute]),
+                &part(CONTEXT_0, &[&other, &attribute]),
                 &part(SEQUENCE, &[]),
                 &part(OCTETS, &[]),
-                &part(CONTEXT_1, &[&counter]),
+                &part(CONTEXT_1, &[&other, &counter]),
             ],
-        );
+        )
+    }
+
+    /// A message without any certificate over `octets`, the encoded content.
+    fn message_over(octets: &[u8], signers: &[&[u8]]) -> Vec<u8> {
+        let octets = part(CONTEXT_0, &[octets]);
+        let inner = part(SEQUENCE, &[&part(OBJECT, &[&[42]]), &octets]);
         let certificates = part(CONTEXT_0, &[]);
-        let data = part(
-            SEQUENCE,
-            &[&part(2, &[&[1]]), &part(SET, &[]), &inner, &certificates, &part(SET, &[&who])],
-        );
-        part(SEQUENCE, &[&part(OBJECT, &[SIGNED_DATA]), &part(CONTEXT_0, &[&data])])
+        let signers = part(SET, signers);
+        let data =
+            part(SEQUENCE, &[&part(2, &[&[1]]), &part(SET, &[]), &inner, &certificates, &signers]);
+        part(SEQUENCE, &[&part(OBJECT, &[cms::SIGNED_DATA]), &part(CONTEXT_0, &[&data])])
+    }
+
+    fn message(content: &str, kind: &[u8]) -> Vec<u8> {
+        message_over(&part(OCTETS, &[content.as_bytes()]), &[&signer(kind)])
+    }
+
+    fn statement() -> String {
+        let hash = BASE64.encode(&[7; 48]);
+        format!("Version:1\r\n\r\n2.16.840.1.101.3.4.2.2-Hash:{hash}\r\n\r\n")
     }
 
     #[test]
     fn a_message_is_read_to_its_statement_and_kind() {
-        let hash = BASE64.encode(&[7; 48]);
-        let text = format!("Version:1\r\n\r\n2.16.840.1.101.3.4.2.2-Hash:{hash}\r\n\r\n");
-        let found = read(&message(&text, REPOSITORY)).unwrap();
+        let found = read(&message(&statement(), REPOSITORY)).unwrap();
         let expected = Statement {
             algorithm: Algorithm::Sha384,
             hash: vec![7; 48],
@@ -298,19 +296,50 @@ mod tests {
             countersigned: true,
         };
         assert_eq!(found, expected);
-        let author = read(&message(&text, AUTHOR)).unwrap();
+        let author = read(&message(&statement(), AUTHOR)).unwrap();
         assert_eq!(author.kind, Some(SignatureKind::Author));
+    }
+
+    #[test]
+    fn content_in_pieces_of_indefinite_length_is_read() {
+        let text = statement();
+        let (first, rest) = text.as_bytes().split_at(20);
+        let pieces = [part(OCTETS, &[first]), part(OCTETS, &[rest])].concat();
+        let nested =
+            open(PIECES, &[&part(OCTETS, &[first]), &open(PIECES, &[&part(OCTETS, &[rest])])]);
+        for octets in [open(PIECES, &[&pieces]), part(PIECES, &[&pieces]), nested] {
+            let message = message_over(&octets, &[&signer(AUTHOR)]);
+            assert_eq!(read(&message).unwrap().hash, [7; 48]);
+            let followed = [&message[..], b"\0\0"].concat();
+            assert_eq!(read(&followed).unwrap().hash, [7; 48]);
+        }
+        let other = open(PIECES, &[&part(2, &[&[1]])]);
+        let message = message_over(&other, &[&signer(AUTHOR)]);
+        assert_eq!(read(&message), Err(SignatureError::Message));
     }
 
     #[rstest]
     #[case::nothing(Vec::new(), SignatureError::Message)]
     #[case::text(b"-----BEGIN PKCS7-----".to_vec(), SignatureError::Message)]
+    #[case::no_signer(message_over(&part(OCTETS, &[]), &[]), SignatureError::Message)]
+    #[case::two_signers(
+        message_over(&part(OCTETS, &[]), &[&signer(AUTHOR), &signer(REPOSITORY)]),
+        SignatureError::Signers(2)
+    )]
     #[case::no_hash(message("Version:1\n", AUTHOR), SignatureError::Statement)]
+    #[case::two_hashes(message(&statement().repeat(2), AUTHOR), SignatureError::Statements)]
     #[case::no_base64(message("2.16.840.1.101.3.4.2.1-Hash:!", AUTHOR), SignatureError::Statement)]
     #[case::weak_hash(
         message("1.3.14.3.2.26-Hash:AAAA", AUTHOR),
         SignatureError::Algorithm("1.3.14.3.2.26".into())
     )]
+    #[case::deep((0..200).fold(Vec::new(), |inner, _| part(SEQUENCE, &[&inner])), SignatureError::Message)]
+    #[case::deep_and_open([[0x30, 0x80]; 100_000].concat(), SignatureError::Message)]
+    #[case::deep_pieces(
+        message_over(&(0..200).fold(part(OCTETS, &[]), |inner, _| open(PIECES, &[&inner])), &[]),
+        SignatureError::Message
+    )]
+    #[case::many(open(SEQUENCE, &[&[5, 0].repeat(200_000)]), SignatureError::Message)]
     fn what_states_no_hash_is_refused(#[case] message: Vec<u8>, #[case] error: SignatureError) {
         assert_eq!(read(&message), Err(error));
     }
