@@ -16,7 +16,7 @@ mod tags;
 mod upload;
 mod verify;
 
-pub use api_keys::{ApiKey, KeyError, KeyGrant, KeyText};
+pub use api_keys::{ApiKey, KeyDigest, KeyError, KeyGrant, KeyText, QuickLookup};
 pub use audit::{Action, AuditQuery, AuditRow};
 pub use delete::{DeleteError, Deleted, Extent};
 pub use download::Download;

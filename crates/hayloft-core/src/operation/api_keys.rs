@@ -1,8 +1,12 @@
+use std::ops::Bound;
+
 use data_encoding::BASE32_NOPAD;
 
 use crate::plan::Plan;
 use crate::records::{KeyPlaceRecord, KeyRecord};
-use crate::{Action, Actor, MetaRead, Store, StoreError, Timestamp, codec, rows, tables};
+use crate::{
+    Action, Actor, Direction, MetaRead, Store, StoreError, Timestamp, codec, rows, tables,
+};
 
 use super::audit::Entry;
 
@@ -12,6 +16,9 @@ const PREFIX: &str = "hl_";
 const RANDOM_LENGTH: usize = 52;
 /// Rounds that make guessing a text which a person chose slow: some milliseconds each time.
 const ROUNDS: usize = 50_000;
+/// First byte of the digests of texts made up here and of no other, so that the index of digests
+/// tells at its end whether there is any chosen text.
+const GENERATED: u8 = 0;
 
 /// An API key without its text.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -65,6 +72,28 @@ impl std::fmt::Debug for KeyText {
     fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         out.write_str("KeyText(…)")
     }
+}
+
+/// What is kept of the text of a key; it leads to the key but not to the text.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct KeyDigest([u8; 32]);
+
+impl std::fmt::Debug for KeyDigest {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        out.write_str("KeyDigest(…)")
+    }
+}
+
+/// What can be told of a text within microseconds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum QuickLookup {
+    /// The key with this text.
+    Found(ApiKey),
+    /// No key has this text, or the key has expired.
+    Unknown,
+    /// It may be the text of a key that a person chose: only its [`Store::key_digest`] tells.
+    Slow,
 }
 
 /// A key could not be created or deleted.
@@ -124,14 +153,43 @@ impl Store {
 
     /// The key with this text, unless it has expired.
     ///
-    /// Costs two reads for a text made up by the store, and some milliseconds for any other.
+    /// Costs two reads for a text of the form that the store makes up, and so does any other as
+    /// long as there is no key whose text a person chose; then it costs some milliseconds of
+    /// processor. Servers, whom strangers may make work, take the steps one by one:
+    /// [`Store::find_key_quickly`], [`Store::key_digest`], [`Store::find_key_by_digest`].
     pub fn find_key(&self, text: &str) -> Result<Option<ApiKey>, StoreError> {
-        if !is_acceptable(text) {
-            return Ok(None);
+        match self.find_key_quickly(text)? {
+            QuickLookup::Found(key) => Ok(Some(key)),
+            QuickLookup::Unknown => Ok(None),
+            QuickLookup::Slow => self.find_key_by_digest(&self.key_digest(text)),
         }
-        let digest = digest(&self.inner.salt, text);
+    }
+
+    /// What two reads tell of a text: everything, unless somebody may have chosen it.
+    pub fn find_key_quickly(&self, text: &str) -> Result<QuickLookup, StoreError> {
+        if !is_acceptable(text) {
+            return Ok(QuickLookup::Unknown);
+        }
+        if is_generated(text) {
+            let found = self.find_key_by_digest(&self.key_digest(text))?;
+            return Ok(found.map_or(QuickLookup::Unknown, QuickLookup::Found));
+        }
+        let chosen = (Bound::Included(vec![GENERATED + 1]), Bound::Unbounded);
         let snapshot = self.inner.snapshot()?;
-        let Some((id, record)) = by_digest(snapshot.as_ref(), &digest)? else { return Ok(None) };
+        let some = snapshot.scan(tables::API_KEY_HASH, chosen, Direction::Forward, 1)?;
+        Ok(if some.is_empty() { QuickLookup::Unknown } else { QuickLookup::Slow })
+    }
+
+    /// What the store would keep of this text. Costs some milliseconds of processor for a text that
+    /// is not of the form that the store makes up, and reads nothing.
+    pub fn key_digest(&self, text: &str) -> KeyDigest {
+        KeyDigest(digest(&self.inner.salt, text))
+    }
+
+    /// The key whose text has this digest, unless it has expired. Costs two reads.
+    pub fn find_key_by_digest(&self, digest: &KeyDigest) -> Result<Option<ApiKey>, StoreError> {
+        let snapshot = self.inner.snapshot()?;
+        let Some((id, record)) = by_digest(snapshot.as_ref(), &digest.0)? else { return Ok(None) };
         let now = self.now().millis();
         let expired = record.expires.is_some_and(|expires| now >= expires);
         Ok((!expired).then(|| shown(id, record)))
@@ -211,13 +269,20 @@ fn by_digest(
 
 /// What is kept of a key's text.
 fn digest(salt: &[u8; 32], text: &str) -> [u8; 32] {
-    let mut digest = blake3::keyed_hash(salt, text.as_bytes());
-    if !is_generated(text) {
+    let generated = is_generated(text);
+    let mut hash = blake3::keyed_hash(salt, text.as_bytes());
+    if !generated {
         for _ in 0..ROUNDS {
-            digest = blake3::keyed_hash(digest.as_bytes(), text.as_bytes());
+            hash = blake3::keyed_hash(hash.as_bytes(), text.as_bytes());
         }
     }
-    digest.into()
+    marked(hash.into(), generated)
+}
+
+fn marked(mut digest: [u8; 32], generated: bool) -> [u8; 32] {
+    let [first, ..] = &mut digest;
+    *first = if generated { GENERATED } else { (*first).max(GENERATED + 1) };
+    digest
 }
 
 fn is_acceptable(text: &str) -> bool {
@@ -268,6 +333,14 @@ mod tests {
         assert_ne!(one, other);
         assert!(is_generated(&one) && is_acceptable(&one));
         assert!(!is_generated("hl_password"));
+    }
+
+    #[test]
+    fn the_first_byte_of_a_digest_tells_chosen_texts_apart() {
+        assert_eq!(digest(&[1; 32], &generated().unwrap())[0], GENERATED);
+        assert_ne!(digest(&[0; 32], "correct-horse-battery")[0], GENERATED);
+        assert_eq!(marked([0; 32], false)[..2], [1, 0]);
+        assert_eq!(marked([9; 32], false), [9; 32]);
     }
 
     #[test]
