@@ -89,7 +89,7 @@ impl std::fmt::Debug for KeyDigest {
 #[non_exhaustive]
 pub enum QuickLookup {
     /// The key with this text.
-    Found(ApiKey),
+    Found(Box<ApiKey>),
     /// No key has this text, or the key has expired.
     Unknown,
     /// It may be the text of a key that a person chose: only its [`Store::key_digest`] tells.
@@ -159,7 +159,7 @@ impl Store {
     /// [`Store::find_key_quickly`], [`Store::key_digest`], [`Store::find_key_by_digest`].
     pub fn find_key(&self, text: &str) -> Result<Option<ApiKey>, StoreError> {
         match self.find_key_quickly(text)? {
-            QuickLookup::Found(key) => Ok(Some(key)),
+            QuickLookup::Found(key) => Ok(Some(*key)),
             QuickLookup::Unknown => Ok(None),
             QuickLookup::Slow => self.find_key_by_digest(&self.key_digest(text)),
         }
@@ -172,7 +172,7 @@ impl Store {
         }
         if is_generated(text) {
             let found = self.find_key_by_digest(&self.key_digest(text))?;
-            return Ok(found.map_or(QuickLookup::Unknown, QuickLookup::Found));
+            return Ok(found.map_or(QuickLookup::Unknown, |key| QuickLookup::Found(Box::new(key))));
         }
         let chosen = (Bound::Included(vec![GENERATED + 1]), Bound::Unbounded);
         let snapshot = self.inner.snapshot()?;
