@@ -43,6 +43,7 @@ pub(crate) fn inspect(upload: Upload<'_>, limits: &Limits) -> Result<Inspected, 
     Ok(Inspected {
         identity,
         manifest,
+        fragments: Vec::new(),
         documents: vec![Document { name: "control".to_owned(), bytes: text }],
         history,
         role: FileRole::Package,

@@ -1,9 +1,10 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
+use crate::native::{FeedView, Native};
 use crate::{
-    Coordinates, FeedTypeError, Identity, Inspected, Limits, PackageName, Purl, Qualifiers,
-    Repackage, Repackaged, TagChange, Upload, Version,
+    Coordinates, FeedTypeError, Identity, IndexChange, IndexError, IndexWriter, Inspected, Limits,
+    PackageName, Purl, Qualifiers, Repackage, Repackaged, TagChange, Upload, Version,
 };
 
 /// Whether two packages of a feed may have names that differ by ASCII case alone.
@@ -109,6 +110,39 @@ pub trait FeedType: fmt::Debug + Send + Sync + 'static {
     /// that makes the change. Overridden where an ecosystem lets a tag follow, as npm's `latest`.
     fn tags(&self, change: &TagChange<'_>) -> BTreeMap<String, String> {
         change.tags.clone()
+    }
+
+    /// Raised when a release derives other index rows from the same files; the store then rebuilds
+    /// the indexes of its feeds. Zero: this type has no index rows.
+    fn index_revision(&self) -> u32 {
+        0
+    }
+
+    /// Derives what native documents need from one change, in the commit of that change.
+    ///
+    /// `view` is the feed as it is after the change, without what this call writes. Cost follows
+    /// the change: read what it and its heads name, never all of a feed. May run several times for
+    /// one change. Deriving every package anew, in any order, gives the same rows, and logs equal
+    /// after [`FeedType::normal_form`].
+    fn index(
+        &self,
+        change: &IndexChange<'_>,
+        view: &dyn FeedView,
+        out: &mut dyn IndexWriter,
+    ) -> Result<(), IndexError> {
+        let _ = (change, view, out);
+        Ok(())
+    }
+
+    /// What of a log's bytes counts when an incremental index is compared with a rebuilt one.
+    fn normal_form(&self, log: &[u8], bytes: Vec<u8>) -> Vec<u8> {
+        let _ = log;
+        bytes
+    }
+
+    /// The protocol of the ecosystem's own clients.
+    fn native(&self) -> Option<&dyn Native> {
+        None
     }
 
     /// What the file is called when downloaded: one safe path segment.

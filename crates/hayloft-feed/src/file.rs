@@ -1,7 +1,7 @@
 use std::collections::BTreeMap;
 use std::io::{Read, Seek, Write};
 
-use crate::{HistoryEntry, Identity};
+use crate::{Fragment, HistoryEntry, Identity};
 
 /// A package file that can be read at any place.
 pub trait ReadSeek: Read + Seek {}
@@ -93,7 +93,9 @@ pub struct Inspected {
     /// A JSON object with all that the feed type's index and clients will ask for. The store keeps
     /// it and never looks inside.
     pub manifest: String,
-    /// Larger or non-JSON pieces for native indexes.
+    /// Pieces for native indexes, read together with those of the package's other versions.
+    pub fragments: Vec<Fragment>,
+    /// Larger pieces, each served alone.
     pub documents: Vec<Document>,
     /// Repackaging history found inside the file, oldest first.
     pub history: Vec<HistoryEntry>,

@@ -25,8 +25,10 @@ mod feed_type;
 mod file;
 mod history;
 mod identity;
+mod index;
 pub mod json;
 mod limits;
+pub mod native;
 mod purl;
 mod qualifiers;
 mod relative_path;
@@ -43,6 +45,10 @@ pub use file::{
 };
 pub use history::{HistoryEntry, HistoryError, SourceReference};
 pub use identity::{Coordinates, Identity, NameKey, NameKeyError, PackageName, Stability, Version};
+pub use index::{
+    FileCard, Fragment, IndexChange, IndexError, IndexWriter, LogHead, PackageHead, SearchRecord,
+    VersionChange, VersionState, rebuild_change,
+};
 pub use limits::{Limits, ReadError};
 pub use purl::{Purl, PurlError};
 pub use qualifiers::{Qualifiers, QualifiersError};

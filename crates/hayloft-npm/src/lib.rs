@@ -110,6 +110,7 @@ impl FeedType for Npm {
                 qualifiers: Qualifiers::none(),
             },
             manifest: package.manifest(&tarball.facts, upload.digests),
+            fragments: Vec::new(),
             documents: readme(&tarball).into_iter().collect(),
             history,
             role: FileRole::Package,

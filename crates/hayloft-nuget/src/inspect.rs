@@ -97,6 +97,7 @@ fn read(
     let inspected = Inspected {
         identity,
         manifest: String::new(),
+        fragments: Vec::new(),
         documents,
         history: history.entries,
         role,

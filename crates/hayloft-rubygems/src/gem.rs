@@ -280,6 +280,7 @@ pub(crate) fn inspect(
     Ok(Inspected {
         identity,
         manifest: manifest.to_string(),
+        fragments: Vec::new(),
         documents: Vec::new(),
         history: history(&contents)?,
         role: FileRole::Package,

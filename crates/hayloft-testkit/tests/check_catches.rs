@@ -196,6 +196,7 @@ impl FeedType for Note {
                 qualifiers: Qualifiers::none(),
             },
             manifest,
+            fragments: Vec::new(),
             documents: Vec::new(),
             history: read.history,
             role: FileRole::Package,

@@ -58,6 +58,7 @@ pub(crate) fn inspect(upload: Upload<'_>, limits: &Limits) -> Result<Inspected, 
     Ok(Inspected {
         identity,
         manifest: manifest.text().to_owned(),
+        fragments: Vec::new(),
         documents: vec![Document {
             name: FILE_LIST.to_owned(),
             bytes: file_list(&package, limits).map_err(refused)?,

@@ -106,6 +106,7 @@ impl FeedType for Plugins {
                 qualifiers: Qualifiers::none(),
             },
             manifest: format!(r#"{{"name":"{name}","version":"{version}"}}"#),
+            fragments: Vec::new(),
             documents: Vec::new(),
             history: head.history()?,
             role: FileRole::Package,

@@ -102,6 +102,7 @@ impl FeedType for Plain {
                 .map_err(|_| refused("distro"))?,
             },
             manifest: format!("{{\"name\":\"{}\"}}", head.name),
+            fragments: Vec::new(),
             documents: vec![Document { name: "head".to_owned(), bytes: head.name.into_bytes() }],
             history: head.history,
             role: FileRole::Package,
