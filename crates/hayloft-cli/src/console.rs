@@ -1,3 +1,5 @@
+mod tame;
+
 use std::fmt::Display;
 use std::io::{self, BufWriter, IsTerminal, Read, Write};
 use std::time::Duration;
@@ -5,6 +7,7 @@ use std::time::Duration;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde::Serialize;
 
+use self::tame::{Lines, Tame, TameJson};
 use crate::failure::Failure;
 
 /// Where a command speaks: lines for people, or one JSON value, on standard output; everything
@@ -78,30 +81,46 @@ impl Console {
         self.speech == Speech::Json
     }
 
-    /// A line for people.
+    /// A line for people. Whoever wrote the text, it stays one line and controls no terminal.
     pub(crate) fn line(&mut self, text: impl Display) -> Result<(), Failure> {
+        self.people(Tame { text, lines: Lines::One })
+    }
+
+    /// Lines for people, which the program itself parts.
+    pub(crate) fn lines(&mut self, text: impl Display) -> Result<(), Failure> {
+        self.people(Tame { text, lines: Lines::Many })
+    }
+
+    /// A line for people, in a colour if this is a terminal.
+    pub(crate) fn colored(&mut self, color: Color, text: impl Display) -> Result<(), Failure> {
+        let text = Tame { text, lines: Lines::One };
+        if self.colored_out { self.people(color.paint(text)) } else { self.people(text) }
+    }
+
+    fn people(&mut self, text: impl Display) -> Result<(), Failure> {
         if self.speech == Speech::Lines {
             writeln!(self.out, "{text}").map_err(written)?;
         }
         Ok(())
     }
 
-    /// A line for people, in a colour if this is a terminal.
-    pub(crate) fn colored(&mut self, color: Color, text: impl Display) -> Result<(), Failure> {
-        if self.colored_out { self.line(color.paint(text)) } else { self.line(text) }
-    }
-
     /// The JSON value that the command has to say, if one is wanted.
     pub(crate) fn value(&mut self, value: &impl Serialize) -> Result<(), Failure> {
         if self.is_json() {
             let text = serde_json::to_string(value).map_err(anyhow::Error::new)?;
-            self.raw(&text)?;
-            self.raw("\n")?;
+            self.json(&text)?;
+            self.json("\n")?;
         }
         Ok(())
     }
 
-    /// Text on standard output as it is.
+    /// JSON text, or punctuation between such texts, on standard output: the same value, also
+    /// where its strings hold what would control a terminal.
+    pub(crate) fn json(&mut self, text: &str) -> Result<(), Failure> {
+        write!(self.out, "{}", TameJson(text)).map_err(written)
+    }
+
+    /// The program's own text on standard output, as it is.
     pub(crate) fn raw(&mut self, text: &str) -> Result<(), Failure> {
         self.out.write_all(text.as_bytes()).map_err(written)
     }
@@ -131,6 +150,7 @@ impl Console {
     }
 
     fn tell(&self, color: Color, text: impl Display) {
+        let text = Tame { text, lines: Lines::Many };
         let text = if self.colored_errors { color.paint(text) } else { text.to_string() };
         // Without a standard error there is nobody left to tell.
         let _ = writeln!(io::stderr(), "{text}");

@@ -9,6 +9,14 @@ pub(crate) enum Failure {
     /// A server said no.
     #[error("Server responded with {} ({status}): {body}", status_name(*.status))]
     Server { status: u16, body: String },
+    /// A server sent the request elsewhere. It is not followed: the key goes to nobody but the
+    /// server it was given for.
+    #[error(
+        "Server responded with {} ({status}): it redirects to {}, where your key is not sent; \
+         if that is where the server is, name it with --source",
+        status_name(*status), to.as_deref().unwrap_or("another place")
+    )]
+    Redirect { status: u16, to: Option<String> },
     /// The store on this machine said no.
     #[error("{}", if body.is_empty() { status_name(*status) } else { body })]
     Store { status: u16, body: String },

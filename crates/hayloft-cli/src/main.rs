@@ -66,7 +66,7 @@ fn answer(outcome: Outcome, console: &mut Console) -> Result<u8, Failure> {
         }
         Outcome::Incomplete(path) => {
             if path.len() == 1 {
-                console.line(concat!("hayloft ", env!("CARGO_PKG_VERSION"), "\n"))?;
+                console.lines(concat!("hayloft ", env!("CARGO_PKG_VERSION"), "\n"))?;
             }
             console.raw(&usage(&path))?;
             Ok(INCOMPLETE)

@@ -103,6 +103,11 @@ impl<'p> PackageEntry<'p> {
         self.0.size()
     }
 
+    /// Whether the content is the target of a symbolic link, which no package needs.
+    pub fn is_symbolic_link(self) -> bool {
+        self.0.is_symbolic_link()
+    }
+
     /// When it was changed, in a time zone that is not known.
     pub fn modified(self) -> Option<DosTime> {
         self.0.modified()

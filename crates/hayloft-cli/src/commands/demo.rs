@@ -29,7 +29,7 @@ fn demo(invocation: &Invocation, console: &mut Console) -> Result<(), Failure> {
     prepare(&directory)?;
     let shown = directory.display();
     console.colored(Color::Bold, "Hayloft: from a build to production without a rebuild")?;
-    console.line(format_args!(
+    console.lines(format_args!(
         "\nEverything happens in the directory {shown}; its store is {shown}/store.\n\
          Lines that begin with $ are the commands that are carried out."
     ))?;
@@ -191,8 +191,9 @@ fn check(script: &mut Script<'_>) -> Result<(), Failure> {
 
 fn farewell(console: &mut Console, directory: &Path) -> Result<(), Failure> {
     let program = std::env::current_exe().unwrap_or_else(|_| PathBuf::from("hayloft"));
-    console.colored(Color::Bold, "\nWith your own files")?;
-    console.line(format_args!(
+    console.line("")?;
+    console.colored(Color::Bold, "With your own files")?;
+    console.lines(format_args!(
         "  alias hayloft={}\n  \
          export HAYLOFT_STORE={}/store      # or leave it out: hayloft-data, here\n  \
          hayloft packages upload --feed nuget-dev --input-file \"path/to/*.nupkg\"\n  \

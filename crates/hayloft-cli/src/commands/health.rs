@@ -24,7 +24,8 @@ fn health(invocation: &Invocation, console: &mut Console) -> Result<(), Failure>
     } else {
         console.error(format_args!("{checked}not OK"));
     }
-    console.line(format_args!("Version: {} ({})\n", info.release_number, info.version_number))?;
+    console.line(format_args!("Version: {} ({})", info.release_number, info.version_number))?;
+    console.line("")?;
     let rows = [
         ("Database:", &info.database_status, &info.database_status_details),
         ("License: ", &info.license_status, &info.license_status_detail),

@@ -1,6 +1,7 @@
 use serde::de::DeserializeOwned;
+use serde_json::value::RawValue;
 
-use crate::connection::Answer;
+use crate::connection::{Answer, parse};
 use crate::console::Console;
 use crate::failure::Failure;
 
@@ -14,8 +15,8 @@ pub(super) fn list<T: DeserializeOwned>(
     let mut count = 0;
     answer.each(&mut |element| {
         if console.is_json() {
-            console.raw(if count == 0 { "[\n" } else { ",\n" })?;
-            console.raw(element.get())?;
+            console.json(if count == 0 { "[\n" } else { ",\n" })?;
+            console.json(element.get())?;
         } else {
             let element = serde_json::from_str(element.get()).map_err(|error| {
                 anyhow::Error::new(error).context("an element of the list cannot be read")
@@ -26,13 +27,14 @@ pub(super) fn list<T: DeserializeOwned>(
         Ok(())
     })?;
     if console.is_json() {
-        console.raw(if count == 0 { "[]\n" } else { "\n]\n" })?;
+        console.json(if count == 0 { "[]\n" } else { "\n]\n" })?;
     }
     Ok(count)
 }
 
 /// Prints one JSON value of the API as it came, on a line.
 pub(super) fn value(console: &mut Console, text: &str) -> Result<(), Failure> {
-    console.raw(text.trim_end())?;
-    console.raw("\n")
+    let value: &RawValue = parse(text)?;
+    console.json(value.get())?;
+    console.json("\n")
 }

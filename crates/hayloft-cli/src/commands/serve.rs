@@ -180,7 +180,7 @@ fn welcome(console: &mut Console, app: &App, url: &str) -> Result<(), Failure> {
     }
     let feeds = store.feeds().map_err(anyhow::Error::new)?;
     if feeds.is_empty() {
-        console.line("\nThere are no feeds yet. Create one:")?;
+        console.lines("\nThere are no feeds yet. Create one:")?;
         let command = format!("hayloft feeds create --source={url} --api-key=KEY");
         console.line(format_args!("  {command} --name=dev --type=NuGet"))?;
     }
@@ -198,7 +198,7 @@ fn welcome(console: &mut Console, app: &App, url: &str) -> Result<(), Failure> {
             console.line(format_args!("  {line}"))?;
         }
     }
-    console.line("\nStop with Ctrl-C.")
+    console.lines("\nStop with Ctrl-C.")
 }
 
 /// Makes a key that may do everything if the store has no key at all.

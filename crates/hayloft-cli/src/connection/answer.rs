@@ -1,3 +1,4 @@
+use std::cell::Cell;
 use std::fmt;
 use std::io::{self, Read};
 
@@ -7,8 +8,10 @@ use serde_json::value::RawValue;
 
 use crate::failure::Failure;
 
-/// Bytes of one JSON value that is not a list, and of an error's text.
-const LARGEST_VALUE: u64 = 64 << 20;
+/// Bytes of one JSON value, or of one element of a list. In memory it may take sixteen times as
+/// much: an array of small numbers.
+const LARGEST_VALUE: u64 = 4 << 20;
+/// Bytes of an error's text.
 const LARGEST_ERROR: u64 = 16 << 10;
 
 /// What came back.
@@ -52,7 +55,8 @@ impl Answer {
         let mut body = self.body.take(LARGEST_VALUE + 1);
         io::copy(&mut body, &mut bytes).map_err(Failure::io("read the answer"))?;
         if bytes.len() as u64 > LARGEST_VALUE {
-            return Err(Failure::text("the answer is too large"));
+            let text = format!("the answer is too large: it has more than {LARGEST_VALUE} bytes");
+            return Err(Failure::text(text));
         }
         String::from_utf8(bytes).map_err(|_| Failure::text("the answer is not UTF-8"))
     }
@@ -62,15 +66,27 @@ impl Answer {
         parse(&self.text()?)
     }
 
-    /// Hands each element of a JSON array to `take` as it arrives; memory is that of one element.
+    /// Hands each element of a JSON array to `take` as it arrives; memory is that of one element,
+    /// which has a limit.
     pub(crate) fn each(
         self,
         take: &mut dyn FnMut(&RawValue) -> Result<(), Failure>,
     ) -> Result<(), Failure> {
+        self.each_up_to(LARGEST_VALUE, take)
+    }
+
+    /// The same where elements may have this many bytes, of which the caller keeps little.
+    pub(crate) fn each_up_to(
+        self,
+        limit: u64,
+        take: &mut dyn FnMut(&RawValue) -> Result<(), Failure>,
+    ) -> Result<(), Failure> {
         let mut stopped = None;
-        let reader = io::BufReader::with_capacity(64 << 10, self.body);
+        let left = Cell::new(limit);
+        let body = io::BufReader::with_capacity(64 << 10, self.body);
+        let reader = Metered { body, limit, left: &left };
         let mut deserializer = serde_json::Deserializer::from_reader(reader);
-        let elements = Elements { take, stopped: &mut stopped };
+        let elements = Elements { take, stopped: &mut stopped, limit, left: &left };
         let outcome = deserializer.deserialize_seq(elements).and_then(|()| deserializer.end());
         match (stopped, outcome) {
             (Some(failure), _) => Err(failure),
@@ -89,9 +105,30 @@ fn unreadable(error: serde_json::Error) -> Failure {
     Failure::Other(anyhow::Error::new(error).context("the answer cannot be read"))
 }
 
+/// Bytes that may still be read until the present element ends.
+struct Metered<'a, R> {
+    body: R,
+    limit: u64,
+    left: &'a Cell<u64>,
+}
+
+impl<R: Read> Read for Metered<'_, R> {
+    fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
+        let read = self.body.read(out)?;
+        let limit = self.limit;
+        let left = self.left.get().checked_sub(read as u64).ok_or_else(|| {
+            io::Error::other(format!("one element is too large: it has more than {limit} bytes"))
+        })?;
+        self.left.set(left);
+        Ok(read)
+    }
+}
+
 struct Elements<'a> {
     take: &'a mut dyn FnMut(&RawValue) -> Result<(), Failure>,
     stopped: &'a mut Option<Failure>,
+    limit: u64,
+    left: &'a Cell<u64>,
 }
 
 impl<'de> Visitor<'de> for Elements<'_> {
@@ -107,6 +144,7 @@ impl<'de> Visitor<'de> for Elements<'_> {
                 *self.stopped = Some(failure);
                 return Err(de::Error::custom("stopped"));
             }
+            self.left.set(self.limit);
         }
         Ok(())
     }

@@ -3,7 +3,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use fs_err as fs;
-use ureq::http::header::{CONTENT_DISPOSITION, CONTENT_LENGTH, CONTENT_TYPE};
+use ureq::http::header::{CONTENT_DISPOSITION, CONTENT_LENGTH, CONTENT_TYPE, LOCATION};
 use ureq::tls::{PemItem, RootCerts, TlsConfig, parse_pem};
 use ureq::{Agent, SendBody, http};
 
@@ -28,6 +28,9 @@ impl Remote {
     pub(crate) fn new(base: &str, key: Option<String>) -> Result<Self, Failure> {
         let config = Agent::config_builder()
             .http_status_as_error(false)
+            // The key is for this server, and a redirect may name any other.
+            .max_redirects(0)
+            .max_redirects_will_error(false)
             .timeout_connect(Some(CONNECT))
             .timeout_recv_response(Some(ANSWER))
             .user_agent(concat!("hayloft/", env!("CARGO_PKG_VERSION")))
@@ -78,9 +81,13 @@ impl Transport for Remote {
         };
         let response = response.map_err(told)?;
         let header = |name| Some(response.headers().get(name)?.to_str().ok()?.to_owned());
+        let status = response.status();
+        if status.is_redirection() && status != http::StatusCode::NOT_MODIFIED {
+            return Err(Failure::Redirect { status: status.as_u16(), to: header(LOCATION) });
+        }
         Ok(Answer {
             from: Origin::Server,
-            status: response.status().as_u16(),
+            status: status.as_u16(),
             disposition: header(CONTENT_DISPOSITION),
             length: header(CONTENT_LENGTH).and_then(|text| text.parse().ok()),
             body: Box::new(unlimited(response)),

@@ -11,7 +11,9 @@
 mod arguments;
 mod bench;
 mod demo;
+mod fake;
 mod feeds;
+mod hostile;
 mod packages;
 mod remote;
 mod serve;

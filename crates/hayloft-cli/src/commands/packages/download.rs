@@ -1,6 +1,8 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use fs_err as fs;
+use hayloft::feed_type::RelativePath;
 use serde_json::json;
 
 use super::package::PackageVersion;
@@ -86,11 +88,19 @@ fn file_name(disposition: &str) -> Option<&str> {
         key.trim().eq_ignore_ascii_case("filename").then(|| value.trim().trim_matches('"'))
     })?;
     let name = value.rsplit(['/', '\\']).next()?;
-    (!matches!(name, "" | "." | "..") && !name.contains(['\0', ':'])).then_some(name)
+    let path: RelativePath = name.parse().ok()?;
+    (path.as_str() == name).then_some(name)
 }
 
-/// The file appears under its name only when all of it is there.
+/// The file appears under its name only when all of it is there. A pipe or device gets the bytes as
+/// they come, for nothing may take its place.
 fn save(console: &mut Console, answer: Answer, path: &Path) -> Result<u64, Failure> {
+    if fs::metadata(path).is_ok_and(|about| !about.is_file()) {
+        let cannot = || format!("write to `{}`", path.display());
+        let mut device =
+            fs::OpenOptions::new().write(true).open(path).map_err(Failure::io(cannot()))?;
+        return received(console, answer, &mut device, cannot);
+    }
     let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty());
     let directory = directory.unwrap_or(Path::new("."));
     let cannot = || format!("save `{}`", path.display());
@@ -101,15 +111,26 @@ fn save(console: &mut Console, answer: Answer, path: &Path) -> Result<u64, Failu
     draft.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
     let mut file = draft.tempfile_in(directory).map_err(Failure::io(cannot()))?;
     let _unfinished = Draft::at(file.path());
-    let bar = console.progress(answer.length)?;
-    let copied = io::copy(&mut bar.wrap_read(answer.body), &mut file);
-    bar.finish_and_clear();
-    let size = copied.map_err(Failure::io(cannot()))?;
-    if let Some(length) = answer.length.filter(|length| *length != size) {
-        return Err(Failure::text(format!("only {size} of {length} bytes arrived")));
-    }
+    let size = received(console, answer, &mut file, cannot)?;
     file.persist(path).map_err(|error| Failure::io(cannot())(error.error))?;
     Ok(size)
+}
+
+/// Copies all bytes of an answer, and returns how many there were.
+fn received(
+    console: &mut Console,
+    answer: Answer,
+    out: &mut dyn io::Write,
+    cannot: impl Fn() -> String,
+) -> Result<u64, Failure> {
+    let bar = console.progress(answer.length)?;
+    let copied = io::copy(&mut bar.wrap_read(answer.body), out);
+    bar.finish_and_clear();
+    let size = copied.map_err(Failure::io(cannot()))?;
+    match answer.length.filter(|length| *length != size) {
+        Some(length) => Err(Failure::text(format!("only {size} of {length} bytes arrived"))),
+        None => Ok(size),
+    }
 }
 
 #[cfg(test)]
@@ -126,6 +147,8 @@ mod tests {
     #[case::windows("attachment; filename=\"..\\..\\a.exe\"", Some("a.exe"))]
     #[case::parent("attachment; filename=\"..\"", None)]
     #[case::stream("attachment; filename=\"c:a\"", None)]
+    #[case::device("attachment; filename=\"NUL.txt\"", None)]
+    #[case::escape("attachment; filename=\"a\u{1b}[2J\"", None)]
     #[case::none("attachment", None)]
     #[case::empty("", None)]
     fn names_of_servers_stay_in_the_directory(

@@ -1,8 +1,10 @@
+use std::collections::BTreeSet;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use fs_err as fs;
 use hayloft::Limits;
+use hayloft::feed_type::RelativePath;
 use hayloft_universal::Package;
 use jiff::Timestamp;
 use serde_json::{Map, json};
@@ -170,6 +172,7 @@ impl Installation<'_> {
                 manifest.version().text()
             )));
         }
+        content(&package)?;
         Ok(file)
     }
 
@@ -184,52 +187,66 @@ impl Installation<'_> {
         console.line(format_args!("Installing into {}...", self.target.display()))?;
         let mut file = file.try_clone().map_err(Failure::io("read the package"))?;
         let mut package = open(&mut file)?;
-        let content: Vec<(usize, u64, PathBuf)> = package
-            .entries()
-            .filter_map(|entry| {
-                Some((entry.index(), entry.size(), self.target.join(entry.content_path()?)))
-            })
-            .collect();
-        if existing == Existing::Refuse
-            && let Some((_, _, path)) = content.iter().find(|(_, _, path)| path.exists())
-        {
-            return Err(Failure::text(format!(
-                "`{}` is there already; replace it with --overwrite",
-                path.display()
-            )));
+        let content = content(&package)?;
+        for ContentFile { path, .. } in &content {
+            self.in_the_way(path, existing)?;
         }
         fs::create_dir_all(self.target).map_err(Failure::io("make the directory"))?;
-        for (index, size, path) in &content {
+        for ContentFile { index, size, path } in &content {
+            let directory = self.make_directories(path)?;
+            let path = path.below(self.target);
             let cannot = || format!("write `{}`", path.display());
-            let directory = path.parent().unwrap_or(self.target);
-            self.make_directories(directory)?;
             let mut draft =
-                tempfile::NamedTempFile::new_in(directory).map_err(Failure::io(cannot()))?;
+                tempfile::NamedTempFile::new_in(&directory).map_err(Failure::io(cannot()))?;
             let _unfinished = Draft::at(draft.path());
             package.copy_to(*index, *size, &mut draft).map_err(anyhow::Error::new)?;
             draft.flush().map_err(Failure::io(cannot()))?;
             super::create::readable_by_others(draft.as_file()).map_err(Failure::io(cannot()))?;
-            draft.persist(path).map_err(|error| Failure::io(cannot())(error.error))?;
+            // Takes the place of a link, and does not go through it.
+            draft.persist(&path).map_err(|error| Failure::io(cannot())(error.error))?;
         }
         Ok(())
     }
 
-    /// Makes the directories of a file below the target, and refuses to go through links, which
-    /// could lead out of it.
-    fn make_directories(&self, directory: &Path) -> Result<(), Failure> {
-        let mut path = self.target.to_owned();
-        for part in directory.strip_prefix(self.target).unwrap_or(Path::new("")) {
-            path.push(part);
-            match fs::symlink_metadata(&path) {
-                Ok(about) if about.is_symlink() => {
-                    let text = format!("`{}` is a link; remove it first", path.display());
-                    return Err(Failure::text(text));
+    /// Fails if what is in the target already does not let the file be written.
+    fn in_the_way(&self, path: &RelativePath, existing: Existing) -> Result<(), Failure> {
+        let mut place = self.target.to_owned();
+        let mut parts = path.components().peekable();
+        while let Some(part) = parts.next() {
+            place.push(part);
+            let Ok(about) = fs::symlink_metadata(&place) else { return Ok(()) };
+            let shown = place.display();
+            if parts.peek().is_some() {
+                refuse_link(&place, &about)?;
+                if !about.is_dir() {
+                    return Err(Failure::text(format!("`{shown}` is no directory")));
                 }
-                Ok(_) => {}
-                Err(_) => fs::create_dir(&path).map_err(Failure::io("make a directory"))?,
+            } else if existing == Existing::Refuse {
+                let text = format!("`{shown}` is there already; replace it with --overwrite");
+                return Err(Failure::text(text));
+            } else if about.is_dir() {
+                return Err(Failure::text(format!("`{shown}` is a directory; remove it first")));
             }
         }
         Ok(())
+    }
+
+    /// Makes the directories of a file below the target, the last of which is returned. Never goes
+    /// through links, which could lead out of it.
+    fn make_directories(&self, file: &RelativePath) -> Result<PathBuf, Failure> {
+        let mut path = self.target.to_owned();
+        let mut parts = file.components().peekable();
+        while let Some(part) = parts.next() {
+            if parts.peek().is_none() {
+                break;
+            }
+            path.push(part);
+            match fs::symlink_metadata(&path) {
+                Ok(about) => refuse_link(&path, &about)?,
+                Err(_) => fs::create_dir(&path).map_err(Failure::io("make a directory"))?,
+            }
+        }
+        Ok(path)
     }
 
     fn register(
@@ -263,6 +280,49 @@ impl Installation<'_> {
         console.colored(Color::Green, format_args!("{name} {} installed.", found.version))?;
         console.value(&json!(installed))
     }
+}
+
+fn refuse_link(path: &Path, about: &std::fs::Metadata) -> Result<(), Failure> {
+    if about.is_symlink() {
+        return Err(Failure::text(format!("`{}` is a link; remove it first", path.display())));
+    }
+    Ok(())
+}
+
+/// A file to be written.
+struct ContentFile {
+    index: usize,
+    size: u64,
+    path: RelativePath,
+}
+
+/// The files that installing writes, all of them in places below the target.
+fn content(package: &Package<'_>) -> Result<Vec<ContentFile>, Failure> {
+    let mut files = Vec::new();
+    for entry in package.entries() {
+        let Some(path) = entry.content_path() else { continue };
+        let refused = |fault: &dyn std::fmt::Display| {
+            let name = hayloft::feed_type::shorten(entry.path());
+            Failure::text(format!("the package was not installed: `{name}` {fault}"))
+        };
+        if entry.is_symbolic_link() {
+            return Err(refused(&"is a symbolic link"));
+        }
+        let path = path.parse().map_err(|fault| refused(&fault))?;
+        files.push(ContentFile { index: entry.index(), size: entry.size(), path });
+    }
+    // In this order a path is followed by those below it, but for names that go on otherwise.
+    let paths: BTreeSet<&str> = files.iter().map(|file| file.path.as_str()).collect();
+    for path in &paths {
+        let below = format!("{path}/");
+        if paths.range(below.as_str()..).next().is_some_and(|next| next.starts_with(&below)) {
+            let name = hayloft::feed_type::shorten(path);
+            return Err(Failure::text(format!(
+                "the package was not installed: `package/{name}` is a file and a directory"
+            )));
+        }
+    }
+    Ok(files)
 }
 
 fn full_name(found: &ListedVersion) -> String {

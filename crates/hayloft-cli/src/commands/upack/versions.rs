@@ -1,8 +1,11 @@
 use hayloft_universal::UniversalVersion;
 use serde::Deserialize;
 
-use crate::connection::{Connection, Target};
+use crate::connection::{Connection, Target, parse};
 use crate::failure::Failure;
+
+/// Bytes of one version in a list: it comes with its manifest, which may have 8 MiB.
+const LARGEST: u64 = 10 << 20;
 
 /// One version of a package, as the universal feed lists it.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
@@ -25,24 +28,48 @@ pub(super) fn find(
     let target = Target::new(&["upack", feed, "versions"])
         .query("group", Some(group))
         .query("name", Some(name));
-    let listed: Vec<ListedVersion> = connection.get(target)?;
-    pick(listed, version).ok_or_else(|| {
+    let mut choice = Choice::new(version);
+    connection.fetch(target)?.each_up_to(LARGEST, &mut |element| {
+        choice.offer(parse(element.get())?);
+        Ok(())
+    })?;
+    choice.best().ok_or_else(|| {
         Failure::text(format!("{package} {version} was not found in the feed {feed}"))
     })
 }
 
-fn pick(listed: Vec<ListedVersion>, version: &str) -> Option<ListedVersion> {
-    let prereleases = match version {
-        "latest" | "latest-stable" => false,
-        "latest-unstable" => true,
-        exact => return listed.into_iter().find(|each| each.version == exact),
-    };
-    listed
-        .into_iter()
-        .filter_map(|each| Some((UniversalVersion::parse_stored(&each.version).ok()?, each)))
-        .filter(|(version, _)| prereleases || !version.is_prerelease())
-        .max_by(|(one, _), (other, _)| one.cmp(other))
-        .map(|(_, each)| each)
+/// The version that is asked for, out of those seen so far.
+struct Choice<'a> {
+    asked: &'a str,
+    best: Option<(Option<UniversalVersion>, ListedVersion)>,
+}
+
+impl<'a> Choice<'a> {
+    fn new(asked: &'a str) -> Self {
+        Self { asked, best: None }
+    }
+
+    fn offer(&mut self, listed: ListedVersion) {
+        let prereleases = match self.asked {
+            "latest" | "latest-stable" => false,
+            "latest-unstable" => true,
+            exact => {
+                if self.best.is_none() && listed.version == exact {
+                    self.best = Some((None, listed));
+                }
+                return;
+            }
+        };
+        let Ok(version) = UniversalVersion::parse_stored(&listed.version) else { return };
+        let better = self.best.as_ref().is_none_or(|(best, _)| best.as_ref() <= Some(&version));
+        if better && (prereleases || !version.is_prerelease()) {
+            self.best = Some((Some(version), listed));
+        }
+    }
+
+    fn best(self) -> Option<ListedVersion> {
+        self.best.map(|(_, listed)| listed)
+    }
 }
 
 #[cfg(test)]
@@ -64,12 +91,12 @@ mod tests {
         #[case] listed: &[&str],
         #[case] expected: Option<&str>,
     ) {
-        let listed = listed.iter().map(|version| ListedVersion {
-            group: None,
-            name: "a".to_owned(),
-            version: (*version).to_owned(),
-        });
-        let picked = pick(listed.collect(), asked).map(|each| each.version);
+        let mut choice = Choice::new(asked);
+        for version in listed {
+            let (name, version) = ("a".to_owned(), (*version).to_owned());
+            choice.offer(ListedVersion { group: None, name, version });
+        }
+        let picked = choice.best().map(|each| each.version);
         assert_eq!(picked.as_deref(), expected);
     }
 }
