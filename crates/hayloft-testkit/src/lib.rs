@@ -24,7 +24,12 @@
 //!
 //! This is a crate for tests, benches and demonstrations: what fails panics and says why.
 
-#![allow(clippy::panic, clippy::expect_used, reason = "a test helper reports by panicking")]
+#![allow(
+    clippy::panic,
+    clippy::expect_used,
+    clippy::missing_panics_doc,
+    reason = "a test helper reports by panicking"
+)]
 #![allow(
     clippy::format_collect,
     clippy::format_push_string,
@@ -34,11 +39,13 @@
 mod check;
 mod damage;
 mod in_memory;
+mod memory_feed;
 mod package;
 mod sample;
 
 pub use check::{check, check_order};
 pub use in_memory::{digests, history_entry, inspect, repackage};
+pub use memory_feed::{Got, MemoryFeed};
 pub use package::{
     Package, StreamedUpack, deb, gem, npm_tgz, nupkg, sdist, snupkg, streamed_upack, upack, vpack,
     wheel,

@@ -51,7 +51,6 @@ impl Action {
 
 /// How an uploaded file is to be stored.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-#[non_exhaustive]
 pub struct UploadOrder {
     /// What the client calls the file.
     pub file_name: Option<String>,
