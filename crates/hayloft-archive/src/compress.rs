@@ -36,8 +36,11 @@ pub enum Trailing {
     /// Zero bytes, which GNU gzip and Python skip: files padded to whole blocks.
     #[default]
     Zeros,
-    /// Anything, as npm's clients and RubyGems read it. Only gzip streams can be told from what
-    /// follows them; for the others this is [`Trailing::Zeros`].
+    /// Zero bytes, but not a second gzip member either: RubyGems reads the first one alone where
+    /// other tools read both. For other compressions this is [`Trailing::Zeros`].
+    OneMember,
+    /// Anything, as npm's clients read it. Only gzip streams can be told from what follows them;
+    /// for the others this is [`Trailing::Zeros`].
     Anything,
 }
 

@@ -35,6 +35,7 @@ mod ar;
 mod bytes;
 mod compress;
 mod error;
+mod links;
 mod section;
 mod tar;
 mod zip;
@@ -44,6 +45,7 @@ pub use compress::{
     Compression, Effort, Encoder, Trailing, decoder, decoder_with, encoder, encoder_with,
 };
 pub use error::ArchiveError;
+pub use links::Links;
 pub use section::Section;
 pub use tar::{
     TarAction, TarAppend, TarEdit, TarEntry, TarKind, TarMember, TarReader, rewrite_tar,

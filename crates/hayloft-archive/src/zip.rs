@@ -336,6 +336,21 @@ fn parse_directory(
     Ok(entries)
 }
 
+/// What belongs to no record must not begin like one: readers that go through the file from its
+/// start, as uv reads a wheel while it arrives, would take it for an entry or for the directory.
+fn refuse_hidden_record(window: &mut Window<'_>, gap: Range<u64>) -> Result<(), ArchiveError> {
+    let mut start = [0; 2];
+    if gap.end.saturating_sub(gap.start) < 4 || !window.read_at(gap.start, &mut start)? {
+        return Ok(());
+    }
+    if start == *b"PK" {
+        return Err(damaged(
+            "a record that its directory does not know stands between its entries",
+        ));
+    }
+    Ok(())
+}
+
 /// Checks all local headers in file order, and that no two records share a byte.
 fn check_locals(
     window: &mut Window<'_>,
@@ -359,9 +374,11 @@ fn check_locals(
                 fault: "it overlaps another entry",
             });
         }
+        refuse_hidden_record(window, previous..record.local.start)?;
         previous = record.local.end;
         records.push((entry.index, record));
     }
+    refuse_hidden_record(window, previous..end.directory.start)?;
     records.sort_by_key(|(index, _)| *index);
     Ok(records.into_iter().map(|(_, record)| record).collect())
 }

@@ -172,25 +172,37 @@ fn a_window_above_the_limit_is_refused(
 }
 
 #[rstest]
-#[case::gzip(Compression::Gzip, b"\0\0\0\0", [false, true, true])]
-#[case::gzip_junk(Compression::Gzip, b"junk", [false, false, true])]
-#[case::gzip_junk_after_zeros(Compression::Gzip, b"\0\0junk", [false, false, true])]
-#[case::gzip_half_a_header(Compression::Gzip, b"\x1f\x8b\x07", [false, false, true])]
-#[case::zstd(Compression::Zstd, b"\0\0", [false, true, true])]
-#[case::zstd_junk(Compression::Zstd, b"junk", [false, false, false])]
-#[case::xz(Compression::Xz, b"\0\0\0\0", [true, true, true])]
-#[case::xz_junk(Compression::Xz, b"junk", [false, false, false])]
+#[case::gzip(Compression::Gzip, b"\0\0\0\0", [false, true, true, true])]
+#[case::gzip_junk(Compression::Gzip, b"junk", [false, false, true, false])]
+#[case::gzip_junk_after_zeros(Compression::Gzip, b"\0\0junk", [false, false, true, false])]
+#[case::gzip_half_a_header(Compression::Gzip, b"\x1f\x8b\x07", [false, false, true, false])]
+#[case::zstd(Compression::Zstd, b"\0\0", [false, true, true, true])]
+#[case::zstd_junk(Compression::Zstd, b"junk", [false, false, false, false])]
+#[case::xz(Compression::Xz, b"\0\0\0\0", [true, true, true, true])]
+#[case::xz_junk(Compression::Xz, b"junk", [false, false, false, false])]
 fn what_follows_is_accepted_by_rule(
     #[case] compression: Compression,
     #[case] tail: &[u8],
-    #[case] accepted: [bool; 3],
+    #[case] accepted: [bool; 4],
 ) {
     let bytes = [compress(compression, b"data", 9).as_slice(), tail].concat();
-    let rules = [Trailing::Refused, Trailing::Zeros, Trailing::Anything];
+    let rules = [Trailing::Refused, Trailing::Zeros, Trailing::Anything, Trailing::OneMember];
     for (rule, accepted) in rules.into_iter().zip(accepted) {
         let found = decompress_with(compression, &bytes, &Limits::default(), rule);
         assert_eq!(found.is_ok(), accepted, "{rule:?}: {found:?}");
         assert!(found.is_err() || found.is_ok_and(|data| data == b"data"));
+    }
+}
+
+#[rstest]
+#[case::same("two")]
+#[case::empty("")]
+fn a_second_gzip_member_is_refused_where_one_is_read(#[case] second: &str) {
+    let parts = ["one", second].map(|part| compress(Compression::Gzip, part.as_bytes(), 9));
+    for bytes in [parts.concat(), [parts[1].clone(), parts[0].clone()].concat()] {
+        let read = |rule| decompress_with(Compression::Gzip, &bytes, &Limits::default(), rule);
+        assert_eq!(read(Trailing::Refused).unwrap().len(), 3 + second.len());
+        assert!(read(Trailing::OneMember).unwrap_err().is_input());
     }
 }
 

@@ -605,3 +605,53 @@ proptest! {
         prop_assert_eq!(run(), out);
     }
 }
+
+#[rstest]
+#[case::pax([pax(&[("path", "b")]), posix(b'0', "a", TEXT)].concat())]
+#[case::other_pax([pax(&[("mtime", "1.5")]), posix(b'0', "a", TEXT)].concat())]
+#[case::global([posix(b'g', "pax", pax_record("comment", "x").as_bytes()), posix(b'0', "a", TEXT)].concat())]
+#[case::long_name([long(b'L', "b"), gnu(b'0', "a", TEXT)].concat())]
+#[case::long_link_of_a_file([long(b'K', "metadata"), gnu(b'0', "a", TEXT)].concat())]
+#[case::prefix(with_field(Header::new_ustar(), 345, b"b"))]
+#[case::prefix_of_gnu(with_field(Header::new_gnu(), 345, b"b"))]
+#[case::prefix_without_dialect(with_field(Header::new_old(), 345, b"b"))]
+#[case::behind_the_name(with_field(Header::new_ustar(), 2, b"b"))]
+fn a_plain_stream_has_names_in_one_place(#[case] stream: Vec<u8>) {
+    let bytes = archive(&[stream]);
+    let read = |mut reader: TarReader<&[u8]>| {
+        while reader.next()?.is_some() {}
+        Ok::<(), ArchiveError>(())
+    };
+    read(TarReader::new(&bytes, &Limits::default())).unwrap();
+    let error = read(TarReader::plain(&bytes, &Limits::default())).unwrap_err();
+    assert!(error.is_input(), "{error:?}");
+}
+
+/// A member `a` with other bytes somewhere in its header.
+fn with_field(kind: Header, at: usize, bytes: &[u8]) -> Vec<u8> {
+    let mut header = header(kind, b'0', "a", TEXT.len() as u64);
+    header.as_mut_bytes()[at..at + bytes.len()].copy_from_slice(bytes);
+    header.set_cksum();
+    member(&header, TEXT)
+}
+
+#[test]
+fn a_plain_member_is_read_by_a_plain_reader() {
+    for part in [posix(b'0', "a", TEXT), gnu(b'0', "a", TEXT), old(b'0', "a", TEXT)] {
+        let bytes = archive(&[part]);
+        let mut reader = TarReader::plain(&bytes[..], &Limits::default());
+        assert_eq!(reader.next().unwrap().unwrap().path(), b"a");
+        reader.finish().unwrap();
+    }
+}
+
+#[rstest]
+#[case::nothing(b"", true)]
+#[case::zeros(&[0; 9000], true)]
+#[case::byte(b"\0\0\0x", false)]
+#[case::another_archive(b"a\0", false)]
+fn what_follows_the_end_is_seen(#[case] tail: &[u8], #[case] accepted: bool) {
+    let bytes = [archive(&[posix(b'0', "a", TEXT)]), tail.to_vec()].concat();
+    let reader = TarReader::new(&bytes[..], &Limits::default());
+    assert_eq!(reader.finish().is_ok(), accepted);
+}

@@ -42,6 +42,19 @@ fn assert_refused(bytes: Vec<u8>, expected: &str) {
     assert_eq!(error.to_string(), expected);
 }
 
+#[rstest]
+#[case::hidden_entry(b"PK\x03\x04")]
+#[case::directory_too_early(b"PK\x01\x02")]
+#[case::end_too_early(b"PK\x05\x06")]
+fn a_record_between_the_entries_is_refused(#[case] start: &[u8]) {
+    let message = "the zip archive is damaged: a record that its directory does not know stands \
+        between its entries";
+    let gap = [start, &[0; 40]].concat();
+    assert_refused(archive(&[a().with(|entry| entry.gap.clone_from(&gap))]), message);
+    let second = entry("b.txt", TEXT).with(|entry| entry.gap.clone_from(&gap));
+    assert_refused(archive(&[a(), second]), message);
+}
+
 /// An extra field.
 fn field(id: u16, payload: &[u8]) -> Vec<u8> {
     let length = u16::try_from(payload.len()).unwrap();

@@ -28,9 +28,13 @@ impl<R: BufRead> GzipReader<R> {
     fn enter(&self, mut input: R) -> io::Result<State<R>> {
         if self.past_first {
             match (input.fill_buf()?.first(), self.trailing) {
-                (Some(0), Trailing::Zeros) => {
+                (Some(0), Trailing::Zeros | Trailing::OneMember) => {
                     only_zeros(&mut input)?;
                     return Ok(State::Done);
+                }
+                (Some(0x1f), Trailing::OneMember) => {
+                    let fault = "a second gzip member follows, which some readers do not read";
+                    return Err(io::Error::new(io::ErrorKind::InvalidData, fault));
                 }
                 (Some(0x1f), _) => {}
                 (None, _) | (Some(_), Trailing::Anything) => return Ok(State::Done),

@@ -81,6 +81,13 @@ impl RawHeader {
         field.split(|byte| *byte == 0).next().unwrap_or_default().to_vec()
     }
 
+    /// True if the name is in the name field alone, with zeros behind it.
+    pub(crate) fn is_plain(&self) -> bool {
+        let field = |field| self.bytes().get(field).unwrap_or_default();
+        let mut behind = field(NAME).iter().skip_while(|byte| **byte != 0);
+        behind.all(|byte| *byte == 0) && field(PREFIX).iter().all(|byte| *byte == 0)
+    }
+
     pub(crate) fn mode(&self) -> u32 {
         self.0.mode().unwrap_or_default()
     }

@@ -1,10 +1,10 @@
-use std::io::{self, Read};
+use std::io::{self, BufRead, Read};
 use std::ops::Deref;
 
 use hayloft_feed::{Limits, shorten};
 
 use super::blocks::{Blocks, Next};
-use super::{TarEntry, damaged_entry, padding};
+use super::{TarEntry, damaged, damaged_entry, padding};
 use crate::ArchiveError;
 use crate::error::shown;
 
@@ -22,6 +22,7 @@ pub struct TarReader<R> {
     padding: u64,
     path: Vec<u8>,
     ended: bool,
+    plain: bool,
 }
 
 impl<R> std::fmt::Debug for TarReader<R> {
@@ -34,7 +35,15 @@ impl<R: Read> TarReader<R> {
     /// A reader at the start of `stream`.
     pub fn new(stream: R, limits: &Limits) -> Self {
         let blocks = Blocks::new(stream, limits);
-        Self { blocks, left: 0, padding: 0, path: Vec::new(), ended: false }
+        Self { blocks, left: 0, padding: 0, path: Vec::new(), ended: false, plain: false }
+    }
+
+    /// As [`TarReader::new`], for a stream whose members are called what the name field of their
+    /// header says: extension records, prefixes and bytes behind the end of a name are refused.
+    /// RubyGems takes such records for members, prefixes of any dialect for directories, and what
+    /// stands behind a zero byte for a part of the name.
+    pub fn plain(stream: R, limits: &Limits) -> Self {
+        Self { plain: true, ..Self::new(stream, limits) }
     }
 
     /// The next member, or `None` at the end of the archive. Skips what was not read of the
@@ -53,6 +62,7 @@ impl<R: Read> TarReader<R> {
         self.padding = 0;
         loop {
             match self.blocks.next()? {
+                Next::Global(_) if self.plain => return Err(extended(b"")),
                 Next::Global(_) => {}
                 Next::End(_) => {
                     self.ended = true;
@@ -60,6 +70,9 @@ impl<R: Read> TarReader<R> {
                 }
                 Next::Member(member) => {
                     let entry = member.entry;
+                    if self.plain && !(member.records.is_empty() && member.header.is_plain()) {
+                        return Err(extended(&entry.path));
+                    }
                     self.left = entry.size;
                     self.padding = padding(entry.size);
                     self.path.clone_from(&entry.path);
@@ -68,6 +81,35 @@ impl<R: Read> TarReader<R> {
             }
         }
     }
+}
+
+impl<R: Read> TarReader<R> {
+    /// Reads to the end of the stream: behind the end of the archive may be nothing but zeros.
+    ///
+    /// Every reader ends there, but for those that are told to read on.
+    pub fn finish(mut self) -> Result<(), ArchiveError> {
+        while self.next()?.is_some() {}
+        only_zeros(self.blocks.input()).map_err(ArchiveError::from_io)?;
+        Ok(())
+    }
+}
+
+fn only_zeros(input: &mut impl BufRead) -> io::Result<()> {
+    loop {
+        let bytes = input.fill_buf()?;
+        if bytes.is_empty() {
+            return Ok(());
+        }
+        if bytes.iter().any(|byte| *byte != 0) {
+            return Err(damaged("something follows its end").into_io());
+        }
+        let length = bytes.len();
+        input.consume(length);
+    }
+}
+
+fn extended(path: &[u8]) -> ArchiveError {
+    damaged_entry(path, "its name is in more than the name field of its header")
 }
 
 /// A member whose data can be read; an error then holds an [`ArchiveError`].
