@@ -51,6 +51,10 @@ pub enum StoreError {
     /// A feed type or a caller's check panicked; nothing of the change was stored.
     #[error("the change was given up after a panic; this is a bug")]
     Panicked,
+    /// The store was to be changed, closed or maintained from inside a check or change that it was
+    /// running for a caller.
+    #[error("the store cannot be changed from inside a change of it")]
+    Reentrant,
     /// Too little space is left.
     #[error("only {available} bytes are free, {floor} must stay free")]
     NoSpace {
@@ -74,6 +78,7 @@ impl StoreError {
             Self::Closed => Self::Closed,
             Self::Stopped => Self::Stopped,
             Self::Panicked => Self::Panicked,
+            Self::Reentrant => Self::Reentrant,
             Self::Unknown(error) => Self::Unknown(error.clone()),
             Self::NotStored(error) => Self::NotStored(error.clone()),
             Self::Meta(error) => Self::Meta(error.clone()),

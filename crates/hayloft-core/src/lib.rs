@@ -41,6 +41,7 @@ mod select;
 pub mod sim;
 mod staging;
 mod store;
+mod storing;
 mod tables;
 mod timestamp;
 mod versions;

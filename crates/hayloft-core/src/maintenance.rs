@@ -8,6 +8,7 @@ use crate::metrics::Meter;
 use crate::records::{BlobRecord, BlobState, FeedRecord, JobRecord, Place};
 use crate::resolve::{FeedHandle, PackageHandle, VersionHandle};
 use crate::store::Inner;
+use crate::writer::check_outside_plan;
 use crate::{
     Background, BlobKey, Direction, Store, StoreError, blob_rows, codec, plan::Plan, rows, tables,
     versions,
@@ -138,6 +139,7 @@ impl Store {
 
 impl Inner {
     fn maintain(&self, sweep: Sweep) -> Result<(), StoreError> {
+        check_outside_plan()?;
         let _one_at_a_time = self.maintenance.round.lock().unwrap_or_else(PoisonError::into_inner);
         if self.is_closed() {
             return Err(StoreError::Closed);
@@ -201,7 +203,7 @@ impl Inner {
         if done {
             let job = job.to_vec();
             self.writer.change::<(), StoreError>(64, move |plan| {
-                plan.delete(tables::JOB, job);
+                plan.delete(tables::JOB, job.clone());
                 Ok(())
             })?;
         }
@@ -254,7 +256,7 @@ impl Inner {
             let weight = DELETED_ROWS * 64;
             let finished = self
                 .writer
-                .change::<bool, StoreError>(weight, move |plan| delete_some(plan, feed, job))?;
+                .change::<bool, StoreError>(weight, move |plan| delete_some(plan, feed, &job))?;
             if finished {
                 return Ok(());
             }
@@ -351,10 +353,10 @@ pub(crate) enum Collected {
 }
 
 /// Removes some versions of a feed that is being deleted; true once nothing is left of it.
-fn delete_some(plan: &mut Plan, feed: u32, job: Vec<u8>) -> Result<bool, StoreError> {
+fn delete_some(plan: &mut Plan, feed: u32, job: &[u8]) -> Result<bool, StoreError> {
     const ROWS_PER_FILE: usize = 8;
     let Some(record) = plan.get::<FeedRecord>(tables::FEED, &tables::feed(feed))? else {
-        plan.delete(tables::JOB, job);
+        plan.delete(tables::JOB, job.to_vec());
         return Ok(true);
     };
     let handle = FeedHandle { id: feed, record, feed_type: None };
@@ -388,7 +390,7 @@ fn plan_scan(plan: &Plan, range: crate::KeyRange) -> Result<Option<VersionHandle
     Ok(Some(VersionHandle { package, key, record }))
 }
 
-fn finish_delete(plan: &mut Plan, feed: u32, job: Vec<u8>) -> Result<(), StoreError> {
+fn finish_delete(plan: &mut Plan, feed: u32, job: &[u8]) -> Result<(), StoreError> {
     let prefix = tables::feed(feed);
     for table in [tables::PACKAGE, tables::PACKAGE_CASE, tables::FACET, tables::TOTALS] {
         let mut keys = Vec::new();
@@ -401,6 +403,6 @@ fn finish_delete(plan: &mut Plan, feed: u32, job: Vec<u8>) -> Result<(), StoreEr
         }
     }
     plan.delete(tables::FEED, prefix);
-    plan.delete(tables::JOB, job);
+    plan.delete(tables::JOB, job.to_vec());
     Ok(())
 }

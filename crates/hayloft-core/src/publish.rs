@@ -11,6 +11,7 @@ use crate::pins::Pin;
 use crate::records::{BlobRecord, BlobState, DigestsValue, Health, Place};
 use crate::staging::Content;
 use crate::store::Inner;
+use crate::writer::check_outside_plan;
 use crate::{BlobKey, BlobRead, Staged, StoreError, VerifyOnRead, rows, tables};
 
 /// How many verified contents are remembered.
@@ -31,6 +32,7 @@ impl Inner {
         staged: &Staged,
         publish: Publish,
     ) -> Result<(Pin, Source), StoreError> {
+        check_outside_plan()?;
         let key = staged.key();
         loop {
             let pin = self.pins.pin(key);

@@ -15,7 +15,7 @@ use crate::pins::Pins;
 use crate::plan::Plan;
 use crate::records::{FormatRecord, LogPositionRecord, NumberRecord, SaltRecord};
 use crate::staging::StagingArea;
-use crate::writer::Writer;
+use crate::writer::{Writer, check_outside_plan};
 use crate::{
     BlobKey, BlobStore, Feed, FeedTypes, Fs, FsLock, LocalBlobs, MetaRead, MetaStore, Metrics,
     OpenMetaError, OpenOptions, RealFs, RedbOptions, RedbStore, StoreError, Timestamp, rows,
@@ -296,6 +296,7 @@ impl Inner {
     }
 
     fn close(&self) -> Result<(), StoreError> {
+        check_outside_plan()?;
         if self.closed.swap(true, Ordering::AcqRel) {
             return Ok(());
         }

@@ -1,5 +1,6 @@
 //! The one thread that writes metadata: group commit.
 
+use std::cell::Cell;
 use std::panic::{self, AssertUnwindSafe};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{self, Receiver, SyncSender};
@@ -17,11 +18,37 @@ const BATCH_BYTES: usize = 8 << 20;
 /// Operations that may wait; more callers wait for a place.
 const QUEUE: usize = 1024;
 
+thread_local! {
+    /// True while this thread runs an operation's plan.
+    static PLANNING: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Fails in a thread that runs a plan, which must not wait for what waits for the writer.
+pub(crate) fn check_outside_plan() -> Result<(), StoreError> {
+    if PLANNING.get() { Err(StoreError::Reentrant) } else { Ok(()) }
+}
+
+/// Marks the thread as running a plan.
+struct Planning;
+
+impl Planning {
+    fn begin() -> Self {
+        PLANNING.set(true);
+        Self
+    }
+}
+
+impl Drop for Planning {
+    fn drop(&mut self) {
+        PLANNING.set(false);
+    }
+}
+
 /// An operation on its way through the writer.
 trait Operation: Send {
     /// Bytes that it is going to write, roughly.
     fn weight(&self) -> usize;
-    /// Plans; true if it was not refused.
+    /// Plans, perhaps not for the first time; true if it was not refused.
     fn plan(&mut self, plan: &mut Plan) -> bool;
     /// Answers the caller: with what planning gave, or with why that does not count.
     fn answer(self: Box<Self>, failure: Option<StoreError>);
@@ -29,14 +56,14 @@ trait Operation: Send {
 
 struct Planned<F, T, E> {
     weight: usize,
-    plan: Option<F>,
+    plan: F,
     result: Option<Result<T, E>>,
     reply: SyncSender<Result<T, E>>,
 }
 
 impl<F, T, E> Operation for Planned<F, T, E>
 where
-    F: FnOnce(&mut Plan) -> Result<T, E> + Send,
+    F: Fn(&mut Plan) -> Result<T, E> + Send,
     T: Send,
     E: From<StoreError> + Send,
 {
@@ -45,24 +72,27 @@ where
     }
 
     fn plan(&mut self, plan: &mut Plan) -> bool {
+        let _planning = Planning::begin();
         // What types and callers bring along must not end all writing. A plan that is dropped
         // halfway has written nothing.
-        let run = self.plan.take();
-        self.result = run.map(|run| {
-            panic::catch_unwind(AssertUnwindSafe(|| run(plan)))
-                .unwrap_or_else(|_| Err(StoreError::Panicked.into()))
-        });
-        matches!(self.result, Some(Ok(_)))
+        let result = panic::catch_unwind(AssertUnwindSafe(|| (self.plan)(plan)))
+            .unwrap_or_else(|_| Err(StoreError::Panicked.into()));
+        let accepted = result.is_ok();
+        self.result = Some(result);
+        accepted
     }
 
     fn answer(self: Box<Self>, failure: Option<StoreError>) {
-        let result = match (failure, self.result) {
+        let Self { plan, result, reply, .. } = *self;
+        // It may hold the caller's last handle of a store but the one that waits for the answer.
+        drop(plan);
+        let result = match (failure, result) {
             (None, Some(result)) => result,
             (Some(failure), _) => Err(failure.into()),
             (None, None) => Err(StoreError::Closed.into()),
         };
         // A caller that gave up waiting no longer wants to know.
-        let _ = self.reply.send(result);
+        let _ = reply.send(result);
     }
 }
 
@@ -97,20 +127,22 @@ impl Writer {
 
     /// Runs `plan` in the writer and waits until what it wrote is durable.
     ///
-    /// `plan` is to be a pure function of what it reads; it must not wait for anything.
+    /// `plan` is to be a pure function of what it reads: it may run several times, of which the
+    /// last one counts. It must not wait for anything; a change inside it is refused.
     pub(crate) fn change<T, E>(
         &self,
         weight: usize,
-        plan: impl FnOnce(&mut Plan) -> Result<T, E> + Send + 'static,
+        plan: impl Fn(&mut Plan) -> Result<T, E> + Send + 'static,
     ) -> Result<T, E>
     where
         T: Send + 'static,
         E: From<StoreError> + Send + 'static,
     {
+        check_outside_plan()?;
         let queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let queue = queue.ok_or(StoreError::Closed)?;
         let (reply, answer) = mpsc::sync_channel(1);
-        let operation = Planned { weight, plan: Some(plan), result: None, reply };
+        let operation = Planned { weight, plan, result: None, reply };
         queue.send(Box::new(operation)).map_err(|_| StoreError::Closed)?;
         drop(queue);
         answer.recv().unwrap_or_else(|_| Err(StoreError::Closed.into()))
@@ -240,11 +272,9 @@ mod tests {
 
     type Waiting = (Box<dyn Operation>, Receiver<Result<u8, StoreError>>);
 
-    fn operation(
-        plan: impl FnOnce(&mut Plan) -> Result<u8, StoreError> + Send + 'static,
-    ) -> Waiting {
+    fn operation(plan: impl Fn(&mut Plan) -> Result<u8, StoreError> + Send + 'static) -> Waiting {
         let (reply, answer) = mpsc::sync_channel(1);
-        (Box::new(Planned { weight: 1, plan: Some(plan), result: None, reply }), answer)
+        (Box::new(Planned { weight: 1, plan, result: None, reply }), answer)
     }
 
     fn set(plan: &mut Plan, key: &str) -> Result<(), StoreError> {
@@ -313,5 +343,34 @@ mod tests {
         assert_eq!((metrics.commits, metrics.changes), (1, 2));
         let plan = Plan::new(snapshot, thread.clock.now()).unwrap();
         assert!(is_set(&plan, "fourth"));
+    }
+
+    /// Tells when it is dropped whether the answer had been sent by then.
+    struct Captured {
+        answer: Arc<Mutex<Receiver<Result<u8, StoreError>>>>,
+        answered: Arc<AtomicBool>,
+    }
+
+    impl Drop for Captured {
+        fn drop(&mut self) {
+            let answered = self.answer.lock().unwrap().try_recv().is_ok();
+            self.answered.store(answered, Ordering::SeqCst);
+        }
+    }
+
+    #[test]
+    fn what_a_plan_holds_is_gone_before_its_caller_is_answered() {
+        // Else a caller's last handle of the store could go in the writer, and wait there for it.
+        let (reply, answer) = mpsc::sync_channel(1);
+        let answered = Arc::new(AtomicBool::new(true));
+        let answer = Arc::new(Mutex::new(answer));
+        let captured = Captured { answer: answer.clone(), answered: answered.clone() };
+        let plan = move |_: &mut Plan| {
+            let _held = &captured;
+            Ok::<_, StoreError>(1)
+        };
+        Box::new(Planned { weight: 1, plan, result: Some(Ok(1)), reply }).answer(None);
+        assert!(!answered.load(Ordering::SeqCst));
+        assert!(matches!(answer.lock().unwrap().try_recv(), Ok(Ok(1))));
     }
 }

@@ -53,7 +53,7 @@ const KEPT: &[(&str, Shape)] = &[
 ];
 
 /// A change of a feed that was asked for, checked as far as that goes without the feed.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct FeedChange {
     name: Option<String>,
     feed_type: Option<String>,
@@ -67,7 +67,7 @@ pub(crate) struct FeedChange {
 }
 
 /// What a client wants of a property that may be unset.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 enum Edit<T> {
     Keep,
     Clear,

@@ -133,8 +133,10 @@ impl Store {
         };
         let digest = digest(&self.inner.salt, &text);
         let actor = actor.clone();
-        let key =
-            self.inner.writer.change(4_096, move |plan| create(plan, grant, digest, &actor))?;
+        let key = self
+            .inner
+            .writer
+            .change(4_096, move |plan| create(plan, grant.clone(), digest, &actor))?;
         Ok((key, KeyText(text)))
     }
 

@@ -26,7 +26,7 @@ impl Store {
     pub fn create_feed(&self, draft: FeedDraft, actor: &Actor) -> Result<Feed, FeedError> {
         let types = self.types().clone();
         let actor = actor.clone();
-        self.inner.writer.change(WEIGHT, move |plan| create(plan, &types, draft, &actor))
+        self.inner.writer.change(WEIGHT, move |plan| create(plan, &types, draft.clone(), &actor))
     }
 
     /// All feeds by name, without ASCII case.
@@ -61,12 +61,13 @@ impl Store {
     }
 
     /// Changes a feed: `change` gets it as it is and says what it is to be. No other change comes
-    /// between, so read-modify-write is safe; an error from `change` leaves all as it was. It runs
-    /// in the store's writer: it must not wait and must not call the store.
+    /// between, so read-modify-write is safe; an error from `change` leaves all as it was. It may
+    /// run several times, of which the last one counts, and must not wait; a change of the store
+    /// inside it is refused.
     pub fn update_feed(
         &self,
         name: &str,
-        change: impl FnOnce(&mut FeedDraft) -> Result<(), Detail> + Send + 'static,
+        change: impl Fn(&mut FeedDraft) -> Result<(), Detail> + Send + 'static,
         actor: &Actor,
     ) -> Result<Feed, FeedError> {
         let types = self.types().clone();

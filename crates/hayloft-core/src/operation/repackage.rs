@@ -8,13 +8,12 @@ use hayloft_feed::{
 };
 
 use crate::file_rows::Context;
-use crate::metrics::Meter;
-use crate::pins::Pin;
 use crate::plan::Plan;
-use crate::publish::{Opening, Publish};
+use crate::publish::Opening;
 use crate::records::{FileValue, ListingValue, OriginValue, RepackagedValue, RepackagingRecord};
 use crate::resolve::{FeedHandle, VersionHandle};
 use crate::staging::StagingError;
+use crate::storing::Unstored;
 use crate::tables::{self, HistoryKind};
 use crate::versions::{self, AddError, NewFile, Terms, add_files};
 use crate::{
@@ -26,8 +25,6 @@ use super::audit::Entry;
 use super::promote::{forbidden_by_pipeline, record_promotion};
 use super::upload::new_file;
 
-/// How often contents are published again because they went away meanwhile.
-const ATTEMPTS: usize = 8;
 /// Bytes of a buffer between a package file and its type.
 const BUFFER: usize = 64 << 10;
 
@@ -211,7 +208,7 @@ impl Store {
             let snapshot = self.inner.snapshot()?;
             Job::find(snapshot.as_ref(), &self.inner.context, feed, request)?
         };
-        let mut rewritten = job
+        let rewritten = job
             .files
             .iter()
             .map(|file| self.rewrite(&job, file, request, actor))
@@ -223,34 +220,13 @@ impl Store {
             done: merged(&rewritten),
             job,
         });
-        let mut publish = vec![Publish::IfMissing; rewritten.len()];
-        for _ in 0..ATTEMPTS {
-            let mut pins: Vec<Pin> = Vec::with_capacity(rewritten.len());
-            for (file, publish) in rewritten.iter_mut().zip(&publish) {
-                let (pin, source) = self.inner.publish(&file.staged, *publish)?;
-                file.new.source = source;
-                pins.push(pin);
-            }
-            let files: Vec<NewFile> = rewritten.iter().map(|file| file.new.clone()).collect();
-            let weight = files.iter().map(NewFile::weight).sum();
-            let planned = step.clone();
-            let written =
-                self.inner.writer.change(weight, move |plan| planned.plan(plan, &files))?;
-            drop(pins);
-            match written {
-                Ok(outcome) => {
-                    outcome.files.iter().for_each(|_| Meter::count(&self.inner.meter.files_stored));
-                    let warnings = rewritten.into_iter().flat_map(|file| file.inspected.warnings);
-                    return Ok(RepackageOutcome { warnings: warnings.collect(), ..outcome });
-                }
-                Err(Gone(at)) => {
-                    if let Some(publish) = publish.get_mut(at) {
-                        *publish = Publish::Again;
-                    }
-                }
-            }
-        }
-        Err(StoreError::damaged("a content just stored").into())
+        let staged: Vec<&Staged> = rewritten.iter().map(|file| &file.staged).collect();
+        let files = rewritten.iter().map(|file| file.new.clone()).collect();
+        let outcome =
+            self.inner.store_files(&staged, files, move |plan, files| step.plan(plan, files))?;
+        self.inner.count_stored(outcome.files.len());
+        let warnings = rewritten.into_iter().flat_map(|file| file.inspected.warnings);
+        Ok(RepackageOutcome { warnings: warnings.collect(), ..outcome })
     }
 
     /// Writes one file under the new version, into staging, and reads it back.
@@ -469,9 +445,6 @@ impl Job {
     }
 }
 
-/// A content has to be published again.
-struct Gone(usize);
-
 /// The part of a repackaging that runs in the writer.
 struct Step {
     context: Arc<Context>,
@@ -486,16 +459,9 @@ impl Step {
         &self,
         plan: &mut Plan,
         files: &[NewFile],
-    ) -> Result<Result<RepackageOutcome, Gone>, RepackageError> {
+    ) -> Result<RepackageOutcome, Unstored<RepackageError>> {
         let job = &self.job;
-        let live = |id, name: &str| {
-            FeedHandle::by_id(plan, &self.context.types, id)?
-                .ok_or_else(|| RepackageError::Feed(NoSuchFeed { name: name.to_owned() }))
-        };
-        let from = live(job.from.id, &job.from.record.name)?;
-        let to = live(job.to.id, &job.to.record.name)?;
-        job.check_source(plan)?;
-        job.check_target(plan, &self.request)?;
+        let (from, to) = self.feeds(plan).map_err(Unstored::Refused)?;
         let terms = Terms {
             overwrite: Overwrite::Refuse,
             published_by: self.actor.name.clone(),
@@ -508,25 +474,36 @@ impl Step {
             listing: ListingValue::Listed,
             deprecated: None,
         };
-        let added = match add_files(plan, &to, &job.feed_type, files, &terms) {
-            Ok(added) => added,
-            Err(AddError::Gone(at)) => return Ok(Err(Gone(at))),
-            Err(error) => return Err(self.add_error(error)),
-        };
+        let added = add_files(plan, &to, &job.feed_type, files, &terms)
+            .map_err(|error| Unstored::of(error, |error| self.add_error(error)))?;
         // The same bytes are "there already" as much as others.
         if added.files.iter().any(|(_, stored)| *stored != crate::Stored::Created) {
-            return Err(job.exists());
+            return Err(Unstored::Refused(job.exists()));
         }
         let id = self.record(plan, &from, &to, &added.version, files)?;
         let places: Vec<usize> = added.files.iter().map(|(place, _)| *place).collect();
         let shown = self.context.files(plan, &to, &added.version, &places, Manifests::Omitted)?;
-        Ok(Ok(RepackageOutcome {
+        Ok(RepackageOutcome {
             id,
             files: shown,
             signatures_removed: self.done.signatures_removed.clone(),
             sibling_pins: self.done.sibling_pins.clone(),
             warnings: Vec::new(),
-        }))
+        })
+    }
+
+    /// Both feeds, if all is still as it was when the work began.
+    fn feeds(&self, plan: &Plan) -> Result<(FeedHandle, FeedHandle), RepackageError> {
+        let job = &self.job;
+        let live = |id, name: &str| {
+            FeedHandle::by_id(plan, &self.context.types, id)?
+                .ok_or_else(|| RepackageError::Feed(NoSuchFeed { name: name.to_owned() }))
+        };
+        let from = live(job.from.id, &job.from.record.name)?;
+        let to = live(job.to.id, &job.to.record.name)?;
+        job.check_source(plan)?;
+        job.check_target(plan, &self.request)?;
+        Ok((from, to))
     }
 
     /// Appends the records that outlive both versions.

@@ -85,13 +85,13 @@ impl Store {
     }
 
     /// Changes the status of several versions, all or none. `check` sees a file of each as it is,
-    /// with no other change in between, and may refuse; it runs in the store's writer: it must not
-    /// wait and must not call the store.
+    /// with no other change in between, and may refuse. It may run several times, of which the last
+    /// one counts, and must not wait; a change of the store inside it is refused.
     pub fn set_status_many(
         &self,
         feed: &str,
         changes: Vec<(Selector, StatusChange)>,
-        check: impl FnOnce(&[PackageFile]) -> Result<(), Detail> + Send + 'static,
+        check: impl Fn(&[PackageFile]) -> Result<(), Detail> + Send + 'static,
         actor: &Actor,
     ) -> Result<Vec<StatusOutcome>, StatusError> {
         for (_, change) in &changes {

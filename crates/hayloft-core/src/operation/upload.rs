@@ -5,12 +5,11 @@ use std::sync::Arc;
 use hayloft_feed::{Arrival, FeedType, FeedTypeError, Inspected, Upload};
 
 use crate::documents::PreparedDocument;
-use crate::metrics::Meter;
 use crate::plan::Plan;
-use crate::publish::Publish;
 use crate::records::{ListingValue, OriginValue};
 use crate::resolve::FeedHandle;
 use crate::staging::StagingError;
+use crate::storing::Unstored;
 use crate::versions::{AddError, Added, FILES_PER_VERSION, NewFile, Terms, add_files};
 use crate::{
     Action, Actor, LookupError, Manifests, NoSuchFeed, PackageFile, Staged, Staging, Store,
@@ -19,9 +18,6 @@ use crate::{
 
 use super::audit::Entry;
 use super::feeds::facets;
-
-/// How often an upload publishes again because its content went away meanwhile.
-const ATTEMPTS: usize = 8;
 
 /// Whether the caller may replace an existing file by other bytes.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -229,33 +225,20 @@ impl Store {
             listing: ListingValue::Listed,
             deprecated: None,
         };
-        let mut file = new_file(feed_type.as_ref(), &inspected, &staged)?;
-        let mut publish = Publish::IfMissing;
-        for _ in 0..ATTEMPTS {
-            let (pin, source) = self.inner.publish(&staged, publish)?;
-            file.source = source;
-            let step = UploadStep {
-                store: self.clone_context(),
-                feed: handle.id,
-                feed_type: feed_type.clone(),
-                file: file.clone(),
-                terms: terms.clone(),
-                actor: actor.clone(),
-                asked: feed.to_owned(),
-            };
-            let stored = self.inner.writer.change(file.weight(), move |plan| step.plan(plan))?;
-            drop(pin);
-            match stored {
-                Some((stored, file)) => {
-                    if stored != Stored::Unchanged {
-                        Meter::count(&self.inner.meter.files_stored);
-                    }
-                    return Ok(Uploaded { stored, file, warnings });
-                }
-                None => publish = Publish::Again,
-            }
-        }
-        Err(StoreError::damaged("a content just stored").into())
+        let file = new_file(feed_type.as_ref(), &inspected, &staged)?;
+        let step = Arc::new(UploadStep {
+            store: self.clone_context(),
+            feed: handle.id,
+            feed_type,
+            terms,
+            actor: actor.clone(),
+            asked: feed.to_owned(),
+        });
+        let (stored, file) =
+            self.inner
+                .store_files(&[&staged], vec![file], move |plan, files| step.plan(plan, files))?;
+        self.inner.count_stored(usize::from(stored != Stored::Unchanged));
+        Ok(Uploaded { stored, file, warnings })
     }
 
     /// Up to two values in use of each qualifier that the type wants remembered.
@@ -323,23 +306,21 @@ struct UploadStep {
     store: Arc<crate::file_rows::Context>,
     feed: u32,
     feed_type: Arc<dyn FeedType>,
-    file: NewFile,
     terms: Terms,
     actor: Actor,
     asked: String,
 }
 
 impl UploadStep {
-    /// `None` if the content has to be published again.
-    fn plan(self, plan: &mut Plan) -> Result<Option<(Stored, PackageFile)>, UploadError> {
+    fn plan(
+        &self,
+        plan: &mut Plan,
+        files: &[NewFile],
+    ) -> Result<(Stored, PackageFile), Unstored<UploadError>> {
         let handle = FeedHandle::by_id(plan, &self.store.types, self.feed)?
-            .ok_or(NoSuchFeed { name: self.asked })?;
-        let files = [self.file];
-        let added = match add_files(plan, &handle, &self.feed_type, &files, &self.terms) {
-            Ok(added) => added,
-            Err(AddError::Gone(_)) => return Ok(None),
-            Err(error) => return Err(error.into()),
-        };
+            .ok_or_else(|| Unstored::Refused(NoSuchFeed { name: self.asked.clone() }.into()))?;
+        let added = add_files(plan, &handle, &self.feed_type, files, &self.terms)
+            .map_err(|error| Unstored::of(error, UploadError::from))?;
         let Added { version, files: places, replaced } = added;
         let Some(&(place, stored)) = places.first() else {
             return Err(StoreError::damaged("a version without files").into());
@@ -364,6 +345,6 @@ impl UploadStep {
         }
         let shown = self.store.files(plan, &handle, &version, &[place], Manifests::Omitted)?.pop();
         let file = shown.ok_or_else(|| StoreError::damaged("a file just stored"))?;
-        Ok(Some((stored, file)))
+        Ok((stored, file))
     }
 }

@@ -261,8 +261,8 @@ impl RealStore {
                 let overwriting =
                     if *overwriting { Overwriting::Allowed } else { Overwriting::Refused };
                 let change = move |draft: &mut FeedDraft| {
-                    draft.name = name;
-                    draft.alternates = alternates;
+                    draft.name.clone_from(&name);
+                    draft.alternates.clone_from(&alternates);
                     draft.settings.overwriting = overwriting;
                     Ok(())
                 };

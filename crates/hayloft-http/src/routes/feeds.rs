@@ -91,7 +91,7 @@ async fn update(
             )));
         }
         let change = FeedChange::parse(asked)?;
-        let apply = move |draft: &mut FeedDraft| Ok(change.apply(draft)?);
+        let apply = move |draft: &mut FeedDraft| Ok(change.clone().apply(draft)?);
         let feed = session.store().update_feed(&name, apply, &session.actor())?;
         object(&of_call, &base, feed).map(Json)
     })

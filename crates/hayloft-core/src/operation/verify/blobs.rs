@@ -165,7 +165,7 @@ impl Run<'_> {
             let key = key.to_vec();
             run.found_mendable(FindingCode::HashIndex, text, move |plan| {
                 if !digest_leads(plan, &key, &blob)? {
-                    plan.delete(tables::BY_HASH, key);
+                    plan.delete(tables::BY_HASH, key.clone());
                 }
                 Ok(true)
             })
@@ -189,7 +189,7 @@ impl Run<'_> {
             }
             let text = format!("inline content {inline} belongs to nothing");
             self.found_mendable(FindingCode::BlobOrphan, text, move |plan| {
-                plan.delete(tables::BLOB_DATA, key);
+                plan.delete(tables::BLOB_DATA, key.clone());
                 Ok(true)
             })?;
         }

@@ -22,7 +22,7 @@ impl Run<'_> {
                     let text = row(tables::JOB, key);
                     let key = key.to_vec();
                     run.found_mendable(FindingCode::Row, text, move |plan| {
-                        plan.delete(tables::JOB, key);
+                        plan.delete(tables::JOB, key.clone());
                         Ok(true)
                     })?;
                 }
@@ -74,7 +74,7 @@ impl Run<'_> {
             run.found_mendable(FindingCode::FeedRow, text, move |plan| {
                 let feed: Option<FeedRecord> = plan.get(tables::FEED, &tables::feed(id))?;
                 if !feed.is_some_and(|feed| has_name(&feed, &key)) {
-                    plan.delete(tables::FEED_NAME, key);
+                    plan.delete(tables::FEED_NAME, key.clone());
                 }
                 Ok(true)
             })
@@ -103,7 +103,7 @@ impl Run<'_> {
                 if let Some(found) = named_feed(plan, &key)? {
                     return Ok(found == id);
                 }
-                plan.put(tables::FEED_NAME, key, &FeedNameRecord(id))?;
+                plan.put(tables::FEED_NAME, key.clone(), &FeedNameRecord(id))?;
                 Ok(true)
             })?;
         }

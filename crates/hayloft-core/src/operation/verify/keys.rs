@@ -50,7 +50,7 @@ impl Run<'_> {
             let digest = key.to_vec();
             let text = format!("a digest leads to API key {id}, which is not there");
             run.found_mendable(FindingCode::KeyIndex, text, move |plan| {
-                plan.delete(tables::API_KEY_HASH, digest);
+                plan.delete(tables::API_KEY_HASH, digest.clone());
                 Ok(true)
             })
         })

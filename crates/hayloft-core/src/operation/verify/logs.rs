@@ -61,7 +61,7 @@ impl Run<'_> {
             let key = key.to_vec();
             run.found_mendable(FindingCode::HistoryIndex, text, move |plan| {
                 if !leads_somewhere(plan, &key)? {
-                    plan.delete(tables::HISTORY, key);
+                    plan.delete(tables::HISTORY, key.clone());
                 }
                 Ok(true)
             })
@@ -88,7 +88,7 @@ impl Run<'_> {
         let text = format!("{what} {id} is not found by its package");
         // Records never go, so there is nothing to look at again.
         self.found_mendable(FindingCode::HistoryIndex, text, move |plan: &mut Plan| {
-            plan.put_bytes(tables::HISTORY, index, Vec::new());
+            plan.put_bytes(tables::HISTORY, index.clone(), Vec::new());
             Ok(true)
         })
     }

@@ -151,7 +151,7 @@ impl Run<'_> {
             let package = key.to_vec();
             run.found_mendable(FindingCode::CaseIndex, text, move |plan| {
                 if MetaRead::get(plan, tables::PACKAGE, &package)?.is_some() {
-                    plan.put_bytes(tables::PACKAGE_CASE, index, Vec::new());
+                    plan.put_bytes(tables::PACKAGE_CASE, index.clone(), Vec::new());
                 }
                 Ok(true)
             })
@@ -164,7 +164,7 @@ impl Run<'_> {
             let key = key.to_vec();
             run.found_mendable(FindingCode::CaseIndex, text, move |plan| {
                 if !package_of_case(plan, &key)? {
-                    plan.delete(tables::PACKAGE_CASE, key);
+                    plan.delete(tables::PACKAGE_CASE, key.clone());
                 }
                 Ok(true)
             })
@@ -196,7 +196,7 @@ impl Run<'_> {
         }
         let text = format!("{} points at other versions than it has", shown(&sums.key));
         self.found_mendable(FindingCode::PackagePointer, text, move |plan| {
-            point_again(plan, sums.key)?;
+            point_again(plan, sums.key.clone())?;
             Ok(true)
         })
     }
@@ -288,7 +288,7 @@ impl Run<'_> {
                 let key = key.to_vec();
                 run.found_mendable(FindingCode::FeedRow, text, move |plan| {
                     if MetaRead::get(plan, tables::FEED, &tables::feed(feed))?.is_none() {
-                        plan.delete(table, key);
+                        plan.delete(table, key.clone());
                     }
                     Ok(true)
                 })

@@ -22,7 +22,7 @@ const BATCH: usize = 256;
 const WEIGHT: usize = 4 << 10;
 
 /// Puts one thing right inside the writer, where it looks again; false if it could not.
-pub(super) type Mend = Box<dyn FnOnce(&mut Plan) -> Result<bool, StoreError> + Send>;
+pub(super) type Mend = Box<dyn Fn(&mut Plan) -> Result<bool, StoreError> + Send>;
 
 /// A row that may be bad.
 pub(super) enum Look<R> {
@@ -187,7 +187,7 @@ impl<'a> Run<'a> {
         &mut self,
         code: FindingCode,
         text: impl Into<String>,
-        mend: impl FnOnce(&mut Plan) -> Result<bool, StoreError> + Send + 'static,
+        mend: impl Fn(&mut Plan) -> Result<bool, StoreError> + Send + 'static,
     ) -> Result<(), StoreError> {
         let finding = Finding { code, text: text.into(), repaired: false };
         if self.repair == Repair::No {
@@ -215,7 +215,7 @@ impl<'a> Run<'a> {
         let codes: Vec<_> = findings.iter().map(|finding| finding.code).collect();
         let weight = mends.len().saturating_mul(WEIGHT);
         let mended: Vec<bool> =
-            self.store.inner.writer.change(weight, move |plan| mend_all(plan, mends, &codes))?;
+            self.store.inner.writer.change(weight, move |plan| mend_all(plan, &mends, &codes))?;
         for (finding, mended) in findings.iter_mut().zip(mended) {
             finding.repaired = mended;
         }
@@ -297,7 +297,7 @@ impl<'a> Run<'a> {
                 let owned = key.to_vec();
                 return run.found_mendable(FindingCode::Row, row(table, key), move |plan| {
                     if MetaRead::get(plan, table, &owned)?.is_some() {
-                        plan.put_bytes(table, owned, Vec::new());
+                        plan.put_bytes(table, owned.clone(), Vec::new());
                     }
                     Ok(true)
                 });
@@ -357,12 +357,12 @@ pub(super) fn row(table: Table, key: &[u8]) -> String {
 
 fn mend_all(
     plan: &mut Plan,
-    mends: Vec<Mend>,
+    mends: &[Mend],
     codes: &[FindingCode],
 ) -> Result<Vec<bool>, StoreError> {
     let mut mended = Vec::with_capacity(mends.len());
     let mut counts: BTreeMap<&str, u64> = BTreeMap::new();
-    for (mend, code) in mends.into_iter().zip(codes) {
+    for (mend, code) in mends.iter().zip(codes) {
         let done = readable(mend(plan))?.unwrap_or(false);
         if done {
             *counts.entry(code.as_str()).or_default() += 1;

@@ -145,7 +145,11 @@ impl Run<'_> {
         self.found_mendable(code, text, move |plan| {
             let record: Option<VersionRecord> = plan.get(tables::VERSION, &key)?;
             if record.is_some_and(|record| record.version == version) {
-                plan.put(tables::VERSION_ID, index, &VersionPlaceRecord { feed, key })?;
+                plan.put(
+                    tables::VERSION_ID,
+                    index.clone(),
+                    &VersionPlaceRecord { feed, key: key.clone() },
+                )?;
             }
             Ok(true)
         })
@@ -228,7 +232,7 @@ impl Run<'_> {
                 }
                 row.state = BlobState::Live;
                 plan.put(tables::BLOB, blob.to_vec(), &row)?;
-                plan.put_bytes(tables::BLOB_USE, usage, Vec::new());
+                plan.put_bytes(tables::BLOB_USE, usage.clone(), Vec::new());
                 Ok(true)
             })?;
         }
@@ -302,7 +306,7 @@ impl Run<'_> {
             // All versions were seen, and none has this number.
             let key = key.to_vec();
             run.found_mendable(code, text, move |plan| {
-                plan.delete(tables::VERSION_ID, key);
+                plan.delete(tables::VERSION_ID, key.clone());
                 Ok(true)
             })
         })?;
@@ -419,7 +423,7 @@ impl Run<'_> {
             let key = key.to_vec();
             // The number of a file that is gone is never given again.
             run.found_mendable(FindingCode::Downloads, text, move |plan| {
-                plan.delete(tables::DOWNLOADS, key);
+                plan.delete(tables::DOWNLOADS, key.clone());
                 Ok(true)
             })
         })?;
@@ -453,7 +457,7 @@ impl Run<'_> {
                 }
                 Ok(())
             })?;
-            plan.put_bytes(tables::DOWNLOADS, sum_key, sum.to_be_bytes().to_vec());
+            plan.put_bytes(tables::DOWNLOADS, sum_key.clone(), sum.to_be_bytes().to_vec());
             Ok(true)
         })
     }
