@@ -6,7 +6,7 @@
 
 use std::convert::Infallible;
 
-use bcder::decode::{Constructed, DecodeError, SliceSource};
+use bcder::decode::{Constructed, DecodeError, Primitive, SliceSource};
 use bcder::{Mode, OctetString, Oid, Tag};
 
 /// Most values in a message. One of an author and a repository, each with a timestamp and all
@@ -70,14 +70,14 @@ fn outer(source: &mut Constructed<'_, Source<'_>>) -> Result<SignedMessage, Faul
 
 fn signed_data(data: &mut Constructed<'_, Source<'_>>) -> Result<SignedMessage, Fault> {
     // The version and the algorithms that signers use.
-    data.take_primitive_if(Tag::INTEGER, |version| version.skip_all())?;
-    data.take_set(|algorithms| algorithms.skip_all())?;
+    data.take_primitive_if(Tag::INTEGER, skip_number)?;
+    data.take_set(skip)?;
     let content = data.take_sequence(|content| {
         Oid::skip_in(content)?;
         content.take_constructed_if(Tag::CTX_0, OctetString::take_from)
     })?;
-    data.take_opt_constructed_if(Tag::CTX_0, |certificates| certificates.skip_all())?;
-    data.take_opt_constructed_if(Tag::CTX_1, |revoked| revoked.skip_all())?;
+    data.take_opt_constructed_if(Tag::CTX_0, skip)?;
+    data.take_opt_constructed_if(Tag::CTX_1, skip)?;
     let mut found = data.take_set(signers)?;
     found.content = content.into_bytes().to_vec();
     Ok(found)
@@ -86,7 +86,7 @@ fn signed_data(data: &mut Constructed<'_, Source<'_>>) -> Result<SignedMessage, 
 fn signers(list: &mut Constructed<'_, Source<'_>>) -> Result<SignedMessage, Fault> {
     let mut found = list.take_sequence(signer)?;
     found.signers = 1;
-    while list.take_opt_sequence(|other| other.skip_all())?.is_some() {
+    while list.take_opt_sequence(skip)?.is_some() {
         found.signers += 1;
     }
     Ok(found)
@@ -94,10 +94,10 @@ fn signers(list: &mut Constructed<'_, Source<'_>>) -> Result<SignedMessage, Faul
 
 fn signer(signer: &mut Constructed<'_, Source<'_>>) -> Result<SignedMessage, Fault> {
     let mut found = SignedMessage::default();
-    signer.take_primitive_if(Tag::INTEGER, |version| version.skip_all())?;
+    signer.take_primitive_if(Tag::INTEGER, skip_number)?;
     // Who: issuer and number, or the identifier of a key.
     signer.skip_one()?;
-    signer.take_sequence(|algorithm| algorithm.skip_all())?;
+    signer.take_sequence(skip)?;
     signer.take_opt_constructed_if(Tag::CTX_0, |signed| {
         attributes(signed, |name, values| {
             if name != COMMITMENT || found.commitment.is_some() {
@@ -112,7 +112,7 @@ fn signer(signer: &mut Constructed<'_, Source<'_>>) -> Result<SignedMessage, Fau
             values.skip_all()
         })
     })?;
-    signer.take_sequence(|algorithm| algorithm.skip_all())?;
+    signer.take_sequence(skip)?;
     OctetString::take_from(signer)?;
     signer.take_opt_constructed_if(Tag::CTX_1, |unsigned| {
         attributes(unsigned, |name, values| {
@@ -121,6 +121,14 @@ fn signer(signer: &mut Constructed<'_, Source<'_>>) -> Result<SignedMessage, Fau
         })
     })?;
     Ok(found)
+}
+
+fn skip(rest: &mut Constructed<'_, Source<'_>>) -> Result<(), Fault> {
+    rest.skip_all()
+}
+
+fn skip_number(number: &mut Primitive<'_, Source<'_>>) -> Result<(), Fault> {
+    number.skip_all()
 }
 
 /// Hands name and values of each attribute to `visit`.

@@ -13,6 +13,12 @@ use crate::{
 /// Most characters of an id and a version together.
 const LONGEST_IDENTITY: usize = 160;
 
+/// Most tags that are kept.
+const MOST_TAGS: usize = 2000;
+/// Most warnings about one nuspec.
+const MOST_WARNINGS: usize = 50;
+const LAST_WARNING: usize = MOST_WARNINGS - 1;
+
 /// Elements that clients would take for what a server says about a package.
 const SERVER_FIELDS: [&str; 12] = [
     "created",
@@ -327,7 +333,7 @@ impl<'a, 'i> Reader<'a, 'i> {
             release_notes: get("releasenotes"),
             copyright: get("copyright"),
             language: get("language"),
-            tags: self.fields.text("tags").split_whitespace().map(str::to_owned).collect(),
+            tags: tags(&self.fields.text("tags")),
             icon: get("icon").map(|path| embedded(&path)),
             readme: get("readme").map(|path| embedded(&path)),
             require_license_acceptance: self.fields.flag("requireLicenseAcceptance")?,
@@ -355,17 +361,26 @@ impl<'a, 'i> Reader<'a, 'i> {
                 [("authors", &manifest.authors), ("description", &manifest.description)]
             {
                 if value.is_none() {
-                    self.warnings.push(format!("the nuspec has no `{name}`"));
+                    self.warn(format!("the nuspec has no `{name}`"));
                 }
             }
         }
         for (name, limit) in LENGTHS {
             let length = self.fields.text(name).chars().count();
             if length > limit {
-                self.warnings.push(format!(
+                self.warn(format!(
                     "`{name}` has {length} characters, more than the {limit} that galleries take"
                 ));
             }
+        }
+    }
+
+    /// People read these, not machines: the first ones do.
+    fn warn(&mut self, text: String) {
+        match self.warnings.len() {
+            MOST_WARNINGS.. => {}
+            LAST_WARNING => self.warnings.push("there is more to warn about".to_owned()),
+            _ => self.warnings.push(text),
         }
     }
 
@@ -378,7 +393,7 @@ impl<'a, 'i> Reader<'a, 'i> {
         {
             return Some(text);
         }
-        self.warnings.push(format!(
+        self.warn(format!(
             "`{element}` is left out, since `{}` is no absolute http or https address",
             shorten(&text)
         ));
@@ -394,7 +409,7 @@ impl<'a, 'i> Reader<'a, 'i> {
         } else if kind.eq_ignore_ascii_case("file") {
             Some(License::File(slashed(&value)))
         } else {
-            self.warnings.push(format!(
+            self.warn(format!(
                 "the license is left out, since its type `{}` is neither expression nor file",
                 shorten(&kind)
             ));
@@ -430,11 +445,11 @@ impl<'a, 'i> Reader<'a, 'i> {
     fn judge_framework(&mut self, text: Option<&str>, seen: &mut BTreeSet<String>) {
         let name = text.unwrap_or("any");
         match name.parse::<TargetFramework>() {
-            Err(_) => self.warnings.push(format!(
+            Err(_) => self.warn(format!(
                 "clients do not know the target framework `{}` of a dependency group",
                 shorten(name)
             )),
-            Ok(framework) if !seen.insert(framework.to_string()) => self.warnings.push(format!(
+            Ok(framework) if !seen.insert(framework.to_string()) => self.warn(format!(
                 "several dependency groups are for the target framework `{}`",
                 shorten(name)
             )),
@@ -456,7 +471,7 @@ impl<'a, 'i> Reader<'a, 'i> {
                 self.pins.push((dependency.id.clone(), version.clone()));
             }
             if !ids.insert(dependency.id.to_ascii_lowercase()) {
-                self.warnings.push(format!(
+                self.warn(format!(
                     "a dependency group names `{}` more than once",
                     shorten(&dependency.id)
                 ));
@@ -465,6 +480,11 @@ impl<'a, 'i> Reader<'a, 'i> {
         }
         Ok(found)
     }
+}
+
+/// Galleries take 4000 characters of tags: with more of them than fit there, the rest is no help.
+fn tags(text: &str) -> Vec<String> {
+    text.split_whitespace().take(MOST_TAGS).map(str::to_owned).collect()
 }
 
 fn package_types(metadata: Node<'_, '_>) -> Result<Vec<PackageType>, NuspecError> {

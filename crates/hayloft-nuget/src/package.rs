@@ -2,7 +2,9 @@ use std::collections::HashSet;
 use std::io::{self, Write};
 
 use hayloft_archive::{ArchiveError, Duplicates, Zip, ZipEntry, ZipLayout, ZipRules};
-use hayloft_feed::{Detail, FeedTypeError, HistoryEntry, HistoryError, Limits, ReadSeek, shorten};
+use hayloft_feed::{
+    Detail, FeedTypeError, HistoryEntry, HistoryError, Limits, PathFault, ReadSeek, shorten,
+};
 use percent_encoding::percent_decode_str;
 
 use crate::{NuspecError, SignatureError, SymbolsError, TAG, XmlError};
@@ -11,6 +13,11 @@ use crate::{NuspecError, SignatureError, SymbolsError, TAG, XmlError};
 const LARGEST_NUSPEC: u64 = 3 << 20;
 /// Most bytes of any other part that is read whole.
 const LARGEST_PART: u64 = 1 << 20;
+/// Most bytes of all such parts: license, icon, readme, signature, histories, content types, and
+/// core properties, of which a package has one.
+const LARGEST_PARTS: u64 = 8 << 20;
+/// Most bytes of a link's target.
+const LONGEST_LINK: u64 = 4096;
 /// Most entries of a package.
 const MOST_ENTRIES: u64 = 65_535;
 
@@ -28,9 +35,18 @@ pub enum PackageError {
     /// Windows tools unpack two backslashes as one, others do not.
     #[error("entry `{}` has two backslashes in a row; write the path with slashes", shorten(.0))]
     DoubleBackslash(String),
-    /// A name that leads elsewhere once its `%` sequences are decoded, as clients do.
-    #[error("entry `{}` leads outside the package once it is decoded", shorten(.0))]
-    Escapes(String),
+    /// A name that leads elsewhere, or means something else on another system, once its `%`
+    /// sequences are decoded, as clients do.
+    #[error("the path of entry `{}` {}, as clients decode it", shorten(name), fault.text())]
+    Path {
+        /// As it stands in the archive.
+        name: String,
+        /// What is wrong with it.
+        fault: PathFault,
+    },
+    /// Tools other than clients, which write its target as text, make a link of it.
+    #[error("entry `{}` is a symbolic link that leads outside the package", shorten(.0))]
+    Link(String),
     /// Two names lead to one place.
     #[error(
         "there is more than one entry `{}`; case, doubled slashes and escapes do not tell names apart",
@@ -91,6 +107,9 @@ pub enum PackageError {
         #[source]
         source: XmlError,
     },
+    /// More parts to read whole than are read.
+    #[error("the parts that describe the package have more than 8 MiB together")]
+    TooMuch,
     /// A repackaging history that cannot be continued.
     #[error("entry `{}` is no repackaging history; remove it", shorten(entry))]
     History {
@@ -135,6 +154,8 @@ pub(crate) struct Package<'a> {
     paths: Vec<String>,
     nuspec: usize,
     limits: Limits,
+    /// Bytes of all parts that may still be read whole.
+    budget: u64,
 }
 
 impl<'a> Package<'a> {
@@ -146,10 +167,12 @@ impl<'a> Package<'a> {
         limits.entries = limits.entries.min(MOST_ENTRIES);
         // Names are compared below, decoded as clients decode them.
         let rules = ZipRules { duplicates: Duplicates::Allowed };
-        let zip = Zip::open_with(content, &limits, &rules).map_err(refused)?;
+        let mut zip = Zip::open_with(content, &limits, &rules).map_err(refused)?;
         let paths = decoded_paths(zip.entries()).map_err(PackageError::refused)?;
+        check_links(&mut zip, &paths)?;
         let nuspec = nuspec(&paths).map_err(PackageError::refused)?;
-        Ok(Self { zip, paths, nuspec, limits })
+        let budget = limits.metadata.min(LARGEST_PARTS);
+        Ok(Self { zip, paths, nuspec, limits, budget })
     }
 
     /// Paths by index of the entry.
@@ -177,9 +200,16 @@ impl<'a> Package<'a> {
         self.zip.read(self.nuspec, most).map_err(refused)
     }
 
-    /// Reads a part of at most 1 MiB.
+    /// Reads a part of at most 1 MiB, of 8 MiB for all parts together.
     pub(crate) fn read(&mut self, index: usize) -> Result<Vec<u8>, FeedTypeError> {
-        self.zip.read(index, LARGEST_PART.min(self.limits.metadata)).map_err(refused)
+        let size = self.zip.entries().get(index).map_or(0, ZipEntry::size);
+        let most = LARGEST_PART.min(self.limits.metadata);
+        if let Some(rest) = self.budget.checked_sub(size) {
+            self.budget = rest;
+        } else if size <= most {
+            return Err(PackageError::TooMuch.refused());
+        }
+        self.zip.read(index, most).map_err(refused)
     }
 
     /// Reads the first bytes of an entry of any size.
@@ -267,8 +297,8 @@ fn decoded_paths(entries: &[ZipEntry]) -> Result<Vec<String>, PackageError> {
             return Err(PackageError::DoubleBackslash(name.to_owned()));
         }
         let path = decoded(entry.path());
-        if escapes(&path) {
-            return Err(PackageError::Escapes(name.to_owned()));
+        if let Some(fault) = fault(&path) {
+            return Err(PackageError::Path { name: name.to_owned(), fault });
         }
         let place = path.split('/').filter(|part| !matches!(*part, "" | "."));
         if !places.insert(place.collect::<Vec<_>>().join("/").to_lowercase()) {
@@ -279,23 +309,67 @@ fn decoded_paths(entries: &[ZipEntry]) -> Result<Vec<String>, PackageError> {
     Ok(paths)
 }
 
-/// Writers escape names as in a URI, and clients unescape them before they unpack.
-fn decoded(path: &str) -> String {
-    match percent_decode_str(path).decode_utf8() {
-        Ok(decoded) => decoded.replace('\\', "/"),
-        Err(_) => path.to_owned(),
+/// Links that stay inside are what some build machines pack; clients unpack them as text.
+fn check_links(zip: &mut Zip<'_>, paths: &[String]) -> Result<(), FeedTypeError> {
+    let links = zip.entries().iter().filter(|entry| entry.is_symbolic_link());
+    let links: Vec<usize> = links.map(ZipEntry::index).collect();
+    for index in links {
+        let target = zip.read(index, LONGEST_LINK).map_err(refused)?;
+        if !stays_inside(paths.get(index).map_or("", String::as_str), &target) {
+            let name = zip.entries().get(index).map(ZipEntry::name).unwrap_or_default();
+            return Err(PackageError::Link(name.to_owned()).refused());
+        }
     }
+    Ok(())
 }
 
-fn escapes(path: &str) -> bool {
-    let mut start = path.bytes();
-    let drive = start.next().is_some_and(|letter| letter.is_ascii_alphabetic())
-        && start.next() == Some(b':');
-    drive
-        || path.is_empty()
-        || path.starts_with('/')
-        || path.contains('\0')
-        || path.split('/').any(|part| part == "..")
+fn stays_inside(path: &str, target: &[u8]) -> bool {
+    if matches!(
+        PathFault::of(target),
+        Some(PathFault::Zero | PathFault::Absolute | PathFault::Drive | PathFault::Empty)
+    ) {
+        return false;
+    }
+    let named = |part: &&[u8]| !matches!(*part, b"" | b".");
+    let mut depth = path.as_bytes().split(|byte| *byte == b'/').filter(named).count();
+    // The link itself is no folder on the way.
+    depth = depth.saturating_sub(1);
+    for part in target.split(|byte| matches!(byte, b'/' | b'\\')).filter(named) {
+        if part == b".." {
+            let Some(above) = depth.checked_sub(1) else { return false };
+            depth = above;
+        } else {
+            depth += 1;
+        }
+    }
+    true
+}
+
+/// Writers escape names as in a URI, and clients unescape them before they unpack. Escapes that
+/// stand for no UTF-8 stay as they are.
+fn decoded(path: &str) -> String {
+    let bytes: Vec<u8> = percent_decode_str(path).collect();
+    let mut decoded = String::with_capacity(bytes.len());
+    for chunk in bytes.utf8_chunks() {
+        decoded.push_str(chunk.valid());
+        for byte in chunk.invalid() {
+            decoded.push_str(percent_encoding::percent_encode_byte(*byte));
+        }
+    }
+    if decoded.contains('\\') { decoded.replace('\\', "/") } else { decoded }
+}
+
+/// What is wrong with a decoded path.
+///
+/// The public gallery has packages with doubled slashes, which every client takes for one.
+fn fault(path: &str) -> Option<PathFault> {
+    match PathFault::of(path.as_bytes()) {
+        Some(PathFault::EmptyComponent) => {
+            let components = path.split('/').filter(|component| !component.is_empty());
+            PathFault::of(components.collect::<Vec<_>>().join("/").as_bytes())
+        }
+        fault => fault,
+    }
 }
 
 fn nuspec(paths: &[String]) -> Result<usize, PackageError> {

@@ -334,7 +334,7 @@ mod tests {
         SignatureError::Algorithm("1.3.14.3.2.26".into())
     )]
     #[case::deep((0..200).fold(Vec::new(), |inner, _| part(SEQUENCE, &[&inner])), SignatureError::Message)]
-    #[case::deep_and_open([[0x30, 0x80]; 100_000].concat(), SignatureError::Message)]
+    #[case::deep_and_open([0x30, 0x80].repeat(100_000), SignatureError::Message)]
     #[case::deep_pieces(
         message_over(&(0..200).fold(part(OCTETS, &[]), |inner, _| open(PIECES, &[&inner])), &[]),
         SignatureError::Message

@@ -9,8 +9,12 @@ use roxmltree::{Document, Node, ParsingOptions};
 const MOST_ATTRIBUTES: usize = 256;
 /// Most namespace declarations of one document; the parser copies them into nested elements.
 const MOST_NAMESPACES: usize = 64;
-/// Most elements, texts and comments of one document.
-const MOST_NODES: u32 = 200_000;
+/// Most elements, texts and comments of one document, each some 70 bytes to the parser.
+const MOST_NODES: u32 = 100_000;
+/// Most tags, comments and the like: the parser makes room for each `<` before it reads.
+const MOST_MARKUP: usize = 100_000;
+/// Most signs that could give an attribute its value: it makes room for each `=` too.
+const MOST_EQUALS: usize = 50_000;
 
 /// Bytes are not XML that can be read.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -186,10 +190,13 @@ fn is_noncharacter(letter: char) -> bool {
 
 /// Refuses what would cost the parser more than the length of the text.
 fn measure(text: &str, limits: &Limits) -> Result<(), XmlError> {
-    if text.matches("xmlns").nth(MOST_NAMESPACES).is_some() {
-        return Err(XmlError::TooMany { what: "namespaces", limit: MOST_NAMESPACES });
+    for (sign, what, limit) in [('<', "tags", MOST_MARKUP), ('=', "equals signs", MOST_EQUALS)] {
+        if text.matches(sign).nth(limit).is_some() {
+            return Err(XmlError::TooMany { what, limit });
+        }
     }
     let mut depth = 0_usize;
+    let mut namespaces = 0_usize;
     for piece in Pieces(text) {
         match piece {
             Piece::Opening { text: tag, empty } => {
@@ -197,6 +204,10 @@ fn measure(text: &str, limits: &Limits) -> Result<(), XmlError> {
                     && attributes(tag) > MOST_ATTRIBUTES
                 {
                     return Err(XmlError::TooMany { what: "attributes", limit: MOST_ATTRIBUTES });
+                }
+                namespaces = namespaces.saturating_add(tag.matches("xmlns").count());
+                if namespaces > MOST_NAMESPACES {
+                    return Err(XmlError::TooMany { what: "namespaces", limit: MOST_NAMESPACES });
                 }
                 depth = depth.saturating_add(1);
                 if depth > limits.depth {

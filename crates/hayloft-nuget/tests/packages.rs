@@ -50,12 +50,23 @@ fn the_contract_of_feed_types_is_met() {
 )]
 #[case::empty_archive(zip(&[]), "no .nuspec file at the root")]
 #[case::not_an_archive(b"<html>log in</html>".to_vec(), "damaged")]
-#[case::encoded_traversal(package("", &[("lib/%2e%2e/x", b"")]), "`lib/%2e%2e/x` leads outside")]
-#[case::encoded_slash(package("", &[("..%2Fx", b"")]), "`..%2Fx` leads outside")]
-#[case::encoded_backslash(package("", &[("a%5c..%5Cx", b"")]), "leads outside")]
-#[case::encoded_root(package("", &[("%2fx", b"")]), "leads outside")]
-#[case::encoded_drive(package("", &[("C%3A/x", b"")]), "leads outside")]
-#[case::encoded_zero(package("", &[("a%00", b"")]), "leads outside")]
+#[case::encoded_traversal(package("", &[("lib/%2e%2e/x", b"")]), "`lib/%2e%2e/x` contains `..`")]
+#[case::encoded_slash(package("", &[("..%2Fx", b"")]), "`..%2Fx` contains `..`")]
+#[case::encoded_backslash(package("", &[("a%5c..%5Cx", b"")]), "contains `..`")]
+#[case::half_encoded(package("", &[("%2e./x", b"")]), "contains `..`")]
+#[case::encoded_beside_what_is_no_utf8(package("", &[("%ff/%2e%2e/x", b"")]), "contains `..`")]
+#[case::parent_with_blank(package("", &[("a/.. /x", b"")]), "contains `..`")]
+#[case::encoded_root(package("", &[("%2fx", b"")]), "is an absolute path")]
+#[case::encoded_drive(package("", &[("C%3A/x", b"")]), "begins with a drive letter")]
+#[case::later_drive(package("", &[("lib/C%3A/x", b"")]), "begins with a drive letter")]
+#[case::encoded_zero(package("", &[("a%00", b"")]), "contains a zero byte")]
+#[case::encoded_control(package("", &[("a%0d", b"")]), "contains a control character")]
+#[case::stream(package("", &[("lib/a.dll:b", b"")]), "contains a colon")]
+#[case::device(package("", &[("content/nul.txt", b"")]), "is the name of a device")]
+#[case::encoded_device(package("", &[("%61ux", b"")]), "is the name of a device")]
+#[case::trailing_dot(package("", &[("lib./x", b"")]), "ends in a dot or blank")]
+#[case::trailing_blank(package("", &[("lib/x%20", b"")]), "ends in a dot or blank")]
+#[case::fault_behind_doubled_slash(package("", &[("lib%2F%2F%2Fcon", b"")]), "is the name of a device")]
 #[case::case_twins(package("", &[("lib/a", b""), ("LIB/A", b"")]), "more than one entry `LIB/A`")]
 #[case::encoded_twins(package("", &[("a b", b""), ("a%20b", b"")]), "more than one entry `a%20b`")]
 #[case::doctype(
@@ -246,6 +257,53 @@ fn properties_and_content_types_follow_the_version() {
     let (again, _, _) = repackage(&result, "2.0.0").unwrap();
     assert_eq!(text("[Content_Types].xml").matches("json").count(), 1);
     assert_eq!(support::tree(&again)["[Content_Types].xml"].1, tree["[Content_Types].xml"].1);
+}
+
+#[test]
+fn many_core_properties_stop_repackaging_before_they_fill_the_memory() {
+    let properties =
+        [&b"<p><version>1</version>"[..], &vec![b' '; (1 << 20) - 100], b"</p>"].concat();
+    let names: Vec<String> = (0..100)
+        .map(|at| format!("package/services/metadata/core-properties/{at}.psmdcp"))
+        .collect();
+    let parts: Vec<(&str, &[u8])> =
+        names.iter().map(|name| (name.as_str(), &properties[..])).collect();
+    let bytes = package("", &parts);
+    let mut told = String::new();
+    let memory = allocation_counter::measure(|| {
+        told = chain(&repackage(&bytes, "2.0.0").unwrap_err());
+    });
+    assert!(told.contains("more than 8 MiB together"), "{told}");
+    assert!(memory.bytes_max < 32 << 20, "{memory:?}");
+    repackage(&package("", &parts[..3]), "2.0.0").unwrap();
+}
+
+/// An archive with one entry that a Unix tool wrote as a link.
+fn linked(name: &str, target: &str) -> Vec<u8> {
+    let mut bytes = package("", &[(name, target.as_bytes())]);
+    let at = bytes.windows(4).rposition(|found| found == b"PK\x01\x02").unwrap();
+    bytes[at + 5] = 3;
+    bytes[at + 38..at + 42].copy_from_slice(&(0o120_777_u32 << 16).to_le_bytes());
+    bytes
+}
+
+#[rstest]
+#[case::absolute("l", "/etc")]
+#[case::parent("l", "../x")]
+#[case::deeper("a/l", "../b/../../x")]
+#[case::backslash("l", "..\\x")]
+#[case::drive("l", "C:\\x")]
+#[case::empty("l", "")]
+#[case::behind_an_escape("a%2Fl", "../../x")]
+fn links_that_lead_outside_are_refused(#[case] name: &str, #[case] target: &str) {
+    assert!(refusal(&linked(name, target)).contains("link that leads outside"));
+}
+
+#[test]
+fn links_that_stay_inside_are_kept() {
+    for (name, target) in [("a/l", "../b"), ("l", "a/../b"), ("a%2Fb%2Fl", "../../c")] {
+        inspect(&linked(name, target)).unwrap();
+    }
 }
 
 #[rstest]
