@@ -147,6 +147,13 @@ impl<'a> Resource<'a> {
         self
     }
 
+    /// For everybody: it tells nothing.
+    #[must_use]
+    pub fn open(mut self) -> Self {
+        self.access = Access::Open;
+        self
+    }
+
     /// Never compressed on the way.
     #[must_use]
     pub fn identity(mut self) -> Self {
@@ -192,7 +199,11 @@ pub enum Caching {
 
 /// What a caller must be allowed to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum Access {
+    /// Nothing, not even to see the feed: the bytes say nothing but what the URL says already.
+    /// NuGet clients fetch the index of a feed without the key that they then push with.
+    Open,
     /// See what there is.
     View,
     /// Get package files and what lies in them, too.

@@ -150,6 +150,9 @@ pub struct Want<'a> {
     pub files: bool,
     /// Download counts.
     pub downloads: bool,
+    /// Only versions whose sort keys lie between these, both included. A hint: a view may show
+    /// others too, and a visitor looks at each.
+    pub between: Option<(&'a [u8], &'a [u8])>,
 }
 
 impl<'a> Want<'a> {
@@ -179,6 +182,13 @@ impl<'a> Want<'a> {
     #[must_use]
     pub fn downloads(mut self) -> Self {
         self.downloads = true;
+        self
+    }
+
+    /// Only versions whose sort keys lie between these, if the view can tell.
+    #[must_use]
+    pub fn between(mut self, lowest: &'a [u8], highest: &'a [u8]) -> Self {
+        self.between = Some((lowest, highest));
         self
     }
 
