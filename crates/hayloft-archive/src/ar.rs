@@ -8,6 +8,8 @@ use crate::error::shown;
 
 const MAGIC: &[u8; 8] = b"!<arch>\n";
 const HEADER: u64 = 60;
+/// Memory of one member, its name included.
+const MEMBER: u64 = 160;
 
 /// One member of an `ar` archive.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -56,6 +58,8 @@ pub fn read_ar(content: &mut dyn ReadSeek, limits: &Limits) -> Result<Vec<ArMemb
         let mut header = [0; 60];
         content.read_exact(&mut header).map_err(ArchiveError::Io)?;
         let (name, size) = parse_header(&header)?;
+        // The vector doubles, and is there twice while it moves.
+        limits.account.charge(3 * MEMBER)?;
         let start = at + HEADER;
         let end = start + size;
         let next = end + size % 2;

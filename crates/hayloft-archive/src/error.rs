@@ -1,7 +1,7 @@
 use std::error::Error;
 use std::io;
 
-use hayloft_feed::{FeedTypeError, ReadError, shorten};
+use hayloft_feed::{Exhausted, FeedTypeError, ReadError, shorten};
 
 /// Why an archive was refused, or could not be read or written.
 ///
@@ -104,6 +104,9 @@ pub enum ArchiveError {
         #[source]
         source: Box<dyn Error + Send + Sync + 'static>,
     },
+    /// There is too little memory or time left to read it.
+    #[error(transparent)]
+    Exhausted(#[from] Exhausted),
     /// An edit names an entry that is not there, or that another edit names too.
     #[error("entry number {index} is not there or is changed twice")]
     NoSuchEntry {
@@ -172,6 +175,7 @@ impl ArchiveError {
         match error {
             ReadError::TooLarge { limit } => Self::TooLarge { what: what.to_owned(), limit },
             ReadError::Io(error) => Self::from_io(error),
+            ReadError::Exhausted(exhausted) => Self::Exhausted(exhausted),
             other => Self::Io(io::Error::other(other)),
         }
     }

@@ -18,7 +18,7 @@ use std::io::{self, Read, Write};
 use std::ops::Range;
 
 use flate2::bufread::DeflateDecoder;
-use hayloft_feed::{Limits, ReadSeek};
+use hayloft_feed::{Hold, Limits, ReadSeek};
 
 pub use dos_time::DosTime;
 pub use edit::{Comments, ExtraFields, ZipEdit, ZipOutput};
@@ -70,7 +70,8 @@ pub struct ZipLayout {
 
 /// A zip archive whose directory was read and checked.
 ///
-/// Memory is about four times the directory, which must not exceed [`Limits::metadata`].
+/// Memory is about six times the directory, which must not exceed [`Limits::metadata`]; it is
+/// charged to the account.
 /// Format: <https://pkware.cachefly.net/webdocs/casestudies/APPNOTE.TXT>
 pub struct Zip<'a> {
     window: Window<'a>,
@@ -82,6 +83,7 @@ pub struct Zip<'a> {
     directory: Vec<u8>,
     comment: Vec<u8>,
     layout: ZipLayout,
+    _memory: Hold,
 }
 
 impl std::fmt::Debug for Zip<'_> {
@@ -118,7 +120,8 @@ impl<'a> Zip<'a> {
     ) -> Result<Self, ArchiveError> {
         let mut window = Window::new(content).map_err(ArchiveError::Io)?;
         let end = end::find(&mut window)?;
-        let directory = read_directory(&mut window, &end, limits)?;
+        let memory = check_directory(&end, limits)?;
+        let directory = read_directory(&mut window, &end)?;
         let entries = parse_directory(&directory, end.entries, limits)?;
         let mut names: HashSet<_> = HashSet::new();
         if rules.duplicates != Duplicates::Allowed {
@@ -147,6 +150,7 @@ impl<'a> Zip<'a> {
             directory,
             comment: end.comment,
             layout,
+            _memory: memory,
         })
     }
 
@@ -192,6 +196,11 @@ impl<'a> Zip<'a> {
 
     /// Reads one entry of at most `max` bytes; its length and CRC must be those stated.
     pub fn read(&mut self, index: usize, max: u64) -> Result<Vec<u8>, ArchiveError> {
+        let size = self.entries.get(index).map_or(0, |entry| entry.size);
+        if size <= max {
+            // The vector doubles, and is there twice while it moves.
+            self.limits.account.charge(size.saturating_mul(3))?;
+        }
         let mut bytes = Vec::new();
         self.copy_to(index, max, &mut bytes)?;
         Ok(bytes)
@@ -211,6 +220,7 @@ impl<'a> Zip<'a> {
             let what = format!("entry `{}`", hayloft_feed::shorten(entry.name()));
             return Err(ArchiveError::TooLarge { what, limit: max });
         }
+        self.limits.account.unfold(entry.compressed, entry.size)?;
         let fault = |fault| ArchiveError::DamagedEntry {
             format: "zip",
             name: entry.name().to_owned(),
@@ -288,11 +298,8 @@ impl Write for Checked<'_> {
     }
 }
 
-fn read_directory(
-    window: &mut Window<'_>,
-    end: &Tail,
-    limits: &Limits,
-) -> Result<Vec<u8>, ArchiveError> {
+/// Meets what the end record says with the limits, and takes the memory that reading will need.
+fn check_directory(end: &Tail, limits: &Limits) -> Result<Hold, ArchiveError> {
     if end.entries > limits.entries {
         return Err(ArchiveError::TooManyEntries { limit: limits.entries });
     }
@@ -305,6 +312,16 @@ fn read_directory(
         let what = "the directory of the zip archive".to_owned();
         return Err(ArchiveError::TooLarge { what, limit: limits.metadata });
     }
+    // The directory, which doubles as it is read; names, in two spellings; places of the names.
+    let memory = length.saturating_mul(4).saturating_add(end.entries.saturating_mul(ENTRY));
+    Ok(limits.account.hold(memory)?)
+}
+
+/// Memory of one entry beside its names: itself, its record twice while they are put in order,
+/// its numbers in two orders, its place in the set of names.
+const ENTRY: u64 = 640;
+
+fn read_directory(window: &mut Window<'_>, end: &Tail) -> Result<Vec<u8>, ArchiveError> {
     let mut directory = Vec::new();
     if !window.copy(end.directory.clone(), &mut directory)? {
         return Err(damaged("it became shorter while it was read"));

@@ -246,6 +246,30 @@ fn span_in(text: &str, part: &str) -> Range<usize> {
     start..start + part.len()
 }
 
+/// Bytes of memory that a tree of the values in `text` takes at most, text included, whatever its
+/// shape: to be charged to an [`Account`](crate::Account) before a parser makes one.
+///
+/// Costs one look at each byte.
+pub fn tree_size(text: &[u8]) -> u64 {
+    /// A member of a map with its key, half of the map's room being empty.
+    const MEMBER: u64 = 128;
+    /// The least room of a map.
+    const MAP: u64 = 704;
+    /// The least room of a list.
+    const LIST: u64 = 192;
+    /// An element of a list that doubles.
+    const ELEMENT: u64 = 96;
+    let size = |byte: &u8| match byte {
+        b':' => MEMBER,
+        b'{' => MAP,
+        b'[' => LIST,
+        b',' => ELEMENT,
+        _ => 0,
+    };
+    let nodes = text.iter().map(size).fold(ELEMENT, u64::saturating_add);
+    nodes.saturating_add(u64::try_from(text.len()).unwrap_or(u64::MAX).saturating_mul(2))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

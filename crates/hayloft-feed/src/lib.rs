@@ -20,6 +20,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod account;
 mod error;
 mod feed_type;
 mod file;
@@ -37,6 +38,7 @@ mod status;
 mod tags;
 mod timestamp;
 
+pub use account::{Account, Exhausted, Hold, Terms};
 pub use error::{Detail, FeedTypeError, shorten};
 pub use feed_type::{CaseTwins, FeedType};
 pub use file::{

@@ -1,6 +1,8 @@
+use std::cell::Cell;
 use std::io::{self, BufReader, Read};
+use std::rc::Rc;
 
-use hayloft_feed::Limits;
+use hayloft_feed::{Account, Hold, Limits};
 use lzma_rust2::XzReader;
 
 use super::gzip::GzipReader;
@@ -12,7 +14,7 @@ use crate::ArchiveError;
 /// Decompresses `input`, skipping zero bytes after its end.
 ///
 /// Yields at most `limits.unpacked` bytes and asks for at most `limits.window` bytes of memory;
-/// more of either is an error, as is damaged data. Concatenated streams read as one. Errors are
+/// more of either is an error, as is damaged data. Memory and work are charged to the account. Concatenated streams read as one. Errors are
 /// [`io::Error`]s that hold an [`ArchiveError`]: see [`ArchiveError::from_io`].
 pub fn decoder<'r>(
     compression: Compression,
@@ -30,18 +32,19 @@ pub fn decoder_with<'r>(
     trailing: Trailing,
 ) -> Result<Box<dyn Read + 'r>, ArchiveError> {
     let failure = Failure::default();
-    let source = Source::new(input, &failure);
+    let packed = Rc::new(Cell::new(0));
+    let source = Source::new(input, &failure, &packed);
+    let mut window = None;
     let inner: Box<dyn Read + 'r> = match compression {
         Compression::None => Box::new(source),
         Compression::Gzip => Box::new(GzipReader::new(BufReader::new(source), trailing)),
         Compression::Xz => {
             let kibibytes = u32::try_from(limits.window / 1024).unwrap_or(u32::MAX - 1);
             let source = BufReader::new(source);
+            window = Some(Window { hold: limits.account.hold(0)?, most: limits.window });
             Box::new(XzReader::new_mem_limit(source, true, kibibytes))
         }
-        Compression::Zstd => {
-            Box::new(ZstdReader::new(BufReader::new(source), trailing, limits.window))
-        }
+        Compression::Zstd => Box::new(ZstdReader::new(BufReader::new(source), trailing, limits)?),
         Compression::Lzma | Compression::Bzip2 => {
             return Err(ArchiveError::Codec { format: compression.name() });
         }
@@ -52,8 +55,15 @@ pub fn decoder_with<'r>(
         format: compression.name(),
         limit: limits.unpacked,
         left: limits.unpacked,
+        account: (compression != Compression::None).then(|| limits.account.clone()),
+        packed,
+        unfolded: 0,
+        window,
     }))
 }
+
+/// How many bytes are unfolded between two looks at the account.
+const STEP: u64 = 64 << 10;
 
 /// Counts what a decompressor yields and gives its errors their place.
 struct Bounded<'r> {
@@ -63,6 +73,28 @@ struct Bounded<'r> {
     format: &'static str,
     limit: u64,
     left: u64,
+    /// None for what is not compressed.
+    account: Option<Account>,
+    /// Compressed bytes that are not on the account yet.
+    packed: Rc<Cell<u64>>,
+    /// Their content.
+    unfolded: u64,
+    window: Option<Window>,
+}
+
+/// Memory of a decompressor that grows with what it has yielded.
+struct Window {
+    hold: Hold,
+    most: u64,
+}
+
+impl Window {
+    /// Doubling, the vector holds up to twice what was yielded, and half as much again while it
+    /// is moved.
+    fn grow(&mut self, yielded: u64) -> Result<(), ArchiveError> {
+        let wanted = yielded.saturating_mul(3).min(self.most);
+        Ok(self.hold.grow(wanted.saturating_sub(self.hold.bytes()))?)
+    }
 }
 
 impl Bounded<'_> {
@@ -88,7 +120,21 @@ impl Bounded<'_> {
             what: "the unpacked data".to_owned(),
             limit: self.limit,
         })?;
+        self.unfolded = self.unfolded.saturating_add(counted);
+        if self.unfolded >= STEP || read == 0 {
+            self.settle()?;
+        }
         Ok(read)
+    }
+
+    fn settle(&mut self) -> Result<(), ArchiveError> {
+        if let Some(window) = &mut self.window {
+            window.grow(self.limit.saturating_sub(self.left))?;
+        }
+        if let Some(account) = &self.account {
+            account.unfold(self.packed.replace(0), std::mem::take(&mut self.unfolded))?;
+        }
+        Ok(())
     }
 }
 

@@ -1,4 +1,4 @@
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::io::{self, Read};
 use std::rc::Rc;
 
@@ -14,7 +14,10 @@ impl Failure {
     pub(crate) fn explain(&self, format: &'static str, error: io::Error) -> ArchiveError {
         match self.0.borrow_mut().take() {
             Some(failure) => ArchiveError::from_io(failure),
-            None => ArchiveError::Compressed { format, source: error },
+            None => match error.downcast() {
+                Ok(error) => error,
+                Err(source) => ArchiveError::Compressed { format, source },
+            },
         }
     }
 }
@@ -23,23 +26,27 @@ impl Failure {
 pub(crate) struct Source<R> {
     input: R,
     failure: Failure,
+    read: Rc<Cell<u64>>,
 }
 
 impl<R: Read> Source<R> {
-    pub(crate) fn new(input: R, failure: &Failure) -> Self {
-        Self { input, failure: failure.clone() }
+    /// Adds up in `read` what has been read of `input`.
+    pub(crate) fn new(input: R, failure: &Failure, read: &Rc<Cell<u64>>) -> Self {
+        Self { input, failure: failure.clone(), read: read.clone() }
     }
 }
 
 impl<R: Read> Read for Source<R> {
     fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
-        self.input.read(into).map_err(|error| {
+        let read = self.input.read(into).map_err(|error| {
             if error.kind() == io::ErrorKind::Interrupted {
                 return error;
             }
             let kind = error.kind();
             *self.failure.0.borrow_mut() = Some(error);
             kind.into()
-        })
+        })?;
+        self.read.set(self.read.get().saturating_add(crate::bytes::count(read)));
+        Ok(read)
     }
 }

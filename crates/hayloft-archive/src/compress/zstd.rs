@@ -1,11 +1,13 @@
 use std::io::{self, BufRead, Read, Write};
 
+use hayloft_feed::{Exhausted, Hold, Limits};
 use ruzstd::decoding::errors::{FrameDecoderError, ReadFrameHeaderError};
 use ruzstd::decoding::{BlockDecodingStrategy, FrameDecoder};
 use ruzstd::encoding::{CompressionLevel, compress_to_vec};
 
 use super::Trailing;
 use super::gzip::only_zeros;
+use crate::ArchiveError;
 
 /// Reads concatenated zstd frames as one stream, skipping skippable ones and checking checksums.
 pub(crate) struct ZstdReader<R> {
@@ -15,13 +17,24 @@ pub(crate) struct ZstdReader<R> {
     /// Whether any frame has been entered or skipped.
     past_first: bool,
     trailing: Trailing,
+    /// Memory for the window, which the decoder takes as soon as it has read a frame's header.
+    hold: Hold,
+    most: u64,
 }
 
 impl<R: BufRead> ZstdReader<R> {
-    pub(crate) fn new(input: R, trailing: Trailing, window: u64) -> Self {
+    pub(crate) fn new(input: R, trailing: Trailing, limits: &Limits) -> Result<Self, Exhausted> {
         let mut decoder = FrameDecoder::new();
-        decoder.set_max_window_size(window);
-        Self { input, decoder, within: false, past_first: false, trailing }
+        decoder.set_max_window_size(limits.window);
+        Ok(Self {
+            input,
+            decoder,
+            within: false,
+            past_first: false,
+            trailing,
+            hold: limits.account.hold(0)?,
+            most: limits.window,
+        })
     }
 
     /// Enters the next frame with content; false at the end of the file.
@@ -38,7 +51,12 @@ impl<R: BufRead> ZstdReader<R> {
                 }
             }
             self.past_first = true;
-            match self.decoder.reset(&mut self.input) {
+            let header = Header::read(&mut self.input)?;
+            if header.window <= self.most {
+                let wanted = ring(header.window).saturating_sub(self.hold.bytes());
+                self.hold.grow(wanted).map_err(|error| ArchiveError::from(error).into_io())?;
+            }
+            match self.decoder.reset(&mut header.bytes().chain(&mut self.input)) {
                 Ok(()) => {
                     self.within = true;
                     return Ok(true);
@@ -87,6 +105,74 @@ impl<R: BufRead> Read for ZstdReader<R> {
                 .map_err(invalid)?;
         }
     }
+}
+
+/// The header of a frame, as far as it tells the window.
+struct Header {
+    bytes: [u8; 18],
+    length: usize,
+    window: u64,
+}
+
+impl Header {
+    /// Reads no further than the header goes. What is none is left to the decoder to refuse.
+    ///
+    /// Format: <https://www.rfc-editor.org/rfc/rfc8878#section-3.1.1.1>
+    fn read(input: &mut impl Read) -> io::Result<Self> {
+        let mut header = Self { bytes: [0; 18], length: 0, window: 0 };
+        let start = header.take(input, 5)?;
+        let (magic, descriptor) = start.split_at_checked(4).unwrap_or_default();
+        let &[descriptor] = descriptor else { return Ok(header) };
+        if magic != [0x28, 0xb5, 0x2f, 0xfd] {
+            return Ok(header);
+        }
+        let single = descriptor & 0x20 != 0;
+        let dictionary = match descriptor & 3 {
+            3 => 4,
+            short => usize::from(short),
+        };
+        let content = match descriptor >> 6 {
+            0 => usize::from(single),
+            size => 1 << size,
+        };
+        if single {
+            header.take(input, dictionary)?;
+            let stated = header.take(input, content)?;
+            let size = stated.iter().rev().fold(0, |sum, byte| sum << 8 | u64::from(*byte));
+            header.window = if content == 2 { size + 256 } else { size };
+        } else {
+            let window = header.take(input, 1)?.first().copied().unwrap_or_default();
+            let base = 1_u64 << (10 + (window >> 3));
+            header.window = base + base / 8 * u64::from(window & 7);
+            header.take(input, dictionary + content)?;
+        }
+        Ok(header)
+    }
+
+    /// Reads `more` bytes, fewer only at the end of the file.
+    fn take(&mut self, input: &mut impl Read, more: usize) -> io::Result<&[u8]> {
+        let start = self.length;
+        let end = start.saturating_add(more);
+        while let Some(free) = self.bytes.get_mut(self.length..end).filter(|free| !free.is_empty())
+        {
+            match input.read(free) {
+                Ok(0) => break,
+                Ok(read) => self.length += read,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(self.bytes.get(start..self.length).unwrap_or_default())
+    }
+
+    fn bytes(&self) -> &[u8] {
+        self.bytes.get(..self.length).unwrap_or_default()
+    }
+}
+
+/// Bytes that the decoder's ring for a window has.
+fn ring(window: u64) -> u64 {
+    window.next_power_of_two().saturating_add(512 << 10)
 }
 
 fn invalid(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> io::Error {

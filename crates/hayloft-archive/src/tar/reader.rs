@@ -145,7 +145,8 @@ impl<R: Read> TarMember<'_, R> {
             return Err(ArchiveError::TooLarge { what, limit: max });
         }
         let what = "the entry";
-        Limits::read(self, max).map_err(|error| ArchiveError::from_limited(error, what))
+        let limits = self.reader.blocks.limits().clone();
+        limits.load(self, max).map_err(|error| ArchiveError::from_limited(error, what))
     }
 }
 

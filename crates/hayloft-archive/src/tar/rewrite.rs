@@ -199,7 +199,9 @@ fn read_data<R: Read>(
         return Err(ArchiveError::TooLarge { what, limit: max });
     }
     let whole = entry.size.saturating_add(padding(entry.size));
-    let mut data = Limits::read(&mut blocks.input().take(whole), whole)
+    let limits = blocks.limits().clone();
+    let mut data = limits
+        .load(&mut blocks.input().take(whole), whole)
         .map_err(|error| ArchiveError::from_limited(error, &what))?;
     if length(&data) != whole {
         return Err(damaged_entry(&entry.path, "its data is cut off"));
