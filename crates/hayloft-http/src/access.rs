@@ -1,10 +1,12 @@
 //! Who asks, and what they may do.
 
+mod chosen_texts;
 mod gatekeeper;
 mod key_gatekeeper;
 mod local_user;
 mod rules;
 mod session;
+mod study;
 mod table;
 mod visitor;
 
@@ -12,7 +14,9 @@ pub use gatekeeper::{Caller, Gatekeeper, Refusal, Right};
 pub use key_gatekeeper::KeyGatekeeper;
 pub use local_user::LocalUser;
 pub(crate) use rules::{FeedGroups, Rules};
+pub(crate) use session::Begun;
 pub use session::Session;
+pub(crate) use study::Study;
 pub(crate) use table::*;
 pub use table::{Demand, ENDPOINTS, Endpoint, Guard, Place};
 pub use visitor::{Credential, Visitor};

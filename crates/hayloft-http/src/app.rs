@@ -1,16 +1,17 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use axum::http::StatusCode;
 use axum::middleware::from_fn_with_state;
 use axum::{Extension, Router};
 use hayloft::Store;
 use tokio::sync::Semaphore;
 
-use crate::access::{Gatekeeper, KeyGatekeeper, Native, Session, Visitor};
+use crate::access::{Begun, Gatekeeper, KeyGatekeeper, Native, Session, Study, Visitor};
 use crate::edge::{edge, unknown_path, wrong_method};
 use crate::native::Protocol;
 use crate::traffic::Traffic;
-use crate::{ApiError, routes};
+use crate::{ApiError, RequestLimits, routes};
 
 /// A store with everything that serves it: who may do what, which protocols, how many calls at
 /// once.
@@ -26,8 +27,10 @@ struct Shared {
     protocols: Vec<Arc<dyn Protocol>>,
     /// Bounds the threads that wait for the disk.
     calls: Arc<Semaphore>,
-    max_upload: Option<u64>,
-    idle: Duration,
+    /// The same for what must be answered when those are all taken.
+    reserve: Arc<Semaphore>,
+    study: Study,
+    limits: RequestLimits,
     traffic: Arc<Traffic>,
 }
 
@@ -38,20 +41,21 @@ pub struct AppBuilder {
     gatekeeper: Arc<dyn Gatekeeper>,
     protocols: Vec<Arc<dyn Protocol>>,
     calls: usize,
-    max_upload: Option<u64>,
-    idle: Duration,
+    limits: RequestLimits,
 }
+
+/// Calls at once that are kept for [`App::block_apart`].
+const RESERVE: usize = 2;
 
 impl App {
     /// Serves `store` with its own API keys, without a native protocol and with 64 calls at once.
     pub fn builder(store: Store) -> AppBuilder {
         AppBuilder {
             store,
-            gatekeeper: Arc::new(KeyGatekeeper),
+            gatekeeper: Arc::new(KeyGatekeeper::default()),
             protocols: Vec::new(),
             calls: 64,
-            max_upload: None,
-            idle: Duration::from_secs(60),
+            limits: RequestLimits::default(),
         }
     }
 
@@ -60,14 +64,9 @@ impl App {
         &self.0.store
     }
 
-    /// Largest upload in bytes; `None` is the store's own limit.
-    pub fn max_upload(&self) -> Option<u64> {
-        self.0.max_upload
-    }
-
-    /// How long a client may send nothing of a body that it has begun.
-    pub fn idle(&self) -> Duration {
-        self.0.idle
+    /// What one request may cost.
+    pub fn limits(&self) -> &RequestLimits {
+        &self.0.limits
     }
 
     pub(crate) fn traffic(&self) -> &Arc<Traffic> {
@@ -88,12 +87,58 @@ impl App {
         visitor: Visitor,
         work: impl FnOnce(&Session) -> Result<T, ApiError> + Send + 'static,
     ) -> Result<T, ApiError> {
+        let work = match self.attempt(visitor.clone(), work).await? {
+            Attempt::Done(value) => return Ok(value),
+            Attempt::Slow(work) => work,
+        };
+        // Without the place of a call: what is slow must not hold up what is not.
+        self.study(&visitor).await?;
+        self.attempt(visitor, work).await?.done()
+    }
+
+    async fn attempt<T: Send + 'static, W>(
+        &self,
+        visitor: Visitor,
+        work: W,
+    ) -> Result<Attempt<T, W>, ApiError>
+    where
+        W: FnOnce(&Session) -> Result<T, ApiError> + Send + 'static,
+    {
         let app = self.clone();
-        self.block(move || {
-            let session = Session::begin(&app.0.store, app.0.gatekeeper.clone(), visitor)?;
-            work(&session)
+        self.block(move || match Session::begin(&app.0.store, app.0.gatekeeper.clone(), visitor)? {
+            Begun::Session(session) => work(&session).map(Attempt::Done),
+            Begun::Slow => Ok(Attempt::Slow(work)),
         })
         .await?
+    }
+
+    /// Makes out a slow credential, on threads of its own.
+    async fn study(&self, visitor: &Visitor) -> Result<(), ApiError> {
+        let Some(credential) = visitor.credential.clone() else { return Ok(()) };
+        let place = self.0.study.begin(visitor.address).await?;
+        let app = self.clone();
+        let known = on_a_thread(move || {
+            let _place = place;
+            app.0.gatekeeper.study(&app.0.store, &credential)
+        });
+        if known.await?? {
+            self.0.study.give_back(visitor.address);
+        }
+        Ok(())
+    }
+
+    /// As [`App::run`] for one who was found allowed to, on the threads that hash chosen keys.
+    pub(crate) async fn run_slowly<T: Send + 'static>(
+        &self,
+        visitor: Visitor,
+        work: impl FnOnce(&Session) -> Result<T, ApiError> + Send + 'static,
+    ) -> Result<T, ApiError> {
+        let place = self.0.study.begin(None).await?;
+        let attempt = self.attempt(visitor, move |session| {
+            let _place = place;
+            work(session)
+        });
+        attempt.await?.done()
     }
 
     /// Runs `work` on a thread that may block, once a place is free.
@@ -101,15 +146,55 @@ impl App {
         &self,
         work: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T, ApiError> {
-        let place = self.0.calls.clone().acquire_owned().await.map_err(ApiError::internal)?;
-        let span = tracing::Span::current();
-        tokio::task::spawn_blocking(move || {
+        Self::block_with(&self.0.calls, work).await
+    }
+
+    /// The same with places of its own, for what must be answered under any load.
+    pub(crate) async fn block_apart<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T, ApiError> {
+        Self::block_with(&self.0.reserve, work).await
+    }
+
+    async fn block_with<T: Send + 'static>(
+        places: &Arc<Semaphore>,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T, ApiError> {
+        let place = places.clone().acquire_owned().await.map_err(ApiError::internal)?;
+        on_a_thread(move || {
             let _place = place;
-            span.in_scope(work)
+            work()
         })
         .await
-        .map_err(ApiError::internal)
     }
+}
+
+/// What came of a call for a visitor.
+enum Attempt<T, W> {
+    Done(T),
+    /// Nothing: the credential takes long to make out.
+    Slow(W),
+}
+
+impl<T, W> Attempt<T, W> {
+    /// 503 if what was just found out has been forgotten since.
+    fn done(self) -> Result<T, ApiError> {
+        match self {
+            Self::Done(value) => Ok(value),
+            Self::Slow(_) => Err(ApiError::new(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "too many keys are being checked; send the request again",
+            )),
+        }
+    }
+}
+
+async fn on_a_thread<T: Send + 'static>(
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, ApiError> {
+    let span = tracing::Span::current();
+    tokio::task::spawn_blocking(move || span.in_scope(work)).await.map_err(ApiError::internal)
 }
 
 impl AppBuilder {
@@ -144,14 +229,21 @@ impl AppBuilder {
     /// Refuses uploads of more bytes with 413.
     #[must_use]
     pub fn max_upload(mut self, bytes: u64) -> Self {
-        self.max_upload = Some(bytes);
+        self.limits.max_upload = Some(bytes);
         self
     }
 
     /// Gives up on a body of which nothing has come for this long; 60 seconds unless set.
     #[must_use]
     pub fn idle(mut self, longest: Duration) -> Self {
-        self.idle = longest;
+        self.limits.patience = longest;
+        self
+    }
+
+    /// Sets all limits of requests.
+    #[must_use]
+    pub fn limits(mut self, limits: RequestLimits) -> Self {
+        self.limits = limits;
         self
     }
 
@@ -163,8 +255,9 @@ impl AppBuilder {
             gatekeeper: self.gatekeeper,
             protocols: self.protocols,
             calls: Arc::new(Semaphore::new(self.calls)),
-            max_upload: self.max_upload,
-            idle: self.idle,
+            reserve: Arc::new(Semaphore::new(RESERVE)),
+            study: Study::new(&self.limits),
+            limits: self.limits,
             traffic,
         }))
     }

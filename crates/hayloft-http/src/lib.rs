@@ -11,6 +11,7 @@ mod edge;
 mod error;
 mod feed_object;
 mod json_body;
+mod limits;
 pub mod native;
 mod openapi;
 mod package_query;
@@ -29,5 +30,6 @@ pub use access::{
 };
 pub use app::{App, AppBuilder, router};
 pub use error::ApiError;
+pub use limits::RequestLimits;
 pub use openapi::openapi;
 pub use server::{ServeOptions, serve};

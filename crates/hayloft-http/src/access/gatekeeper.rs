@@ -8,10 +8,20 @@ use super::Credential;
 /// own.
 ///
 /// Called on threads that may block, once for the credential and once for each right that a request
-/// needs.
+/// needs. All requests share these threads, so what takes milliseconds of processor belongs into
+/// [`Gatekeeper::study`].
 pub trait Gatekeeper: fmt::Debug + Send + Sync + 'static {
     /// Who shows this credential; without one, the anonymous caller.
     fn identify(&self, store: &Store, credential: Option<&Credential>) -> Result<Caller, Refusal>;
+
+    /// Makes out a credential for which [`Gatekeeper::identify`] answered [`Refusal::Slow`], and
+    /// keeps what it found for the next call of that; true if it opens anything.
+    ///
+    /// Runs on few threads of its own, and for each address only so often as it is of use.
+    fn study(&self, store: &Store, credential: &Credential) -> Result<bool, StoreError> {
+        let _ = (store, credential);
+        Ok(false)
+    }
 
     /// Whether the caller has this right in the feed; without a feed, in the whole store.
     fn may(
@@ -65,6 +75,9 @@ pub enum Refusal {
     /// It is unknown, expired or malformed.
     #[error("the credential is unknown or has expired")]
     Unknown,
+    /// Only [`Gatekeeper::study`] can tell.
+    #[error("the credential takes long to make out")]
+    Slow,
     /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),

@@ -1,5 +1,6 @@
-use hayloft::{ApiKey, Feed, Store, StoreError};
+use hayloft::{ApiKey, Feed, QuickLookup, Store, StoreError};
 
+use super::chosen_texts::ChosenTexts;
 use super::rules::is_called;
 use super::{Caller, Credential, Gatekeeper, Refusal, Right};
 use crate::settings::Settings;
@@ -11,8 +12,14 @@ use crate::settings::Settings;
 /// setting `feed.groups`. A personal key has what the setting `access.rules` gives its user; its
 /// text is also the password of that user. Without a credential the setting `anonymous.access` and
 /// the rules decide.
-#[derive(Debug, Clone, Copy)]
-pub struct KeyGatekeeper;
+///
+/// A key whose text the store made up, right or wrong, costs microseconds. One that a person may
+/// have chosen costs some milliseconds once, on the threads of [`Gatekeeper::study`], and is
+/// remembered by a hash.
+#[derive(Debug, Default)]
+pub struct KeyGatekeeper {
+    chosen: ChosenTexts,
+}
 
 impl Gatekeeper for KeyGatekeeper {
     fn identify(&self, store: &Store, credential: Option<&Credential>) -> Result<Caller, Refusal> {
@@ -21,18 +28,25 @@ impl Gatekeeper for KeyGatekeeper {
                 return Ok(Caller { name: "Anonymous".to_owned(), key: None, anonymous: true });
             }
             Some(Credential::Unreadable) => None,
-            Some(Credential::Password { user, password }) => by_password(store, user, password)?,
-            Some(Credential::Key(text)) => match (store.find_key(text)?, text.split_once(':')) {
-                (None, Some((user, password))) if Settings::of(store).pseudo_keys()? => {
-                    by_password(store, user, password)?
-                }
-                (found, _) => found,
-            },
+            Some(Credential::Password { user, password }) => {
+                self.by_password(store, user, password)?
+            }
+            Some(Credential::Key(text)) => self.by_text(store, text)?,
         };
         let key = found.ok_or(Refusal::Unknown)?;
         let named = key.grant.user.as_ref().or(key.grant.display_name.as_ref());
         let name = named.map_or("API", String::as_str).to_owned();
         Ok(Caller { name, key: Some(key), anonymous: false })
+    }
+
+    fn study(&self, store: &Store, credential: &Credential) -> Result<bool, StoreError> {
+        let mut known = false;
+        for text in texts(credential) {
+            if store.find_key_quickly(text)? == QuickLookup::Slow {
+                known |= self.chosen.study(store, text)?;
+            }
+        }
+        Ok(known)
     }
 
     fn may(
@@ -56,17 +70,59 @@ impl Gatekeeper for KeyGatekeeper {
     }
 }
 
-/// The key with this text, if the user may show it: `api` any, others their own.
-fn by_password(store: &Store, user: &str, text: &str) -> Result<Option<ApiKey>, StoreError> {
-    let found = store.find_key(text)?;
-    if user == "api" {
-        return Ok(found);
+impl KeyGatekeeper {
+    /// A key, or the `user:password` that stands for one.
+    fn by_text(&self, store: &Store, text: &str) -> Result<Option<ApiKey>, Refusal> {
+        let whole = self.find(store, text);
+        if let (Ok(None) | Err(Refusal::Slow), Some((user, password))) =
+            (&whole, text.split_once(':'))
+            && Settings::of(store).pseudo_keys()?
+            // Often the password is a text of the store's, which is found at once.
+            && let Some(found) = self.by_password(store, user, password)?
+        {
+            return Ok(Some(found));
+        }
+        whole
     }
-    let own = |key: &ApiKey| {
-        let owner = key.grant.user.as_ref();
-        key.grant.kind == "personal" && owner.is_some_and(|name| name.eq_ignore_ascii_case(user))
-    };
-    Ok(found.filter(own))
+
+    /// The key with this text, if the user may show it: `api` any, others their own.
+    fn by_password(
+        &self,
+        store: &Store,
+        user: &str,
+        text: &str,
+    ) -> Result<Option<ApiKey>, Refusal> {
+        let found = self.find(store, text)?;
+        if user == "api" {
+            return Ok(found);
+        }
+        let own = |key: &ApiKey| {
+            let owner = key.grant.user.as_ref();
+            key.grant.kind == "personal"
+                && owner.is_some_and(|name| name.eq_ignore_ascii_case(user))
+        };
+        Ok(found.filter(own))
+    }
+
+    fn find(&self, store: &Store, text: &str) -> Result<Option<ApiKey>, Refusal> {
+        match store.find_key_quickly(text)? {
+            QuickLookup::Found(key) => Ok(Some(*key)),
+            QuickLookup::Slow => self.chosen.find(store, text),
+            _ => Ok(None),
+        }
+    }
+}
+
+/// The texts under which a key may be found.
+fn texts(credential: &Credential) -> Vec<&str> {
+    match credential {
+        Credential::Key(text) => {
+            let password = text.split_once(':').map(|(_, password)| password);
+            [Some(text.as_str()), password].into_iter().flatten().collect()
+        }
+        Credential::Password { password, .. } => vec![password],
+        Credential::Unreadable => Vec::new(),
+    }
 }
 
 /// What a system key or feed key gives.

@@ -5,6 +5,15 @@ use hayloft::{Actor, Feed, Overwrite, Store};
 use super::{Caller, Gatekeeper, Refusal, Right, Visitor};
 use crate::ApiError;
 
+/// What came of a visitor's credential.
+#[derive(Debug)]
+pub(crate) enum Begun {
+    /// It was made out.
+    Session(Box<Session>),
+    /// Only [`Gatekeeper::study`] can make it out.
+    Slow,
+}
+
 /// One request of a visitor whose credential was checked.
 #[derive(Debug, Clone)]
 pub struct Session {
@@ -19,16 +28,19 @@ impl Session {
         store: &Store,
         gatekeeper: Arc<dyn Gatekeeper>,
         visitor: Visitor,
-    ) -> Result<Self, ApiError> {
+    ) -> Result<Begun, ApiError> {
         let caller = match gatekeeper.identify(store, visitor.credential.as_ref()) {
             Err(Refusal::Unknown) if visitor.lenient => gatekeeper.identify(store, None),
             other => other,
         };
-        let caller = caller.map_err(|refusal| match refusal {
-            Refusal::Unknown => ApiError::forbidden(),
-            Refusal::Store(error) => error.into(),
-        })?;
-        Ok(Self { store: store.clone(), gatekeeper, visitor, caller })
+        let caller = match caller {
+            Ok(caller) => caller,
+            Err(Refusal::Slow) => return Ok(Begun::Slow),
+            Err(Refusal::Unknown) => return Err(ApiError::forbidden()),
+            Err(Refusal::Store(error)) => return Err(error.into()),
+        };
+        let session = Self { store: store.clone(), gatekeeper, visitor, caller };
+        Ok(Begun::Session(Box::new(session)))
     }
 
     /// The store.

@@ -42,7 +42,7 @@ async fn health_json(State(app): State<App>) -> Result<Response, ApiError> {
 
 async fn look(app: &App) -> Result<(StatusCode, HealthInfo), ApiError> {
     let of_call = app.clone();
-    let trouble = app.block(move || trouble(of_call.store())).await?;
+    let trouble = app.block_apart(move || trouble(of_call.store())).await?;
     let status = if trouble.is_none() { "OK" } else { "Error" };
     let info = HealthInfo {
         application_name: Some("ProGet".to_owned()),

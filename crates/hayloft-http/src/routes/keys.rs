@@ -19,11 +19,7 @@ pub(super) fn routes() -> Router<App> {
 
 async fn list(State(app): State<App>, visitor: Visitor) -> Result<Json<Vec<ApiKeyInfo>>, ApiError> {
     app.run(visitor, |session| {
-        let all = session.may(Right::Administer, None)?;
-        let user = own_user(session);
-        if !all && user.is_none() {
-            return Err(session.denied());
-        }
+        let (all, user) = may_make(session)?;
         let keys = session.store().keys()?.into_iter();
         let shown = keys.filter(|key| {
             let owner = key.grant.user.as_deref();
@@ -41,31 +37,41 @@ async fn create(
     body: Body,
 ) -> Result<Json<ApiKeyInfo>, ApiError> {
     let (asked, visitor) = json_body::<ApiKeyInfo>(&app, visitor, body).await?;
-    app.run(visitor, move |session| {
-        let all = session.may(Right::Administer, None)?;
-        let user = own_user(session);
-        if !all && user.is_none() {
-            return Err(session.denied());
-        }
-        let text = asked.key.clone().filter(|text| !text.is_empty());
-        let mut grant = grant(asked, user)?;
-        let own = grant.kind == "personal"
-            && grant.user.as_deref().zip(user).is_some_and(|(a, b)| a.eq_ignore_ascii_case(b));
-        if !all && !own {
-            return Err(session.denied());
-        }
-        if text.is_some() && !Settings::of(session.store()).custom_keys()? {
-            return Err(ApiError::bad_request(
-                "The text of an API key cannot be chosen on this server.",
-            ));
-        }
-        if let Some(name) = &grant.feed {
-            grant.feed = Some(session.store().feed(name)?.name);
-        }
-        let (key, text) = session.store().create_key(grant, text.as_deref(), &session.actor())?;
-        Ok(Json(info(key, Some(text.reveal().to_owned()))))
-    })
-    .await
+    let chosen = asked.key.as_ref().is_some_and(|text| !text.is_empty());
+    if !chosen {
+        return app.run(visitor, |session| made(session, asked)).await;
+    }
+    // Hashing a chosen text is slow; not even waiting for it is for everybody.
+    app.run(visitor.clone(), |session| may_make(session).map(drop)).await?;
+    app.run_slowly(visitor, |session| made(session, asked)).await
+}
+
+/// Whether the caller may make every key, and whose keys in any case.
+fn may_make(session: &Session) -> Result<(bool, Option<&str>), ApiError> {
+    let all = session.may(Right::Administer, None)?;
+    let user = own_user(session);
+    if all || user.is_some() { Ok((all, user)) } else { Err(session.denied()) }
+}
+
+fn made(session: &Session, asked: ApiKeyInfo) -> Result<Json<ApiKeyInfo>, ApiError> {
+    let (all, user) = may_make(session)?;
+    let text = asked.key.clone().filter(|text| !text.is_empty());
+    let mut grant = grant(asked, user)?;
+    let own = grant.kind == "personal"
+        && grant.user.as_deref().zip(user).is_some_and(|(a, b)| a.eq_ignore_ascii_case(b));
+    if !all && !own {
+        return Err(session.denied());
+    }
+    if text.is_some() && !Settings::of(session.store()).custom_keys()? {
+        return Err(ApiError::bad_request(
+            "The text of an API key cannot be chosen on this server.",
+        ));
+    }
+    if let Some(name) = &grant.feed {
+        grant.feed = Some(session.store().feed(name)?.name);
+    }
+    let (key, text) = session.store().create_key(grant, text.as_deref(), &session.actor())?;
+    Ok(Json(info(key, Some(text.reveal().to_owned()))))
 }
 
 async fn delete(

@@ -28,7 +28,7 @@ pub(crate) async fn receive(
 ) -> Result<Staged, ApiError> {
     let _running = app.traffic().upload();
     let limit = app.store().options().max_file_size;
-    let limit = app.max_upload().map_or(limit, |own| own.min(limit));
+    let limit = app.limits().max_upload.map_or(limit, |own| own.min(limit));
     let declared = declared_length(headers);
     if declared.is_some_and(|length| length > limit) {
         return Err(StagingError::TooLarge { limit }.into());
@@ -94,7 +94,7 @@ fn declared_length(headers: &HeaderMap) -> Option<u64> {
 }
 
 async fn next(app: &App, frames: &mut BodyDataStream) -> Result<Option<Bytes>, ApiError> {
-    match timeout(app.idle(), frames.next()).await {
+    match timeout(app.limits().patience, frames.next()).await {
         Ok(None) => Ok(None),
         Ok(Some(Ok(bytes))) => Ok(Some(bytes)),
         Ok(Some(Err(_))) => Err(cut_off()),

@@ -6,6 +6,7 @@
     clippy::indexing_slicing,
     clippy::panic,
     clippy::disallowed_methods,
+    clippy::print_stdout,
     reason = "tests panic to fail"
 )]
 
@@ -13,6 +14,7 @@
 mod server;
 
 mod access;
+mod chosen_keys;
 mod files;
 mod lists;
 mod management;

@@ -25,7 +25,7 @@ pub(super) async fn content(app: &App, headers: &HeaderMap, body: Body) -> Resul
     let mut content = Vec::new();
     let mut received = 0;
     while !part.has_begun() {
-        let bytes = match timeout(app.idle(), frames.next()).await {
+        let bytes = match timeout(app.limits().patience, frames.next()).await {
             Ok(Some(Ok(bytes))) => bytes,
             Ok(_) => return Err(ApiError::bad_request("the multipart body has no first part")),
             Err(_) => {
