@@ -56,8 +56,8 @@ pub use feed::{
 pub use feed_types::FeedTypes;
 pub use fs::{Fs, FsEntry, FsFile, FsLock, RealFs};
 pub use meta::{
-    Batch, CommitError, Direction, Expect, KeyRange, MetaError, MetaRead, MetaStore, OpenMetaError,
-    RedbOptions, RedbStore, RepairProgress, Row, Table,
+    Batch, CommitError, Direction, Expect, KeyRange, MetaError, MetaRead, MetaStore, MetaTurn,
+    OpenMetaError, RedbOptions, RedbStore, RepairProgress, Row, Table, Want,
 };
 pub use metrics::Metrics;
 pub use operation::*;

@@ -8,6 +8,8 @@ pub use redb_store::{OpenMetaError, RedbOptions, RedbStore, RepairProgress};
 use std::fmt;
 use std::ops::Bound;
 
+use crate::Timestamp;
+
 /// A table; its rows are ordered by key bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Table(pub &'static str);
@@ -16,7 +18,7 @@ pub struct Table(pub &'static str);
 pub type Row = (Vec<u8>, Vec<u8>);
 
 /// Direction of a scan.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Direction {
     /// Ascending keys.
     Forward,
@@ -26,6 +28,15 @@ pub enum Direction {
 
 /// A range of keys.
 pub type KeyRange = (Bound<Vec<u8>>, Bound<Vec<u8>>);
+
+/// Rows that are going to be asked for.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum Want {
+    /// One row.
+    Row(Table, Vec<u8>),
+    /// A scan with these arguments.
+    Range(Table, KeyRange, Direction, usize),
+}
 
 /// What must hold for a batch to be applied.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -80,7 +91,7 @@ pub enum CommitError {
 pub trait MetaRead: Send {
     /// One row.
     fn get(&self, table: Table, key: &[u8]) -> Result<Option<Vec<u8>>, MetaError>;
-    /// At most `limit` rows of a range.
+    /// At most `limit` rows of a range; fewer mean that the range has no more.
     fn scan(
         &self,
         table: Table,
@@ -88,14 +99,39 @@ pub trait MetaRead: Send {
         direction: Direction,
         limit: usize,
     ) -> Result<Vec<Row>, MetaError>;
+    /// Fetches at once what is going to be asked for: a hint, by which an engine that is far away
+    /// saves round trips.
+    fn prefetch(&self, wants: &[Want]) -> Result<(), MetaError> {
+        let _ = wants;
+        Ok(())
+    }
+}
+
+/// The newest state together with the right to write what comes after it; only one turn at a time
+/// can be committed. Dropped without a commit it has changed nothing.
+pub trait MetaTurn: MetaRead {
+    /// The engine's own clock; `None` leaves time to the store.
+    fn now(&self) -> Option<Timestamp> {
+        None
+    }
+    /// Applies a batch and ends the turn; durable when this returns `Ok`.
+    fn commit(self: Box<Self>, batch: Batch) -> Result<(), CommitError>;
 }
 
 /// The metadata engine.
 pub trait MetaStore: fmt::Debug + Send + Sync + 'static {
-    /// The state after the newest commit. Cheap; never waits for a writer.
-    fn snapshot(&self) -> Result<Box<dyn MetaRead>, MetaError>;
-    /// Applies a batch; durable when this returns `Ok`. One commit at a time.
-    fn commit(&self, batch: Batch) -> Result<(), CommitError>;
+    /// The state after the newest commit; never waits for a writer. What `wants` names is going to
+    /// be asked for, as in [`MetaRead::prefetch`].
+    fn snapshot(&self, wants: &[Want]) -> Result<Box<dyn MetaRead>, MetaError>;
+    /// Begins a turn; waits while another process has one. `wants` as in
+    /// [`snapshot`](Self::snapshot).
+    fn turn(&self, wants: &[Want]) -> Result<Box<dyn MetaTurn + '_>, MetaError>;
+    /// True if other processes may write too. Then a plan is tried on a snapshot first, so that a
+    /// turn begins with what it is going to read, a turn that came too late is taken again, and no
+    /// failure of a commit ends all writing.
+    fn is_shared(&self) -> bool {
+        false
+    }
     /// True once a failure has made the engine refuse all further commits until it is opened anew.
     fn must_reopen(&self) -> bool;
 }

@@ -1,14 +1,15 @@
 //! What one batch is going to write, readable as if it were written already.
 
-use std::collections::BTreeMap;
+use std::cell::RefCell;
+use std::collections::{BTreeMap, HashSet};
 use std::ops::Bound;
 
 use crate::codec::{self, Record};
 use crate::records::{AuditRecord, CountersRecord, JobRecord};
 use crate::tables::{self, Total};
 use crate::{
-    Batch, Direction, Expect, KeyRange, MetaError, MetaRead, Row, StoreError, Table, Timestamp,
-    rows,
+    Batch, CommitError, Direction, Expect, KeyRange, MetaError, MetaRead, MetaTurn, Row,
+    StoreError, Table, Timestamp, Want, rows,
 };
 
 /// Key of the `CountersRecord`.
@@ -64,12 +65,53 @@ fn added(value: &[u8], more: i64) -> Vec<u8> {
     before.saturating_add(more).to_be_bytes().to_vec()
 }
 
+/// What lies below the changes.
+enum Base<'a> {
+    Turn(Box<dyn MetaTurn + 'a>),
+    /// Nothing will be written; what is read is noted, so that a turn can begin with it.
+    Rehearsal {
+        read: Box<dyn MetaRead>,
+        wants: RefCell<HashSet<Want>>,
+    },
+}
+
+impl Base<'_> {
+    fn read(&self) -> &dyn MetaRead {
+        match self {
+            Self::Turn(turn) => turn.as_ref(),
+            Self::Rehearsal { read, .. } => read.as_ref(),
+        }
+    }
+
+    fn note(&self, want: impl FnOnce() -> Want) {
+        if let Self::Rehearsal { wants, .. } = self {
+            wants.borrow_mut().insert(want());
+        }
+    }
+
+    fn get(&self, table: Table, key: &[u8]) -> Result<Option<Vec<u8>>, MetaError> {
+        self.note(|| Want::Row(table, key.to_vec()));
+        self.read().get(table, key)
+    }
+
+    fn scan(
+        &self,
+        table: Table,
+        range: KeyRange,
+        direction: Direction,
+        limit: usize,
+    ) -> Result<Vec<Row>, MetaError> {
+        self.note(|| Want::Range(table, range.clone(), direction, limit));
+        self.read().scan(table, range, direction, limit)
+    }
+}
+
 /// A view of the newest commit with the changes of a batch on top.
 ///
 /// Operations plan one after the other: each sees what those before it in the batch are going to
 /// write. What a refused operation wrote is dropped.
-pub(crate) struct Plan {
-    base: Box<dyn MetaRead>,
+pub(crate) struct Plan<'a> {
+    base: Base<'a>,
     now: Timestamp,
     /// Of the operations that stand.
     accepted: Changes,
@@ -81,9 +123,19 @@ pub(crate) struct Plan {
     fence: Option<Vec<u8>>,
 }
 
-impl Plan {
-    /// Begins a batch on the newest commit.
-    pub(crate) fn new(base: Box<dyn MetaRead>, now: Timestamp) -> Result<Self, StoreError> {
+impl<'a> Plan<'a> {
+    /// Begins a batch in a turn; `now` counts if the engine has no clock of its own.
+    pub(crate) fn begin(turn: Box<dyn MetaTurn + 'a>, now: Timestamp) -> Result<Self, StoreError> {
+        let now = turn.now().unwrap_or(now);
+        Self::new(Base::Turn(turn), now)
+    }
+
+    /// Begins a batch that is not going to be written.
+    pub(crate) fn rehearse(read: Box<dyn MetaRead>, now: Timestamp) -> Result<Self, StoreError> {
+        Self::new(Base::Rehearsal { read, wants: RefCell::default() }, now)
+    }
+
+    fn new(base: Base<'a>, now: Timestamp) -> Result<Self, StoreError> {
         let fence = base.get(tables::META, COUNTERS)?;
         let counters: CountersRecord = match &fence {
             Some(value) => codec::decode(tables::META, COUNTERS, value)?,
@@ -117,8 +169,25 @@ impl Plan {
         self.accepted.is_empty()
     }
 
-    /// All accepted changes, under the condition that no one else committed meanwhile.
-    pub(crate) fn into_batch(mut self) -> Result<Batch, StoreError> {
+    /// What a rehearsal has read below its own changes.
+    pub(crate) fn into_wants(self) -> Vec<Want> {
+        match self.base {
+            Base::Turn(_) => Vec::new(),
+            Base::Rehearsal { wants, .. } => wants.into_inner().into_iter().collect(),
+        }
+    }
+
+    /// Writes all accepted changes, under the condition that no one else committed meanwhile.
+    pub(crate) fn commit(self, more_wait: bool) -> Result<Result<(), CommitError>, StoreError> {
+        let (base, mut batch) = self.into_batch()?;
+        batch.more_wait = more_wait;
+        Ok(match base {
+            Base::Turn(turn) => turn.commit(batch),
+            Base::Rehearsal { .. } => Ok(()),
+        })
+    }
+
+    fn into_batch(mut self) -> Result<(Base<'a>, Batch), StoreError> {
         self.accepted_counters.sequence += 1;
         let counters = codec::encode(tables::META, COUNTERS, &self.accepted_counters)?;
         let expect = self.fence.map_or(Expect::Absent, Expect::Value);
@@ -136,7 +205,7 @@ impl Plan {
                 }
             }
         }
-        Ok(batch)
+        Ok((self.base, batch))
     }
 
     /// The moment of the batch.
@@ -290,7 +359,7 @@ fn beyond(range: KeyRange, key: &[u8], direction: Direction) -> KeyRange {
     }
 }
 
-impl MetaRead for Plan {
+impl MetaRead for Plan<'_> {
     fn get(&self, table: Table, key: &[u8]) -> Result<Option<Vec<u8>>, MetaError> {
         match self.change(table, key) {
             None => self.base.get(table, key),
@@ -355,6 +424,10 @@ impl MetaRead for Plan {
         found.truncate(limit);
         Ok(found)
     }
+
+    fn prefetch(&self, wants: &[Want]) -> Result<(), MetaError> {
+        self.base.read().prefetch(wants)
+    }
 }
 
 #[cfg(test)]
@@ -367,9 +440,9 @@ mod tests {
 
     /// Rows of one table in memory.
     #[derive(Debug, Clone, Default)]
-    struct Base(BTreeMap<Vec<u8>, Vec<u8>>);
+    struct Rows(BTreeMap<Vec<u8>, Vec<u8>>);
 
-    impl MetaRead for Base {
+    impl MetaRead for Rows {
         fn get(&self, table: Table, key: &[u8]) -> Result<Option<Vec<u8>>, MetaError> {
             Ok(self.0.get(key).filter(|_| table == TABLE).cloned())
         }
@@ -437,7 +510,7 @@ mod tests {
         }
     }
 
-    fn committed(base: &Base, batch: Batch) -> BTreeMap<Vec<u8>, Vec<u8>> {
+    fn committed(base: &Rows, batch: Batch) -> BTreeMap<Vec<u8>, Vec<u8>> {
         let mut rows = base.0.clone();
         for (_, key, value) in batch.put.into_iter().filter(|(table, ..)| *table == TABLE) {
             rows.insert(key, value);
@@ -461,11 +534,11 @@ mod tests {
             end in 0..14_u8,
             limit in 1..6_usize,
         ) {
-            let base = Base(
+            let base = Rows(
                 base.into_iter().map(|(k, v)| (vec![k], v.to_be_bytes().to_vec())).collect(),
             );
             let mut plan =
-                Plan::new(Box::new(base.clone()), Timestamp::from_millis(0)).unwrap();
+                Plan::rehearse(Box::new(base.clone()), Timestamp::from_millis(0)).unwrap();
             let mut accepted = base.0.clone();
             let mut current = accepted.clone();
             for step in &steps {
@@ -484,19 +557,20 @@ mod tests {
                 }
                 for direction in [Direction::Forward, Direction::Backward] {
                     let range = (Bound::Included(vec![start]), Bound::Excluded(vec![end]));
-                    let model = Base(current.clone()).scan(TABLE, range.clone(), direction, limit);
+                    let model = Rows(current.clone()).scan(TABLE, range.clone(), direction, limit);
                     let found = MetaRead::scan(&plan, TABLE, range, direction, limit);
                     prop_assert_eq!(found.unwrap(), model.unwrap());
                 }
             }
             plan.reject();
-            prop_assert_eq!(committed(&base, plan.into_batch().unwrap()), accepted);
+            prop_assert_eq!(committed(&base, plan.into_batch().unwrap().1), accepted);
         }
     }
 
     #[test]
     fn numbers_of_a_refused_operation_are_given_again() {
-        let mut plan = Plan::new(Box::new(Base::default()), Timestamp::from_millis(0)).unwrap();
+        let mut plan =
+            Plan::rehearse(Box::new(Rows::default()), Timestamp::from_millis(0)).unwrap();
         plan.counters().version += 1;
         plan.reject();
         plan.counters().version += 1;

@@ -288,7 +288,7 @@ impl Inner {
     /// The state after the newest commit.
     pub(crate) fn snapshot(&self) -> Result<Box<dyn MetaRead>, StoreError> {
         let meta = self.meta.read().unwrap_or_else(PoisonError::into_inner);
-        Ok(meta.as_ref().ok_or(StoreError::Closed)?.snapshot()?)
+        Ok(meta.as_ref().ok_or(StoreError::Closed)?.snapshot(&[])?)
     }
 
     pub(crate) fn is_closed(&self) -> bool {
@@ -337,7 +337,7 @@ fn begin(
     opened: Opened,
 ) -> Result<Started, OpenError> {
     let format: Option<FormatRecord> = rows::get(
-        parts.meta.snapshot().map_err(StoreError::from)?.as_ref(),
+        parts.meta.snapshot(&[]).map_err(StoreError::from)?.as_ref(),
         tables::META,
         FORMAT_ROW,
     )?;

@@ -6,15 +6,18 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{self, Receiver, SyncSender};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
 
 use crate::metrics::Meter;
 use crate::plan::Plan;
-use crate::{Clock, CommitError, MetaStore, StoreError};
+use crate::{Clock, CommitError, MetaStore, StoreError, Want};
 
 /// Most operations in one commit.
 const BATCH_OPERATIONS: usize = 256;
 /// Most bytes in one commit, by the operations' own estimate; one operation may be larger.
 const BATCH_BYTES: usize = 8 << 20;
+/// How long a batch is planned again because other processes came first.
+const AGAIN: Duration = Duration::from_secs(10);
 /// Operations that may wait; more callers wait for a place.
 const QUEUE: usize = 1024;
 
@@ -48,6 +51,8 @@ impl Drop for Planning {
 trait Operation: Send {
     /// Bytes that it is going to write, roughly.
     fn weight(&self) -> usize;
+    /// What planning is going to read, as far as that is known.
+    fn wants(&self) -> &[Want];
     /// Plans, perhaps not for the first time; true if it was not refused.
     fn plan(&mut self, plan: &mut Plan) -> bool;
     /// Answers the caller: with what planning gave, or with why that does not count.
@@ -56,6 +61,7 @@ trait Operation: Send {
 
 struct Planned<F, T, E> {
     weight: usize,
+    wants: Vec<Want>,
     plan: F,
     result: Option<Result<T, E>>,
     reply: SyncSender<Result<T, E>>,
@@ -71,12 +77,12 @@ where
         self.weight
     }
 
+    fn wants(&self) -> &[Want] {
+        &self.wants
+    }
+
     fn plan(&mut self, plan: &mut Plan) -> bool {
-        let _planning = Planning::begin();
-        // What types and callers bring along must not end all writing. A plan that is dropped
-        // halfway has written nothing.
-        let result = panic::catch_unwind(AssertUnwindSafe(|| (self.plan)(plan)))
-            .unwrap_or_else(|_| Err(StoreError::Panicked.into()));
+        let result = run(&self.plan, plan);
         let accepted = result.is_ok();
         self.result = Some(result);
         accepted
@@ -96,9 +102,29 @@ where
     }
 }
 
+/// Runs a plan. What types and callers bring along must not end all writing: a panic is a refusal,
+/// and what was planned by then is dropped like that of any other.
+fn run<T, E>(plan: impl Fn(&mut Plan) -> Result<T, E>, on: &mut Plan) -> Result<T, E>
+where
+    E: From<StoreError>,
+{
+    let _planning = Planning::begin();
+    panic::catch_unwind(AssertUnwindSafe(|| plan(on)))
+        .unwrap_or_else(|_| Err(StoreError::Panicked.into()))
+}
+
+/// What callers need to have something written.
+#[derive(Clone)]
+struct Entrance {
+    queue: SyncSender<Box<dyn Operation>>,
+    /// Where plans are rehearsed; an engine that is not shared needs none of that.
+    rehearsals: Option<(Arc<dyn MetaStore>, Arc<dyn Clock>)>,
+}
+
 /// The way to the writer thread.
 pub(crate) struct Writer {
-    queue: Mutex<Option<SyncSender<Box<dyn Operation>>>>,
+    /// `None` once closed.
+    entrance: Mutex<Option<Entrance>>,
     thread: Mutex<Option<JoinHandle<()>>>,
     stopped: Arc<AtomicBool>,
 }
@@ -117,12 +143,14 @@ impl Writer {
     ) -> Result<Self, StoreError> {
         let (queue, operations) = mpsc::sync_channel(QUEUE);
         let stopped = Arc::new(AtomicBool::new(false));
+        let rehearsals = meta.is_shared().then(|| (meta.clone(), clock.clone()));
         let thread = Thread { meta, clock, meter, stopped: stopped.clone() };
         let thread = thread::Builder::new()
             .name("hayloft-writer".to_owned())
             .spawn(move || thread.run(&operations))
             .map_err(StoreError::io("start a thread for", "the writer"))?;
-        Ok(Self { queue: Mutex::new(Some(queue)), thread: Mutex::new(Some(thread)), stopped })
+        let entrance = Mutex::new(Some(Entrance { queue, rehearsals }));
+        Ok(Self { entrance, thread: Mutex::new(Some(thread)), stopped })
     }
 
     /// Runs `plan` in the writer and waits until what it wrote is durable.
@@ -139,10 +167,20 @@ impl Writer {
         E: From<StoreError> + Send + 'static,
     {
         check_outside_plan()?;
-        let queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        let queue = queue.ok_or(StoreError::Closed)?;
+        let entrance = self.entrance.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let Entrance { queue, rehearsals } = entrance.ok_or(StoreError::Closed)?;
+        let wants = match rehearsals {
+            None => Vec::new(),
+            Some((meta, clock)) => {
+                let snapshot = meta.snapshot(&[]).map_err(StoreError::from)?;
+                let mut rehearsal = Plan::rehearse(snapshot, clock.now())?;
+                // Only a refusal can be answered from a snapshot: what it shows may still be lost.
+                run(&plan, &mut rehearsal)?;
+                rehearsal.into_wants()
+            }
+        };
         let (reply, answer) = mpsc::sync_channel(1);
-        let operation = Planned { weight, plan, result: None, reply };
+        let operation = Planned { weight, wants, plan, result: None, reply };
         queue.send(Box::new(operation)).map_err(|_| StoreError::Closed)?;
         drop(queue);
         answer.recv().unwrap_or_else(|_| Err(StoreError::Closed.into()))
@@ -160,7 +198,7 @@ impl Writer {
 
     /// Lets the thread finish what waits and end.
     pub(crate) fn close(&self) {
-        drop(self.queue.lock().unwrap_or_else(PoisonError::into_inner).take());
+        drop(self.entrance.lock().unwrap_or_else(PoisonError::into_inner).take());
         let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
         if thread.is_some_and(|thread| thread.join().is_err()) {
             tracing::error!("the writer thread ended by a panic");
@@ -220,22 +258,29 @@ impl Thread {
         if self.stopped.load(Ordering::Acquire) {
             return Err(StoreError::Stopped);
         }
-        let mut plan = Plan::new(self.meta.snapshot()?, self.clock.now())?;
-        let mut accepted = 0;
-        for operation in batch {
-            if operation.plan(&mut plan) {
-                plan.accept();
-                accepted += 1;
-            } else {
-                plan.reject();
+        let wants: Vec<Want> = batch.iter().flat_map(|one| one.wants()).cloned().collect();
+        let begun = Instant::now();
+        let accepted = loop {
+            let mut plan = Plan::begin(self.meta.turn(&wants)?, self.clock.now())?;
+            let mut accepted = 0;
+            for operation in batch.iter_mut() {
+                if operation.plan(&mut plan) {
+                    plan.accept();
+                    accepted += 1;
+                } else {
+                    plan.reject();
+                }
             }
-        }
-        if plan.is_empty() {
-            return Ok(());
-        }
-        let mut changes = plan.into_batch()?;
-        changes.more_wait = more_wait;
-        self.meta.commit(changes).map_err(|error| self.failed(error))?;
+            // A shared engine may show what it then loses, unless a later commit of ours stands.
+            if accepted == 0 || (plan.is_empty() && !self.meta.is_shared()) {
+                return Ok(());
+            }
+            match plan.commit(more_wait)? {
+                Ok(()) => break accepted,
+                Err(CommitError::Conflict) if self.meta.is_shared() && begun.elapsed() < AGAIN => {}
+                Err(error) => return Err(self.failed(error)),
+            }
+        };
         Meter::count(&self.meter.commits);
         self.meter.changes.fetch_add(accepted, Ordering::Relaxed);
         self.meter.largest_batch.fetch_max(accepted, Ordering::Relaxed);
@@ -253,13 +298,20 @@ impl Thread {
             }
             // Only another writer on the same store can make the fence fail.
             CommitError::Conflict => {
-                self.stopped.store(true, Ordering::Release);
+                self.stop_unless_shared();
                 StoreError::NotStored(Arc::new(error))
             }
             CommitError::Unknown(_) => {
-                self.stopped.store(true, Ordering::Release);
+                self.stop_unless_shared();
                 StoreError::Unknown(Arc::new(error))
             }
+        }
+    }
+
+    /// A shared engine is its own judge of what it holds; any other has to be opened anew.
+    fn stop_unless_shared(&self) {
+        if !self.meta.is_shared() {
+            self.stopped.store(true, Ordering::Release);
         }
     }
 }
@@ -274,7 +326,7 @@ mod tests {
 
     fn operation(plan: impl Fn(&mut Plan) -> Result<u8, StoreError> + Send + 'static) -> Waiting {
         let (reply, answer) = mpsc::sync_channel(1);
-        (Box::new(Planned { weight: 1, plan, result: None, reply }), answer)
+        (Box::new(Planned { weight: 1, wants: Vec::new(), plan, result: None, reply }), answer)
     }
 
     fn set(plan: &mut Plan, key: &str) -> Result<(), StoreError> {
@@ -336,12 +388,12 @@ mod tests {
             ),
             "{answers:?}"
         );
-        let snapshot = thread.meta.snapshot().unwrap();
+        let snapshot = thread.meta.snapshot(&[]).unwrap();
         let there = |key: &str| snapshot.get(tables::SETTING, key.as_bytes()).unwrap().is_some();
         assert_eq!(["first", "second", "third", "fourth"].map(there), [true, false, false, true]);
         let metrics = thread.meter.read();
         assert_eq!((metrics.commits, metrics.changes), (1, 2));
-        let plan = Plan::new(snapshot, thread.clock.now()).unwrap();
+        let plan = Plan::rehearse(snapshot, thread.clock.now()).unwrap();
         assert!(is_set(&plan, "fourth"));
     }
 
@@ -369,7 +421,8 @@ mod tests {
             let _held = &captured;
             Ok::<_, StoreError>(1)
         };
-        Box::new(Planned { weight: 1, plan, result: Some(Ok(1)), reply }).answer(None);
+        let operation = Planned { weight: 1, wants: Vec::new(), plan, result: Some(Ok(1)), reply };
+        Box::new(operation).answer(None);
         assert!(!answered.load(Ordering::SeqCst));
         assert!(matches!(answer.lock().unwrap().try_recv(), Ok(Ok(1))));
     }

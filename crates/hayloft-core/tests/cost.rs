@@ -15,9 +15,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use hayloft_core::{
     Actor, Background, Batch, CommitError, Direction, FeedDraft, FeedTypes, Fs, KeyRange,
-    LatestQuery, LocalBlobs, MetaError, MetaRead, MetaStore, OpenOptions, Opened, Parts,
+    LatestQuery, LocalBlobs, MetaError, MetaRead, MetaStore, MetaTurn, OpenOptions, Opened, Parts,
     PromoteRequest, RealFs, RedbOptions, RedbStore, RepackageRequest, Row, Selector, StatusChange,
-    Store, Table, UploadRequest, VersionsQuery,
+    Store, Table, UploadRequest, VersionsQuery, Want,
 };
 
 use plain::{Plain, package};
@@ -33,15 +33,14 @@ struct Counting {
 }
 
 impl MetaStore for Counting {
-    fn snapshot(&self) -> Result<Box<dyn MetaRead>, MetaError> {
+    fn snapshot(&self, wants: &[Want]) -> Result<Box<dyn MetaRead>, MetaError> {
         let touched = self.touched.clone();
-        Ok(Box::new(CountingRead { read: self.meta.snapshot()?, touched }))
+        Ok(Box::new(CountingRead { read: self.meta.snapshot(wants)?, touched }))
     }
 
-    fn commit(&self, batch: Batch) -> Result<(), CommitError> {
-        let rows = batch.put.len() + batch.delete.len() + batch.add.len();
-        self.touched.0.fetch_add(rows as u64, Ordering::Relaxed);
-        self.meta.commit(batch)
+    fn turn(&self, wants: &[Want]) -> Result<Box<dyn MetaTurn + '_>, MetaError> {
+        let touched = self.touched.clone();
+        Ok(Box::new(CountingRead { read: self.meta.turn(wants)?, touched }))
     }
 
     fn must_reopen(&self) -> bool {
@@ -49,12 +48,12 @@ impl MetaStore for Counting {
     }
 }
 
-struct CountingRead {
-    read: Box<dyn MetaRead>,
+struct CountingRead<R: ?Sized> {
     touched: Arc<Touched>,
+    read: Box<R>,
 }
 
-impl MetaRead for CountingRead {
+impl<R: MetaRead + ?Sized> MetaRead for CountingRead<R> {
     fn get(&self, table: Table, key: &[u8]) -> Result<Option<Vec<u8>>, MetaError> {
         self.touched.0.fetch_add(1, Ordering::Relaxed);
         self.read.get(table, key)
@@ -70,6 +69,14 @@ impl MetaRead for CountingRead {
         let rows = self.read.scan(table, range, direction, limit)?;
         self.touched.0.fetch_add(rows.len() as u64 + 1, Ordering::Relaxed);
         Ok(rows)
+    }
+}
+
+impl MetaTurn for CountingRead<dyn MetaTurn + '_> {
+    fn commit(self: Box<Self>, batch: Batch) -> Result<(), CommitError> {
+        let rows = batch.put.len() + batch.delete.len() + batch.add.len();
+        self.touched.0.fetch_add(rows as u64, Ordering::Relaxed);
+        self.read.commit(batch)
     }
 }
 

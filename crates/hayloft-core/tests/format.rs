@@ -356,7 +356,7 @@ fn put_format(directory: &Path, value: Vec<u8>) {
     let fs: Arc<dyn Fs> = Arc::new(RealFs);
     let meta = RedbStore::open(&fs, &directory.join("meta.redb"), &RedbOptions::default()).unwrap();
     let put = vec![(Table("meta-1"), b"format".to_vec(), value)];
-    meta.commit(Batch { put, ..Batch::default() }).unwrap();
+    meta.commit(&Batch { put, ..Batch::default() }).unwrap();
 }
 
 #[test]
@@ -383,7 +383,7 @@ fn a_store_of_a_newer_format_is_refused_by_its_row() {
     let fs: Arc<dyn Fs> = Arc::new(RealFs);
     let path = directory.path().join("meta.redb");
     let meta = RedbStore::open(&fs, &path, &RedbOptions::default()).unwrap();
-    let found = meta.snapshot().unwrap().get(Table("meta-1"), b"format").unwrap();
+    let found = meta.snapshot(&[]).unwrap().get(Table("meta-1"), b"format").unwrap();
     assert_eq!(found, Some(format_row(2)));
 }
 

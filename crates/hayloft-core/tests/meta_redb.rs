@@ -59,7 +59,7 @@ fn put(key: &[u8], value: &[u8]) -> Batch {
 }
 
 fn get(store: &RedbStore, key: &[u8]) -> Option<Vec<u8>> {
-    store.snapshot().unwrap().get(ROWS, key).unwrap()
+    store.snapshot(&[]).unwrap().get(ROWS, key).unwrap()
 }
 
 #[rstest]
@@ -67,7 +67,7 @@ fn get(store: &RedbStore, key: &[u8]) -> Option<Vec<u8>> {
 #[case::simulated(simulated())]
 fn rows_are_there_after_opening_again(#[case] place: Place) {
     let store = place.create();
-    store.commit(put(b"a", b"1")).unwrap();
+    store.commit(&put(b"a", b"1")).unwrap();
     drop(store);
     let store = place.open().unwrap();
     assert_eq!(get(&store, b"a").as_deref(), Some(&b"1"[..]));
@@ -109,9 +109,9 @@ fn opening_never_makes_a_file(#[case] place: Place) {
 fn a_snapshot_keeps_its_state() {
     let place = simulated();
     let store = place.create();
-    store.commit(put(b"a", b"1")).unwrap();
-    let before = store.snapshot().unwrap();
-    store.commit(put(b"a", b"2")).unwrap();
+    store.commit(&put(b"a", b"1")).unwrap();
+    let before = store.snapshot(&[]).unwrap();
+    store.commit(&put(b"a", b"2")).unwrap();
     assert_eq!(before.get(ROWS, b"a").unwrap().as_deref(), Some(&b"1"[..]));
     assert_eq!(get(&store, b"a").as_deref(), Some(&b"2"[..]));
 }
@@ -119,7 +119,7 @@ fn a_snapshot_keeps_its_state() {
 #[test]
 fn a_table_that_was_never_written_is_empty() {
     let store = simulated().create();
-    let snapshot = store.snapshot().unwrap();
+    let snapshot = store.snapshot(&[]).unwrap();
     let all = (Bound::Unbounded, Bound::Unbounded);
     assert_eq!(snapshot.get(Table("none"), b"a").unwrap(), None);
     assert!(snapshot.scan(Table("none"), all, Direction::Forward, 9).unwrap().is_empty());
@@ -137,27 +137,27 @@ fn a_batch_is_applied_only_if_all_it_expects_holds(
     #[case] applied: bool,
 ) {
     let store = simulated().create();
-    store.commit(put(b"old", b"1")).unwrap();
+    store.commit(&put(b"old", b"1")).unwrap();
     let mut batch = put(b"other", b"x");
     batch.expect.push((ROWS, b"old".to_vec(), Expect::Value(b"1".to_vec())));
     batch.expect.push((ROWS, key.to_vec(), expect));
-    match store.commit(batch) {
+    match store.commit(&batch) {
         Ok(()) => assert!(applied),
         Err(CommitError::Conflict) => assert!(!applied),
         Err(error) => panic!("{error:?}"),
     }
     assert_eq!(get(&store, b"other").is_some(), applied);
     assert!(!store.must_reopen());
-    store.commit(put(b"later", b"y")).unwrap();
+    store.commit(&put(b"later", b"y")).unwrap();
 }
 
 #[test]
 fn counters_add_up_within_a_batch_and_across() {
     let store = simulated().create();
     let add = |by| (COUNTS, b"n".to_vec(), by);
-    store.commit(Batch { add: vec![add(3), add(4)], ..Batch::default() }).unwrap();
-    store.commit(Batch { add: vec![add(-9)], ..Batch::default() }).unwrap();
-    let found = store.snapshot().unwrap().get(COUNTS, b"n").unwrap();
+    store.commit(&Batch { add: vec![add(3), add(4)], ..Batch::default() }).unwrap();
+    store.commit(&Batch { add: vec![add(-9)], ..Batch::default() }).unwrap();
+    let found = store.snapshot(&[]).unwrap().get(COUNTS, b"n").unwrap();
     assert_eq!(found, Some((-2_i64).to_be_bytes().to_vec()));
 }
 
@@ -167,13 +167,13 @@ fn counters_add_up_within_a_batch_and_across() {
 fn a_counter_that_cannot_be_added_to_refuses_the_whole_batch(#[case] value: Vec<u8>) {
     let store = simulated().create();
     let first = Batch { put: vec![(COUNTS, b"n".to_vec(), value)], ..Batch::default() };
-    store.commit(first).unwrap();
+    store.commit(&first).unwrap();
     let mut batch = put(b"a", b"1");
     batch.add.push((COUNTS, b"n".to_vec(), 1));
-    assert!(matches!(store.commit(batch), Err(CommitError::Rejected(_))));
+    assert!(matches!(store.commit(&batch), Err(CommitError::Rejected(_))));
     assert_eq!(get(&store, b"a"), None);
     assert!(!store.must_reopen(), "a refused batch harms nothing");
-    store.commit(put(b"a", b"2")).unwrap();
+    store.commit(&put(b"a", b"2")).unwrap();
 }
 
 fn bound() -> impl Strategy<Value = Bound<Vec<u8>>> {
@@ -210,8 +210,8 @@ proptest! {
     ) {
         let store = simulated().create();
         let put = rows.iter().map(|(key, value)| (ROWS, key.clone(), value.clone())).collect();
-        store.commit(Batch { put, ..Batch::default() }).unwrap();
-        let snapshot = store.snapshot().unwrap();
+        store.commit(&Batch { put, ..Batch::default() }).unwrap();
+        let snapshot = store.snapshot(&[]).unwrap();
         for (start, end, backward, limit) in asked {
             let range = (start, end);
             let mut expected: Vec<_> = rows
@@ -244,7 +244,7 @@ fn a_rotten_file_gives_errors_and_no_panic() {
         for number in 0..20_u8 {
             let mut value = vec![0; 700];
             random.fill(&mut value);
-            store.commit(put(&[number], &value)).unwrap();
+            store.commit(&put(&[number], &value)).unwrap();
         }
         drop(store);
         fs.corrupt(path, |bytes| match random.below(4) {
@@ -269,9 +269,9 @@ fn a_rotten_file_gives_errors_and_no_panic() {
             Ok(store) => {
                 let all = (Bound::Unbounded, Bound::Unbounded);
                 let read = store
-                    .snapshot()
+                    .snapshot(&[])
                     .and_then(|snapshot| snapshot.scan(ROWS, all, Direction::Forward, usize::MAX));
-                let commit = store.commit(put(b"z", b"z"));
+                let commit = store.commit(&put(b"z", b"z"));
                 if read.is_err() || commit.is_err() { "failed" } else { "unnoticed" }
             }
         };
@@ -287,10 +287,10 @@ fn large_files_save_their_quick_recovery_only_now_and_then() {
         let fs = SimFs::new(1);
         let options = RedbOptions { quick_repair_up_to, ..options() };
         let store = RedbStore::create(&fs.shared(), Path::new("/meta.redb"), &options).unwrap();
-        store.commit(put(b"a", b"1")).unwrap();
+        store.commit(&put(b"a", b"1")).unwrap();
         let before = fs.changes();
         for number in 0..60_u8 {
-            store.commit(Batch { more_wait, ..put(b"a", &[number]) }).unwrap();
+            store.commit(&Batch { more_wait, ..put(b"a", &[number]) }).unwrap();
         }
         fs.changes() - before
     };

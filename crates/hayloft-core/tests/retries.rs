@@ -16,10 +16,10 @@ use std::path::Path;
 use std::sync::{Arc, Mutex};
 
 use hayloft_core::{
-    Actor, Background, Batch, CommitError, FeedDraft, FeedTypes, Fs, LocalBlobs, ManualClock,
-    MetaError, MetaRead, MetaStore, OpenOptions, Opened, PackageFile, Parts, RealFs, RedbOptions,
-    RedbStore, RepackageRequest, Repair, Selector, StatusChange, Store, Stored, Timestamp,
-    UploadRequest, Uploaded, VerifyLevel,
+    Actor, Background, FeedDraft, FeedTypes, Fs, LocalBlobs, ManualClock, MetaError, MetaRead,
+    MetaStore, MetaTurn, OpenOptions, Opened, PackageFile, Parts, RealFs, RedbOptions, RedbStore,
+    RepackageRequest, Repair, Selector, StatusChange, Store, Stored, Timestamp, UploadRequest,
+    Uploaded, VerifyLevel, Want,
 };
 use plain::{Plain, package};
 
@@ -65,14 +65,14 @@ struct Hooked {
 }
 
 impl MetaStore for Hooked {
-    fn snapshot(&self) -> Result<Box<dyn MetaRead>, MetaError> {
-        let snapshot = self.meta.snapshot()?;
+    fn snapshot(&self, wants: &[Want]) -> Result<Box<dyn MetaRead>, MetaError> {
+        let snapshot = self.meta.snapshot(wants)?;
         self.hooks.run();
         Ok(snapshot)
     }
 
-    fn commit(&self, batch: Batch) -> Result<(), CommitError> {
-        self.meta.commit(batch)
+    fn turn(&self, wants: &[Want]) -> Result<Box<dyn MetaTurn + '_>, MetaError> {
+        self.meta.turn(wants)
     }
 
     fn must_reopen(&self) -> bool {

@@ -56,7 +56,7 @@ fn batch(random: &mut Random, rows: &Rows) -> (Batch, Rows) {
 }
 
 fn read(store: &RedbStore) -> Result<Rows, MetaError> {
-    let snapshot = store.snapshot()?;
+    let snapshot = store.snapshot(&[])?;
     let mut rows = Rows::new();
     for table in TABLES {
         let all = (Bound::Unbounded, Bound::Unbounded);
@@ -90,7 +90,7 @@ fn history(seed: u64, commits: usize, mutations: Mutations) -> History {
     fs.record(fs.changes()..u64::MAX);
     for number in 0..commits {
         let (batch, after) = batch(&mut random, &states[number].0);
-        store.commit(batch).unwrap();
+        store.commit(&batch).unwrap();
         states.push((after, fs.changes()));
         if random.below(8) == 0 {
             drop(store);
@@ -117,7 +117,7 @@ fn judge(history: &History, image: &SimImage, seed: u64, depth: usize) -> usize 
     );
     // The recovered store has to take commits, and those have to last as well.
     let (batch, after) = batch(&mut Random::new(seed), &found);
-    store.commit(batch).unwrap();
+    store.commit(&batch).unwrap();
     drop(store);
     let mut judged = 1;
     if depth > 0 {
@@ -213,7 +213,7 @@ fn fails_well(fault: Fault, seed: u64) -> bool {
     for _ in 0..4 {
         let newest = possible.last().unwrap().clone();
         let (batch, after) = batch(&mut random, &newest);
-        match store.commit(batch) {
+        match store.commit(&batch) {
             Ok(()) => possible = vec![after],
             Err(CommitError::Rejected(_)) => assert!(store.must_reopen(), "{at}"),
             Err(CommitError::Unknown(_)) => {
@@ -223,7 +223,7 @@ fn fails_well(fault: Fault, seed: u64) -> bool {
             Err(CommitError::Conflict | _) => panic!("{at}: conflict"),
         }
         if store.must_reopen() {
-            let refused = store.commit(Batch::default());
+            let refused = store.commit(&Batch::default());
             assert!(matches!(refused, Err(CommitError::Rejected(_))), "{at}");
             break;
         }
@@ -236,7 +236,7 @@ fn fails_well(fault: Fault, seed: u64) -> bool {
     let store = open(&shared);
     let found = read(&store).unwrap();
     assert!(possible.contains(&found), "{at}: {} possible", possible.len());
-    store.commit(batch(&mut random, &found).0).unwrap();
+    store.commit(&batch(&mut random, &found).0).unwrap();
     fired
 }
 

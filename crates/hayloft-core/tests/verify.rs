@@ -101,7 +101,7 @@ impl Sample {
         let meta = RedbStore::open(&fs, &self.path().join("meta.redb"), &RedbOptions::default());
         let meta = meta.unwrap();
         let batch = change(&meta);
-        meta.commit(batch).unwrap();
+        meta.commit(&batch).unwrap();
     }
 
     /// All files that hold contents, the largest first.
@@ -183,7 +183,7 @@ fn expect(sample: &Sample, level: VerifyLevel, expected: &[Code], then: Then) {
 /// All rows of a table.
 fn rows(meta: &RedbStore, table: &'static str) -> Vec<(Vec<u8>, Vec<u8>)> {
     let all = (Bound::Unbounded, Bound::Unbounded);
-    let found = meta.snapshot().unwrap().scan(Table(table), all, Direction::Forward, 10_000);
+    let found = meta.snapshot(&[]).unwrap().scan(Table(table), all, Direction::Forward, 10_000);
     let found = found.unwrap();
     assert!(!found.is_empty(), "{table}");
     found

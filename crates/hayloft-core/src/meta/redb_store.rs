@@ -1,6 +1,7 @@
 //! Metadata in one redb file.
 
 mod read;
+mod turn;
 
 use std::collections::BTreeMap;
 use std::error::Error;
@@ -17,7 +18,7 @@ use redb::{
 };
 
 use super::backend::FsBackend;
-use super::{Batch, CommitError, Expect, MetaError, MetaRead, MetaStore, Table};
+use super::{Batch, CommitError, Expect, MetaError, MetaRead, MetaStore, MetaTurn, Table, Want};
 use crate::fs::Fs;
 
 type Bytes = &'static [u8];
@@ -279,26 +280,39 @@ impl Drop for RedbStore {
 }
 
 impl MetaStore for RedbStore {
-    fn snapshot(&self) -> Result<Box<dyn MetaRead>, MetaError> {
+    fn snapshot(&self, _wants: &[Want]) -> Result<Box<dyn MetaRead>, MetaError> {
+        Ok(Box::new(self.read()?))
+    }
+
+    fn turn(&self, _wants: &[Want]) -> Result<Box<dyn MetaTurn + '_>, MetaError> {
+        Ok(Box::new(turn::RedbTurn::new(self, self.read()?)))
+    }
+
+    fn must_reopen(&self) -> bool {
+        self.broken.load(Ordering::Acquire)
+    }
+}
+
+impl RedbStore {
+    fn read(&self) -> Result<read::RedbRead, MetaError> {
         let Some(database) = &self.database else {
             return Err(MetaError::Engine(Box::new(Closed)));
         };
         match guarded(|| database.begin_read()) {
-            Ok(Ok(transaction)) => {
-                Ok(Box::new(read::RedbRead::new(transaction, self.broken.clone())))
-            }
+            Ok(Ok(transaction)) => Ok(read::RedbRead::new(transaction, self.broken.clone())),
             Ok(Err(error)) => Err(self.failed(Box::new(error))),
             Err(panicked) => Err(self.failed(Box::new(panicked))),
         }
     }
 
-    fn commit(&self, batch: Batch) -> Result<(), CommitError> {
+    /// Applies a batch without reading first; durable when this returns `Ok`.
+    pub fn commit(&self, batch: &Batch) -> Result<(), CommitError> {
         let mut writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(database) = self.database.as_ref().filter(|_| !self.must_reopen()) else {
             return Err(CommitError::Rejected(Box::new(Closed)));
         };
-        let quick = writer.quick_repair(&batch, || self.is_large());
-        let transaction = match guarded(|| self.apply(database, &batch, quick)) {
+        let quick = writer.quick_repair(batch, || self.is_large());
+        let transaction = match guarded(|| self.apply(database, batch, quick)) {
             Ok(Ok(transaction)) => transaction,
             Ok(Err(ApplyError::Conflict)) => return Err(CommitError::Conflict),
             Ok(Err(ApplyError::Refused(cause))) => return Err(CommitError::Rejected(cause)),
@@ -321,12 +335,6 @@ impl MetaStore for RedbStore {
         Err(CommitError::Unknown(unknown))
     }
 
-    fn must_reopen(&self) -> bool {
-        self.broken.load(Ordering::Acquire)
-    }
-}
-
-impl RedbStore {
     fn is_large(&self) -> bool {
         let len = self.fs.file_len(&self.path).ok().flatten().unwrap_or(0);
         len > self.options.quick_repair_up_to
