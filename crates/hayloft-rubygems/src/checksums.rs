@@ -73,7 +73,7 @@ pub(crate) fn verify(
     members: &BTreeMap<String, MemberDigests>,
 ) -> Result<(), ChecksumsError> {
     let source = SourceText::new(text);
-    let root = yaml::parse(&source).map_err(ChecksumsError::Yaml)?;
+    let root = yaml::parse(&source, |_| true).map_err(ChecksumsError::Yaml)?;
     for (algorithm, listed) in root.pairs().ok_or(ChecksumsError::Shape)? {
         let algorithm = algorithm.text().ok_or(ChecksumsError::Shape)?;
         for (member, stated) in listed.pairs().ok_or(ChecksumsError::Shape)? {

@@ -5,16 +5,22 @@ use data_encoding::HEXLOWER;
 use hayloft_archive::{ArchiveError, Compression, TarKind, TarReader, Trailing, decoder_with};
 use hayloft_feed::{
     Digests, FeedType, FeedTypeError, FileRole, HistoryEntry, HistoryError, Identity, Inspected,
-    Limits, ReadSeek,
+    Limits, PathFault, ReadSeek,
 };
+use serde::Serialize;
 
 use crate::checksums::{self, ChecksumsError, MemberDigests, MemberHasher};
-use crate::gemspec::{self, GemspecError, Parsed};
+use crate::files;
+use crate::gemspec::{self, Gemspec, GemspecError, Parsed};
 use crate::{RubyGems, TAG, platform_qualifiers};
 
 /// What the `gem` command allows a specification or a list of checksums to unfold to.
 const METADATA_LIMIT: u64 = 10 << 20;
 const SIGNATURE_LIMIT: u64 = 1 << 20;
+/// Some hundred steps.
+const HISTORY_LIMIT: u64 = 256 << 10;
+/// How much of a file RubyGems looks at to know its format.
+const START: u64 = 20;
 
 pub(crate) const HISTORY: &str = "repackage_history.json";
 pub(crate) const CHECKSUMS: &str = "checksums.yaml.gz";
@@ -51,8 +57,13 @@ pub enum GemError {
     #[error("the gem names certificates but `{0}` is not signed")]
     Unsigned(String),
     /// A path of the gem's files leaves the folder of the gem.
-    #[error("`{}` in `data.tar.gz` leads out of the gem", hayloft_feed::shorten(.0))]
-    Escape(String),
+    #[error("`{}` in `data.tar.gz` {fault}", hayloft_feed::shorten(.path))]
+    Path {
+        /// The path of a file, or where a link leads.
+        path: String,
+        /// What is wrong with it.
+        fault: PathFault,
+    },
     /// The embedded history cannot be read.
     #[error("`repackage_history.json` is not a repackaging history")]
     History(#[source] HistoryError),
@@ -68,6 +79,7 @@ pub(crate) struct Contents {
     pub(crate) digests: BTreeMap<String, MemberDigests>,
     pub(crate) signatures: Vec<String>,
     pub(crate) history: Option<String>,
+    pub(crate) warnings: Vec<String>,
 }
 
 pub(crate) fn refused(error: GemError) -> FeedTypeError {
@@ -90,9 +102,10 @@ pub(crate) fn read(content: &mut dyn ReadSeek, limits: &Limits) -> Result<Conten
         digests: BTreeMap::new(),
         signatures: Vec::new(),
         history: None,
+        warnings: Vec::new(),
     };
     let mut seen = Vec::new();
-    let mut reader = TarReader::new(content, limits);
+    let mut reader = TarReader::plain(content, limits);
     while let Some(mut member) = reader.next().map_err(damaged)? {
         let name = String::from_utf8_lossy(member.path()).into_owned();
         if member.kind() != TarKind::File {
@@ -115,9 +128,12 @@ pub(crate) fn read(content: &mut dyn ReadSeek, limits: &Limits) -> Result<Conten
             CHECKSUMS => {
                 checksums = Some(inflated(&mut stored, METADATA_LIMIT, &name, limits)?);
             }
-            DATA => walk_files(&mut stored, limits)?,
+            DATA => {
+                let mut plain = gunzip(&mut stored, limits)?;
+                found.warnings = files::check(&mut plain, limits)?;
+            }
             HISTORY => {
-                let bytes = limited(&mut stored, limits.manifest, &name)?;
+                let bytes = limited(&mut stored, HISTORY_LIMIT.min(limits.manifest), &name)?;
                 found.history = Some(String::from_utf8_lossy(&bytes).into_owned());
             }
             signature if is_signature(signature) => {
@@ -132,6 +148,7 @@ pub(crate) fn read(content: &mut dyn ReadSeek, limits: &Limits) -> Result<Conten
         }
         found.digests.insert(name, digests);
     }
+    reader.finish().map_err(damaged)?;
     found.metadata = metadata.ok_or_else(|| refused(GemError::MissingMember("metadata.gz")))?;
     if !found.digests.contains_key(DATA) {
         return Err(refused(GemError::MissingMember(DATA)));
@@ -146,7 +163,7 @@ pub(crate) fn read(content: &mut dyn ReadSeek, limits: &Limits) -> Result<Conten
 fn refuse_old_format(content: &mut dyn ReadSeek) -> Result<(), FeedTypeError> {
     let start = {
         let mut start = Vec::new();
-        io::copy(&mut content.take(4096), &mut start).map_err(FeedTypeError::Io)?;
+        io::copy(&mut content.take(START), &mut start).map_err(FeedTypeError::Io)?;
         start
     };
     content.seek(SeekFrom::Start(0)).map_err(FeedTypeError::Io)?;
@@ -174,31 +191,16 @@ fn inflated(
     name: &str,
     limits: &Limits,
 ) -> Result<Vec<u8>, FeedTypeError> {
-    let mut plain = decoder_with(Compression::Gzip, Box::new(stored), limits, Trailing::Anything)
-        .map_err(damaged)?;
+    let mut plain = gunzip(stored, limits)?;
     limited(&mut plain, limit.min(limits.manifest), name)
 }
 
-/// Checks that the gem's files can be unpacked without leaving their folder.
-fn walk_files(stored: &mut dyn Read, limits: &Limits) -> Result<(), FeedTypeError> {
-    let plain = decoder_with(Compression::Gzip, Box::new(stored), limits, Trailing::Anything)
-        .map_err(damaged)?;
-    let mut files = TarReader::new(plain, limits);
-    while let Some(file) = files.next().map_err(damaged)? {
-        let linked = match file.kind() {
-            TarKind::HardLink => file.link(),
-            _ => None,
-        };
-        for path in [Some(file.path()), linked].into_iter().flatten() {
-            let escapes = path.starts_with(b"/")
-                || path.contains(&b'\\') && path.split(|b| *b == b'\\').any(|part| part == b"..")
-                || path.split(|b| *b == b'/').any(|part| part == b"..");
-            if escapes {
-                return Err(refused(GemError::Escape(String::from_utf8_lossy(path).into_owned())));
-            }
-        }
-    }
-    Ok(())
+/// RubyGems reads the first gzip member alone, other tools all of them.
+fn gunzip<'s>(
+    stored: &'s mut dyn Read,
+    limits: &Limits,
+) -> Result<Box<dyn Read + 's>, FeedTypeError> {
+    decoder_with(Compression::Gzip, Box::new(stored), limits, Trailing::OneMember).map_err(damaged)
 }
 
 /// Passes bytes on and digests them.
@@ -253,6 +255,16 @@ pub(crate) fn history(contents: &Contents) -> Result<Vec<HistoryEntry>, FeedType
     }
 }
 
+/// What the store keeps of a gem.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Manifest<'g> {
+    #[serde(flatten)]
+    gemspec: &'g Gemspec,
+    compact_index_line: &'g str,
+    signed: bool,
+}
+
 pub(crate) fn inspect(
     rubygems: RubyGems,
     content: &mut dyn ReadSeek,
@@ -267,22 +279,23 @@ pub(crate) fn inspect(
         qualifiers: platform_qualifiers(&parsed.platform)?,
     };
     let line = parsed.gemspec.compact_index_line(&HEXLOWER.encode(&digests.sha256));
-    let mut manifest =
-        serde_json::to_value(&parsed.gemspec).map_err(|e| FeedTypeError::Io(e.into()))?;
-    if let Some(object) = manifest.as_object_mut() {
-        object.insert("compactIndexLine".to_owned(), line.into());
-        object.insert("signed".to_owned(), (!contents.signatures.is_empty()).into());
-    }
-    let mut warnings = Vec::new();
+    let manifest = Manifest {
+        gemspec: &parsed.gemspec,
+        compact_index_line: &line,
+        signed: !contents.signatures.is_empty(),
+    };
+    let manifest = serde_json::to_string(&manifest).map_err(|e| FeedTypeError::Io(e.into()))?;
+    let history = history(&contents)?;
+    let mut warnings = contents.warnings;
     if !contents.digests.contains_key(CHECKSUMS) {
         warnings.push("the gem has no checksums.yaml.gz; its members are not vouched for".into());
     }
     Ok(Inspected {
         identity,
-        manifest: manifest.to_string(),
+        manifest,
         fragments: Vec::new(),
         documents: Vec::new(),
-        history: history(&contents)?,
+        history,
         role: FileRole::Package,
         warnings,
     })

@@ -3,7 +3,7 @@ use std::fmt::Write as _;
 
 use serde::Serialize;
 
-use crate::yaml::{self, Node, SourceText, YamlError};
+use crate::yaml::{self, Node, SourceText, Tag, YamlError};
 use crate::{GemName, GemNameError, GemVersion, GemVersionError, Platform, PlatformError};
 
 /// What a gem says of itself: the parts of its specification that indexes and people ask for.
@@ -137,6 +137,12 @@ pub enum GemspecError {
         #[source]
         error: PlatformError,
     },
+    /// Ruby does not read it as text.
+    #[error("the name `{}` is not text to Ruby; write it in quotation marks", hayloft_feed::shorten(.0))]
+    Unquoted(String),
+    /// Line ends that not every reader knows.
+    #[error("the specification says another thing to readers that end lines at U+0085 or U+2028")]
+    Lines,
     /// No such day.
     #[error("the gem's date `{}` is not a date", hayloft_feed::shorten(.0))]
     Date(String),
@@ -155,11 +161,59 @@ pub(crate) struct Parsed {
 /// Reads a specification.
 pub(crate) fn parse(bytes: &[u8]) -> Result<Parsed, GemspecError> {
     let source = SourceText::new(bytes);
-    let root = yaml::parse(&source).map_err(GemspecError::Yaml)?;
-    if !root.is("Gem::Specification") || root.pairs().is_none() {
+    let parsed = parse_text(&source)?;
+    // Ruby's YAML ends lines at these, too: a key may stand where others read text.
+    if source.is_utf8 && source.text.contains(['\u{85}', '\u{2028}', '\u{2029}']) {
+        let lines = source.text.replace(['\u{85}', '\u{2028}', '\u{2029}'], "\n");
+        let other = parse_text(&SourceText::new(lines.as_bytes()))?;
+        if !parsed.gemspec.is_identified_as(&other.gemspec) {
+            return Err(GemspecError::Lines);
+        }
+    }
+    Ok(parsed)
+}
+
+/// The keys that mean something here.
+fn is_wanted(key: &str) -> bool {
+    matches!(
+        key,
+        "name"
+            | "version"
+            | "platform"
+            | "original_platform"
+            | "authors"
+            | "author"
+            | "email"
+            | "date"
+            | "summary"
+            | "description"
+            | "homepage"
+            | "post_install_message"
+            | "licenses"
+            | "license"
+            | "executables"
+            | "extensions"
+            | "requirements"
+            | "require_paths"
+            | "dependencies"
+            | "required_ruby_version"
+            | "required_rubygems_version"
+            | "metadata"
+            | "rubygems_version"
+            | "specification_version"
+            | "cert_chain"
+    )
+}
+
+fn parse_text(source: &SourceText<'_>) -> Result<Parsed, GemspecError> {
+    let root = yaml::parse(source, is_wanted).map_err(GemspecError::Yaml)?;
+    if root.tag != Some(Tag::Specification) || root.pairs().is_none() {
         return Err(GemspecError::NotASpecification);
     }
     let name_text = required_text(&root, "name")?;
+    if root.get("name").is_some_and(|name| !name.is_word()) {
+        return Err(GemspecError::Unquoted(name_text));
+    }
     let name: GemName =
         name_text.parse().map_err(|error| GemspecError::Name { text: name_text.clone(), error })?;
     let version_text = version_of(root.get("version").ok_or(GemspecError::Missing("version"))?)
@@ -197,12 +251,22 @@ pub(crate) fn parse(bytes: &[u8]) -> Result<Parsed, GemspecError> {
         metadata: metadata_of(&root)?,
         rubygems_version: optional_text(&root, "rubygems_version"),
         specification_version: optional_text(&root, "specification_version"),
-        certificates: root.get("cert_chain").and_then(Node::items).map_or(0, <[Node]>::len),
+        certificates: root.get("cert_chain").and_then(Node::items).map_or(0, <[_]>::len),
     };
     Ok(Parsed { gemspec, name, version, platform, root })
 }
 
 impl Gemspec {
+    /// True if both tell the same of what an index is made of.
+    fn is_identified_as(&self, other: &Self) -> bool {
+        (&self.name, &self.version, &self.platform, &self.original_platform)
+            == (&other.name, &other.version, &other.platform, &other.original_platform)
+            && self.dependencies == other.dependencies
+            && self.required_ruby_version == other.required_ruby_version
+            && self.required_rubygems_version == other.required_rubygems_version
+            && self.metadata == other.metadata
+    }
+
     /// The gem's line of the compact index: `VERSION[-PLATFORM] DEPENDENCIES|REQUIREMENTS`.
     ///
     /// Format: <https://guides.rubygems.org/rubygems-org-compact-index-api/>
@@ -267,7 +331,11 @@ fn texts(root: &Node, key: &str) -> Option<Vec<String>> {
 }
 
 fn version_of(node: &Node) -> Option<String> {
-    node.is("Gem::Version").then(|| node.get("version")).flatten()?.text().map(str::to_owned)
+    (node.tag == Some(Tag::Version))
+        .then(|| node.get("version"))
+        .flatten()?
+        .text()
+        .map(str::to_owned)
 }
 
 fn platform_of(root: &Node) -> Result<(Platform, String), GemspecError> {
@@ -315,7 +383,7 @@ fn dependencies_of(root: &Node) -> Result<Vec<Dependency>, GemspecError> {
     let Some(node) = root.get("dependencies") else { return Ok(Vec::new()) };
     let shape = GemspecError::Shape { key: "dependencies", expected: "a list of Gem::Dependency" };
     let Some(items) = node.items() else { return Err(shape) };
-    items.iter().map(dependency_of).collect()
+    items.iter().map(|item| dependency_of(item)).collect()
 }
 
 fn dependency_of(node: &Node) -> Result<Dependency, GemspecError> {
@@ -323,7 +391,11 @@ fn dependency_of(node: &Node) -> Result<Dependency, GemspecError> {
         key: "dependencies",
         expected: "a list of Gem::Dependency with name and requirement",
     };
-    let text = node.get("name").and_then(Node::text).ok_or_else(shape)?;
+    let name = node.get("name").ok_or_else(shape)?;
+    let text = name.text().ok_or_else(shape)?;
+    if !name.is_word() {
+        return Err(GemspecError::Unquoted(text.to_owned()));
+    }
     // A name with a separator of the index would forge an index line.
     if text.is_empty()
         || !text.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_'))
@@ -356,7 +428,7 @@ fn requirement_of(root: &Node, key: &'static str) -> Result<Vec<String>, Gemspec
 
 fn constraints(node: &Node, key: &'static str) -> Result<Vec<String>, GemspecError> {
     let shape = || GemspecError::Shape { key, expected: "a Gem::Requirement" };
-    if !(node.is("Gem::Requirement") || node.is("Gem::Version::Requirement")) {
+    if node.tag != Some(Tag::Requirement) {
         return Err(shape());
     }
     let items = node.get("requirements").and_then(Node::items).ok_or_else(shape)?;

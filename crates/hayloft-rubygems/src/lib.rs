@@ -18,8 +18,10 @@
 //! assert_eq!(RubyGems.file_name(&identity), "nokogiri-1.15.0.pre.rc.1-java.gem");
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
+#![doc = include_str!("ambiguous.md")]
 
 mod checksums;
+mod files;
 mod gem;
 mod gemspec;
 mod name;

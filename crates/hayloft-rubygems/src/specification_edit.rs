@@ -96,7 +96,7 @@ fn after_key(
 fn first_scalar(node: &Node) -> Option<usize> {
     match &node.value {
         Value::Scalar { .. } => Some(node.span.start),
-        Value::Sequence(items) => items.iter().find_map(first_scalar),
+        Value::Sequence(items) => items.iter().find_map(|item| first_scalar(item)),
         Value::Mapping(pairs) => pairs.first().and_then(|(key, _)| first_scalar(key)),
     }
 }
@@ -104,7 +104,7 @@ fn first_scalar(node: &Node) -> Option<usize> {
 fn last_scalar(node: &Node) -> Option<usize> {
     match &node.value {
         Value::Scalar { .. } => Some(node.span.end),
-        Value::Sequence(items) => items.iter().filter_map(last_scalar).max(),
+        Value::Sequence(items) => items.iter().filter_map(|item| last_scalar(item)).max(),
         Value::Mapping(pairs) => pairs
             .iter()
             .flat_map(|(key, value)| [last_scalar(key), last_scalar(value)])

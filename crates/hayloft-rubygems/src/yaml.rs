@@ -1,29 +1,58 @@
 use std::borrow::Cow;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::ops::Range;
+use std::rc::Rc;
 
-use saphyr_parser::{Event, Parser, ScalarStyle, Span, Tag};
+use data_encoding::BASE64_NOPAD;
+use saphyr_parser::{Event, Parser, ScalarStyle, Span};
 
 /// Deepest nesting of a gemspec.
 const DEPTH: usize = 12;
-/// Most nodes of a gemspec, those reached again through aliases included.
+/// Most nodes of a gemspec, those that are not kept included.
 const NODES: usize = 200_000;
 const ALIASES: usize = 1_000;
+/// Bytes that a node takes beside its text, for what is read again through aliases.
+const NODE: usize = 16;
+/// What aliases may add to a text of any length, in bytes.
+const ALIASED: usize = 64 << 10;
 
 /// A YAML document as data: no Ruby object is ever built from it.
-#[derive(Debug, Clone)]
+///
+/// What an alias names is held once, however often it is named.
+#[derive(Debug)]
 pub(crate) struct Node {
     pub(crate) value: Value,
-    pub(crate) tag: Option<String>,
+    pub(crate) tag: Option<Tag>,
     /// Bytes of the node in the file, its tag and anchor excluded.
     pub(crate) span: Range<usize>,
+    /// Bytes of all that is read in it, aliases followed.
+    weight: usize,
 }
 
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub(crate) enum Value {
-    Scalar { text: String, plain: bool },
-    Sequence(Vec<Node>),
-    Mapping(Vec<(Node, Node)>),
+    Scalar { text: Box<str>, plain: bool },
+    Sequence(Vec<Rc<Node>>),
+    Mapping(Vec<(Rc<Node>, Rc<Node>)>),
+}
+
+/// The tags that a gemspec may have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Tag {
+    Specification,
+    Version,
+    Requirement,
+    Dependency,
+    Platform,
+    Symbol,
+    /// Base 64.
+    Binary,
+    /// Text, whatever it looks like.
+    Text,
+    /// `!`, with which Ruby reads text in quotation marks as if it had none.
+    NonSpecific,
+    /// Another scalar of YAML itself.
+    Plain,
 }
 
 /// Text is not YAML that a gemspec may be.
@@ -76,13 +105,24 @@ pub enum YamlError {
     /// An alias where it is not needed.
     #[error("line {0}: an alias is allowed inside requirements only")]
     Alias(usize),
+    /// A key that Ruby reads as another one, or that brings other keys along.
+    #[error("line {line}: `{key}` cannot be a key in a gemspec")]
+    Key {
+        /// 1-based.
+        line: usize,
+        /// As written.
+        key: String,
+    },
+    /// Binary text that does not decode.
+    #[error("line {0}: the text is not base 64")]
+    Binary(usize),
 }
 
 /// Text of a file whose encoding may be older than UTF-8, with the byte of every character.
 #[derive(Debug)]
 pub(crate) struct SourceText<'b> {
     pub(crate) text: Cow<'b, str>,
-    is_utf8: bool,
+    pub(crate) is_utf8: bool,
 }
 
 impl<'b> SourceText<'b> {
@@ -128,15 +168,20 @@ impl<'t> Positions<'t> {
     }
 }
 
-/// Reads the one document of `source`.
-pub(crate) fn parse(source: &SourceText<'_>) -> Result<Node, YamlError> {
+/// Reads the one document of `source`; of the outermost mapping only the keys that `wanted` accepts
+/// are kept.
+pub(crate) fn parse(source: &SourceText<'_>, wanted: fn(&str) -> bool) -> Result<Node, YamlError> {
     let mut reader = Reader {
         positions: Positions::new(source),
+        wanted,
         open: Vec::new(),
         anchors: HashMap::new(),
         nodes: 0,
         aliases: 0,
-        documents: Vec::new(),
+        aliased: 0,
+        most_aliased: source.text.len().saturating_mul(2).saturating_add(ALIASED),
+        document: None,
+        documents: 0,
     };
     for event in Parser::new_from_str(&source.text) {
         let (event, span) = event.map_err(|error| YamlError::Syntax {
@@ -145,26 +190,32 @@ pub(crate) fn parse(source: &SourceText<'_>) -> Result<Node, YamlError> {
         })?;
         reader.take(event, span)?;
     }
-    let count = reader.documents.len();
-    match (reader.documents.pop(), count) {
-        (Some(document), 1) => Ok(document),
-        _ => Err(YamlError::Documents(count)),
+    let Reader { document, documents, open, anchors, .. } = reader;
+    drop((open, anchors));
+    match document.map(Rc::try_unwrap) {
+        Some(Ok(document)) if documents == 1 => Ok(document),
+        _ => Err(YamlError::Documents(documents)),
     }
 }
 
 struct Open {
     node: Node,
-    key: Option<Node>,
+    key: Option<Rc<Node>>,
+    keys: HashSet<Box<str>>,
     anchor: usize,
 }
 
 struct Reader<'t> {
     positions: Positions<'t>,
+    wanted: fn(&str) -> bool,
     open: Vec<Open>,
-    anchors: HashMap<usize, (Node, usize)>,
+    anchors: HashMap<usize, Rc<Node>>,
     nodes: usize,
     aliases: usize,
-    documents: Vec<Node>,
+    aliased: usize,
+    most_aliased: usize,
+    document: Option<Rc<Node>>,
+    documents: usize,
 }
 
 impl Reader<'_> {
@@ -173,12 +224,17 @@ impl Reader<'_> {
         match event {
             Event::Scalar(text, style, anchor, tag) => {
                 let tag = allowed_tag(tag.as_deref(), line)?;
-                let plain = style == ScalarStyle::Plain;
-                check_symbol(&text, plain, tag.as_deref(), line)?;
-                let value = Value::Scalar { text: text.into_owned(), plain };
+                let plain = style == ScalarStyle::Plain || tag == Some(Tag::NonSpecific);
+                check_symbol(&text, plain, tag, line)?;
+                let text = match tag {
+                    Some(Tag::Binary) => decoded(&text).ok_or(YamlError::Binary(line))?,
+                    _ => text.into_owned().into(),
+                };
+                let weight = NODE + text.len();
+                let value = Value::Scalar { text, plain };
                 let start = self.positions.byte(span.start.index());
                 let end = self.positions.byte(span.end.index());
-                self.close(Node { value, tag, span: start..end }, anchor, line)
+                self.close(Node { value, tag, span: start..end, weight }, anchor, line)
             }
             Event::SequenceStart(anchor, tag) => {
                 self.begin(Value::Sequence(Vec::new()), anchor, tag.as_deref(), span)
@@ -209,7 +265,7 @@ impl Reader<'_> {
         &mut self,
         value: Value,
         anchor: usize,
-        tag: Option<&Tag>,
+        tag: Option<&saphyr_parser::Tag>,
         span: Span,
     ) -> Result<(), YamlError> {
         let line = span.start.line();
@@ -218,8 +274,14 @@ impl Reader<'_> {
         }
         let tag = allowed_tag(tag, line)?;
         let start = self.positions.byte(span.start.index());
-        self.open.push(Open { node: Node { value, tag, span: start..start }, key: None, anchor });
+        let node = Node { value, tag, span: start..start, weight: NODE };
+        self.open.push(Open { node, key: None, keys: HashSet::new(), anchor });
         Ok(())
+    }
+
+    /// The key of the outermost mapping whose value is being read.
+    fn outermost_key(&self) -> Option<&str> {
+        self.open.first().and_then(|open| open.key.as_ref()).and_then(|key| key.text())
     }
 
     fn alias(&mut self, anchor: usize, line: usize) -> Result<(), YamlError> {
@@ -227,22 +289,19 @@ impl Reader<'_> {
         if self.aliases > ALIASES {
             return Err(YamlError::Limit { line, what: "aliases" });
         }
-        let inside_requirements = self.open.first().is_some_and(|outermost| {
-            outermost.key.as_ref().and_then(Node::text).is_some_and(|key| {
-                matches!(
-                    key,
-                    "dependencies" | "required_ruby_version" | "required_rubygems_version"
-                )
-            })
-        });
+        let inside_requirements = matches!(
+            self.outermost_key(),
+            Some("dependencies" | "required_ruby_version" | "required_rubygems_version")
+        );
         if !inside_requirements {
             return Err(YamlError::Alias(line));
         }
-        let Some((node, size)) = self.anchors.get(&anchor).cloned() else {
-            return Err(YamlError::Alias(line));
-        };
-        self.nodes += size;
-        self.close(node, 0, line)
+        let node = self.anchors.get(&anchor).cloned().ok_or(YamlError::Alias(line))?;
+        self.aliased = self.aliased.saturating_add(node.weight);
+        if self.aliased > self.most_aliased {
+            return Err(YamlError::Limit { line, what: "text behind aliases" });
+        }
+        self.attach(node, line)
     }
 
     fn close(&mut self, node: Node, anchor: usize, line: usize) -> Result<(), YamlError> {
@@ -250,31 +309,44 @@ impl Reader<'_> {
         if self.nodes > NODES {
             return Err(YamlError::Limit { line, what: "nodes" });
         }
+        let node = Rc::new(node);
         if anchor > 0 {
-            self.anchors.insert(anchor, (node.clone(), node.size()));
-            // The copy kept for the anchor is paid for like any other.
-            self.nodes += node.size();
+            self.anchors.insert(anchor, Rc::clone(&node));
         }
+        self.attach(node, line)
+    }
+
+    fn attach(&mut self, node: Rc<Node>, line: usize) -> Result<(), YamlError> {
+        let kept = match self.outermost_key() {
+            Some(key) => (self.wanted)(key),
+            None => true,
+        };
         let Some(parent) = self.open.last_mut() else {
-            self.documents.push(node);
+            self.documents += 1;
+            self.document = Some(node);
             return Ok(());
         };
         match &mut parent.node.value {
-            Value::Sequence(items) => items.push(node),
+            Value::Sequence(_) if !kept => {}
+            Value::Sequence(items) => {
+                parent.node.weight = parent.node.weight.saturating_add(node.weight);
+                items.push(node);
+            }
             Value::Mapping(pairs) => match parent.key.take() {
                 None => {
-                    parent.key = Some(node);
-                }
-                Some(key) => {
-                    // Mappings of a gemspec are small except `metadata`; its keys are few too.
-                    if let Some(text) = key.text()
-                        && pairs.iter().any(|(other, _)| other.text() == Some(text))
-                    {
+                    let text = key_text(&node, line)?;
+                    if kept && !parent.keys.insert(text.into()) {
                         return Err(YamlError::Duplicate { line, key: text.to_owned() });
                     }
+                    parent.key = Some(node);
+                }
+                Some(_) if !kept => {}
+                Some(key) => {
                     if pairs.len() >= 1_000 {
                         return Err(YamlError::Limit { line, what: "keys" });
                     }
+                    let weight = key.weight.saturating_add(node.weight);
+                    parent.node.weight = parent.node.weight.saturating_add(weight);
                     pairs.push((key, node));
                 }
             },
@@ -284,35 +356,57 @@ impl Reader<'_> {
     }
 }
 
-fn allowed_tag(tag: Option<&Tag>, line: usize) -> Result<Option<String>, YamlError> {
-    let Some(tag) = tag else { return Ok(None) };
-    let text = format!("{}{}", tag.handle, tag.suffix);
-    let known = match text.strip_prefix("!ruby/") {
-        Some(ruby) => matches!(
-            ruby,
-            "object:Gem::Specification"
-                | "object:Gem::Version"
-                | "object:Gem::Version::Requirement"
-                | "object:Gem::Requirement"
-                | "object:Gem::Dependency"
-                | "object:Gem::Platform"
-                | "sym"
-                | "symbol"
-        ),
-        None => {
-            matches!(text.as_str(), "!" | "!binary" | "!str")
-                || (text.starts_with("tag:yaml.org,2002:")
-                    && matches!(
-                        tag.suffix.as_str(),
-                        "str" | "binary" | "timestamp" | "null" | "int" | "float" | "bool"
-                    ))
-        }
-    };
-    if known { Ok(Some(text)) } else { Err(YamlError::Tag { line, tag: text }) }
+/// The text of a key. Ruby merges what stands behind `<<` into the mapping.
+fn key_text(node: &Node, line: usize) -> Result<&str, YamlError> {
+    match node.text() {
+        Some(text) if text != "<<" => Ok(text),
+        other => Err(YamlError::Key { line, key: other.unwrap_or("a list or mapping").to_owned() }),
+    }
 }
 
-fn check_symbol(text: &str, plain: bool, tag: Option<&str>, line: usize) -> Result<(), YamlError> {
-    let tagged = tag.is_some_and(|tag| tag.starts_with("!ruby/sym"));
+/// Text written in base 64, as old releases wrote what is not ASCII.
+fn decoded(text: &str) -> Option<Box<str>> {
+    let digits: String = text
+        .trim_end()
+        .trim_end_matches('=')
+        .chars()
+        .filter(|c| !c.is_ascii_whitespace())
+        .collect();
+    let mut lenient = BASE64_NOPAD.specification();
+    lenient.check_trailing_bits = false;
+    let bytes = lenient.encoding().ok()?.decode(digits.as_bytes()).ok()?;
+    Some(match String::from_utf8(bytes) {
+        Ok(text) => text.into(),
+        Err(error) => error.as_bytes().iter().map(|byte| char::from(*byte)).collect(),
+    })
+}
+
+fn allowed_tag(tag: Option<&saphyr_parser::Tag>, line: usize) -> Result<Option<Tag>, YamlError> {
+    let Some(tag) = tag else { return Ok(None) };
+    let text = format!("{}{}", tag.handle, tag.suffix);
+    Ok(Some(match text.as_str() {
+        "!ruby/object:Gem::Specification" => Tag::Specification,
+        "!ruby/object:Gem::Version" => Tag::Version,
+        "!ruby/object:Gem::Requirement" | "!ruby/object:Gem::Version::Requirement" => {
+            Tag::Requirement
+        }
+        "!ruby/object:Gem::Dependency" => Tag::Dependency,
+        "!ruby/object:Gem::Platform" => Tag::Platform,
+        "!ruby/sym" | "!ruby/symbol" => Tag::Symbol,
+        "!binary" | "tag:yaml.org,2002:binary" => Tag::Binary,
+        "!" => Tag::NonSpecific,
+        "!str" | "tag:yaml.org,2002:str" => Tag::Text,
+        "tag:yaml.org,2002:timestamp"
+        | "tag:yaml.org,2002:null"
+        | "tag:yaml.org,2002:int"
+        | "tag:yaml.org,2002:float"
+        | "tag:yaml.org,2002:bool" => Tag::Plain,
+        _ => return Err(YamlError::Tag { line, tag: text }),
+    }))
+}
+
+fn check_symbol(text: &str, plain: bool, tag: Option<Tag>, line: usize) -> Result<(), YamlError> {
+    let tagged = tag == Some(Tag::Symbol);
     // Psych reads a plain scalar with a leading colon as a symbol, quoted inside or not.
     let name = match text.strip_prefix(':') {
         Some(name) if plain && !name.is_empty() => Some(name),
@@ -326,14 +420,6 @@ fn check_symbol(text: &str, plain: bool, tag: Option<&str>, line: usize) -> Resu
 }
 
 impl Node {
-    fn size(&self) -> usize {
-        1 + match &self.value {
-            Value::Scalar { .. } => 0,
-            Value::Sequence(items) => items.iter().map(Node::size).sum(),
-            Value::Mapping(pairs) => pairs.iter().map(|(k, v)| k.size() + v.size()).sum(),
-        }
-    }
-
     /// The text of a scalar.
     pub(crate) fn text(&self) -> Option<&str> {
         match &self.value {
@@ -345,11 +431,31 @@ impl Node {
     /// True for what YAML reads as null.
     pub(crate) fn is_null(&self) -> bool {
         matches!(&self.value, Value::Scalar { text, plain: true }
-            if matches!(text.as_str(), "" | "~" | "null" | "Null" | "NULL"))
+            if matches!(&**text, "" | "~" | "null" | "Null" | "NULL"))
+    }
+
+    /// False for what Ruby reads as a truth value, a number or nothing although it has the letters
+    /// of a name.
+    pub(crate) fn is_word(&self) -> bool {
+        let Value::Scalar { text, plain: true } = &self.value else { return true };
+        if matches!(self.tag, Some(Tag::Text | Tag::Binary)) {
+            return true;
+        }
+        let lower = text.to_ascii_lowercase();
+        let numeric = |prefix: &str, digits: fn(&u8) -> bool| {
+            lower.strip_prefix(prefix).is_some_and(|rest| rest.as_bytes().iter().all(digits))
+        };
+        !matches!(lower.as_str(), "" | "null" | "true" | "false" | "yes" | "no" | "on" | "off")
+            && !matches!(lower.as_str(), ".inf" | ".nan")
+            && self.tag != Some(Tag::Plain)
+            && !numeric("", |byte| byte.is_ascii_digit() || matches!(byte, b'_' | b'.' | b'-'))
+            && !numeric("0x", |byte| byte.is_ascii_hexdigit() || *byte == b'_')
+            && !numeric("0b", |byte| matches!(byte, b'0' | b'1' | b'_'))
+            && !numeric("0o", |byte| matches!(byte, b'0'..=b'7' | b'_'))
     }
 
     /// The items of a sequence.
-    pub(crate) fn items(&self) -> Option<&[Node]> {
+    pub(crate) fn items(&self) -> Option<&[Rc<Node>]> {
         match &self.value {
             Value::Sequence(items) => Some(items),
             _ => None,
@@ -357,7 +463,7 @@ impl Node {
     }
 
     /// The pairs of a mapping.
-    pub(crate) fn pairs(&self) -> Option<&[(Node, Node)]> {
+    pub(crate) fn pairs(&self) -> Option<&[(Rc<Node>, Rc<Node>)]> {
         match &self.value {
             Value::Mapping(pairs) => Some(pairs),
             _ => None,
@@ -369,12 +475,7 @@ impl Node {
         self.pairs()?
             .iter()
             .find(|(name, _)| name.text() == Some(key))
-            .map(|(_, value)| value)
+            .map(|(_, value)| &**value)
             .filter(|value| !value.is_null())
-    }
-
-    /// True if the tag names `class`.
-    pub(crate) fn is(&self, class: &str) -> bool {
-        self.tag.as_deref().and_then(|tag| tag.strip_prefix("!ruby/object:")) == Some(class)
     }
 }
