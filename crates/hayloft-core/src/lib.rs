@@ -57,7 +57,7 @@ pub use feed_types::FeedTypes;
 pub use fs::{Fs, FsEntry, FsFile, FsLock, RealFs};
 pub use meta::{
     Batch, CommitError, Direction, Expect, KeyRange, MetaError, MetaRead, MetaStore, MetaTurn,
-    OpenMetaError, RedbOptions, RedbStore, RepairProgress, Row, Table, Want,
+    OpenMetaError, RedbOptions, RedbStore, RepairProgress, Row, Table, Visit, Want,
 };
 pub use metrics::Metrics;
 pub use operation::*;

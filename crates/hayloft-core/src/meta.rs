@@ -6,7 +6,7 @@ mod redb_store;
 pub use redb_store::{OpenMetaError, RedbOptions, RedbStore, RepairProgress};
 
 use std::fmt;
-use std::ops::Bound;
+use std::ops::{Bound, ControlFlow};
 
 use crate::Timestamp;
 
@@ -28,6 +28,9 @@ pub enum Direction {
 
 /// A range of keys.
 pub type KeyRange = (Bound<Vec<u8>>, Bound<Vec<u8>>);
+
+/// Is shown the key and the value of rows, and says whether to go on.
+pub type Visit<'a> = &'a mut dyn FnMut(&[u8], &[u8]) -> ControlFlow<()>;
 
 /// Rows that are going to be asked for.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -99,6 +102,23 @@ pub trait MetaRead: Send {
         direction: Direction,
         limit: usize,
     ) -> Result<Vec<Row>, MetaError>;
+    /// Shows what [`scan`](Self::scan) would give, key and value, until `visit` breaks off; an
+    /// engine that has the rows in its own pages copies none of them.
+    fn visit(
+        &self,
+        table: Table,
+        range: &KeyRange,
+        direction: Direction,
+        limit: usize,
+        visit: Visit<'_>,
+    ) -> Result<(), MetaError> {
+        for (key, value) in self.scan(table, range.clone(), direction, limit)? {
+            if visit(&key, &value).is_break() {
+                break;
+            }
+        }
+        Ok(())
+    }
     /// Fetches at once what is going to be asked for: a hint, by which an engine that is far away
     /// saves round trips.
     fn prefetch(&self, wants: &[Want]) -> Result<(), MetaError> {

@@ -9,7 +9,7 @@ use crate::records::{AuditRecord, CountersRecord, JobRecord};
 use crate::tables::{self, Total};
 use crate::{
     Batch, CommitError, Direction, Expect, KeyRange, MetaError, MetaRead, MetaTurn, Row,
-    StoreError, Table, Timestamp, Want, rows,
+    StoreError, Table, Timestamp, Visit, Want, rows,
 };
 
 /// Key of the `CountersRecord`.
@@ -103,6 +103,18 @@ impl Base<'_> {
     ) -> Result<Vec<Row>, MetaError> {
         self.note(|| Want::Range(table, range.clone(), direction, limit));
         self.read().scan(table, range, direction, limit)
+    }
+
+    fn visit(
+        &self,
+        table: Table,
+        range: &KeyRange,
+        direction: Direction,
+        limit: usize,
+        visit: Visit<'_>,
+    ) -> Result<(), MetaError> {
+        self.note(|| Want::Range(table, range.clone(), direction, limit));
+        self.read().visit(table, range, direction, limit, visit)
     }
 }
 
@@ -302,6 +314,15 @@ impl<'a> Plan<'a> {
         }
     }
 
+    /// True if a key in the range has a change.
+    fn is_changed(&self, table: Table, range: &KeyRange) -> bool {
+        let changed = |changes: &Changes| {
+            let rows = changes.0.get(&table);
+            rows.is_some_and(|rows| rows.range::<[u8], _>(borrowed(range)).next().is_some())
+        };
+        !is_empty(range) && (changed(&self.accepted) || changed(&self.current))
+    }
+
     /// Keys in a range that have a change, in the direction of a scan.
     fn changed_keys(&self, table: Table, range: &KeyRange, direction: Direction) -> Vec<Vec<u8>> {
         let mut keys: Vec<Vec<u8>> = [&self.accepted, &self.current]
@@ -425,6 +446,25 @@ impl MetaRead for Plan<'_> {
         Ok(found)
     }
 
+    fn visit(
+        &self,
+        table: Table,
+        range: &KeyRange,
+        direction: Direction,
+        limit: usize,
+        visit: Visit<'_>,
+    ) -> Result<(), MetaError> {
+        if !self.is_changed(table, range) {
+            return self.base.visit(table, range, direction, limit, visit);
+        }
+        for (key, value) in self.scan(table, range.clone(), direction, limit)? {
+            if visit(&key, &value).is_break() {
+                break;
+            }
+        }
+        Ok(())
+    }
+
     fn prefetch(&self, wants: &[Want]) -> Result<(), MetaError> {
         self.base.read().prefetch(wants)
     }
@@ -432,6 +472,8 @@ impl MetaRead for Plan<'_> {
 
 #[cfg(test)]
 mod tests {
+    use std::ops::ControlFlow;
+
     use proptest::prelude::*;
 
     use super::*;
@@ -558,8 +600,15 @@ mod tests {
                 for direction in [Direction::Forward, Direction::Backward] {
                     let range = (Bound::Included(vec![start]), Bound::Excluded(vec![end]));
                     let model = Rows(current.clone()).scan(TABLE, range.clone(), direction, limit);
+                    let mut visited = Vec::new();
+                    plan.visit(TABLE, &range, direction, limit, &mut |key, value| {
+                        visited.push((key.to_vec(), value.to_vec()));
+                        ControlFlow::Continue(())
+                    })
+                    .unwrap();
                     let found = MetaRead::scan(&plan, TABLE, range, direction, limit);
-                    prop_assert_eq!(found.unwrap(), model.unwrap());
+                    prop_assert_eq!(&found.unwrap(), &visited);
+                    prop_assert_eq!(visited, model.unwrap());
                 }
             }
             plan.reject();

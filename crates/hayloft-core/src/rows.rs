@@ -1,5 +1,7 @@
 //! Typed reading of rows, the same for snapshots and for plans.
 
+use std::ops::ControlFlow;
+
 use crate::codec::{self, Record};
 use crate::records::{MoreFilesRecord, VersionRecord};
 use crate::tables;
@@ -68,15 +70,40 @@ pub(crate) fn each(
     const PAGE: usize = 1_000;
     let mut range = tables::prefixed(prefix);
     loop {
-        let page = read.scan(table, range, Direction::Forward, PAGE)?;
-        for (key, value) in &page {
+        let mut last = None;
+        let mut rows = 0;
+        visit_some(read, table, &range, Direction::Forward, PAGE, |key, value| {
             visit(key, value)?;
-        }
-        match page.last() {
-            Some((key, _)) if page.len() == PAGE => range = tables::prefixed_after(prefix, key),
-            _ => return Ok(()),
+            rows += 1;
+            if rows == PAGE {
+                last = Some(key.to_vec());
+            }
+            Ok(ControlFlow::Continue(()))
+        })?;
+        match last {
+            Some(key) => range = tables::prefixed_after(prefix, &key),
+            None => return Ok(()),
         }
     }
+}
+
+/// Calls `visit` for at most `limit` rows of a range, until it breaks off or fails.
+pub(crate) fn visit_some(
+    read: &dyn MetaRead,
+    table: Table,
+    range: &KeyRange,
+    direction: Direction,
+    limit: usize,
+    mut visit: impl FnMut(&[u8], &[u8]) -> Result<ControlFlow<()>, StoreError>,
+) -> Result<(), StoreError> {
+    let mut outcome = Ok(());
+    read.visit(table, range, direction, limit, &mut |key, value| {
+        visit(key, value).unwrap_or_else(|error| {
+            outcome = Err(error);
+            ControlFlow::Break(())
+        })
+    })?;
+    outcome
 }
 
 /// A version with all its files, those in further rows included.

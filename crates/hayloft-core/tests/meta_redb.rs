@@ -8,7 +8,7 @@
 )]
 
 use std::collections::BTreeMap;
-use std::ops::Bound;
+use std::ops::{Bound, ControlFlow};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -224,6 +224,16 @@ proptest! {
                 expected.reverse();
             }
             expected.truncate(limit);
+            let mut seen = Vec::new();
+            snapshot
+                .visit(ROWS, &range, direction, limit, &mut |key, value| {
+                    seen.push((key.to_vec(), value.to_vec()));
+                    // A visitor may read in the same view, and stop when it has seen enough.
+                    assert_eq!(snapshot.get(ROWS, key).unwrap().as_deref(), Some(value));
+                    if seen.len() == 7 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+                })
+                .unwrap();
+            prop_assert_eq!(&seen, &expected.iter().take(7).cloned().collect::<Vec<_>>());
             let found = snapshot.scan(ROWS, range, direction, limit).unwrap();
             prop_assert_eq!(found, expected);
         }
@@ -296,4 +306,20 @@ fn large_files_save_their_quick_recovery_only_now_and_then() {
     };
     let (always, rarely) = (flushes(u64::MAX, false), flushes(0, false));
     assert!(rarely * 3 < always * 2, "{rarely} of {always}");
+}
+
+#[test]
+fn a_visitor_that_panics_leaves_the_file_in_use() {
+    let place = simulated();
+    let store = place.create();
+    store.commit(&put(b"a", b"1")).unwrap();
+    let snapshot = store.snapshot(&[]).unwrap();
+    let all = (Bound::Unbounded, Bound::Unbounded);
+    let visited = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+        snapshot
+            .visit(ROWS, &all, Direction::Forward, 1, &mut |_, _| panic!("not the file's fault"))
+    }));
+    assert!(visited.is_err());
+    assert!(!store.must_reopen());
+    store.commit(&put(b"a", b"2")).unwrap();
 }

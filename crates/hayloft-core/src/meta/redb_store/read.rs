@@ -1,14 +1,15 @@
 //! Snapshots of a redb file.
 
 use std::cell::RefCell;
-use std::ops::Bound;
+use std::error::Error;
+use std::ops::{Bound, ControlFlow};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use redb::{ReadOnlyTable, ReadTransaction, StorageError, TableError};
 
 use super::{Bytes, Cause, definition, guarded};
-use crate::meta::{Direction, KeyRange, MetaError, MetaRead, Row, Table};
+use crate::meta::{Direction, KeyRange, MetaError, MetaRead, Row, Table, Visit};
 
 type Rows = ReadOnlyTable<Bytes, Bytes>;
 
@@ -16,7 +17,7 @@ type Rows = ReadOnlyTable<Bytes, Bytes>;
 pub(super) struct RedbRead {
     transaction: ReadTransaction,
     /// `None` for a table that no commit has written to yet. A handful, so a list is fastest.
-    tables: RefCell<Vec<(Table, Option<Rows>)>>,
+    tables: RefCell<Vec<(Table, Option<Arc<Rows>>)>>,
     broken: Arc<AtomicBool>,
 }
 
@@ -25,34 +26,29 @@ impl RedbRead {
         Self { transaction, tables: RefCell::new(Vec::new()), broken }
     }
 
-    /// Runs `ask` on a table, or answers with the default if there is no such table.
-    fn with_table<T: Default>(
-        &self,
-        table: Table,
-        ask: impl FnOnce(&Rows) -> Result<T, StorageError>,
-    ) -> Result<T, MetaError> {
-        let answer = guarded(|| {
-            let mut tables = self.tables.borrow_mut();
-            let known = tables.iter().position(|(known, _)| *known == table);
-            let at = if let Some(at) = known {
-                at
-            } else {
-                let opened = match self.transaction.open_table(definition(table)) {
-                    Ok(rows) => Some(rows),
-                    Err(TableError::TableDoesNotExist(_)) => None,
-                    Err(error) => return Err(Box::new(error) as Cause),
-                };
-                tables.push((table, opened));
-                tables.len() - 1
-            };
-            match tables.get(at) {
-                Some((_, Some(rows))) => ask(rows).map_err(|error| Box::new(error) as Cause),
-                _ => Ok(T::default()),
-            }
-        });
-        let cause = match answer {
+    /// A table, or `None` if nothing was ever written to it.
+    fn table(&self, table: Table) -> Result<Option<Arc<Rows>>, MetaError> {
+        let mut tables = self.tables.borrow_mut();
+        if let Some((_, rows)) = tables.iter().find(|(known, _)| *known == table) {
+            return Ok(rows.clone());
+        }
+        let opened = self.guarded(|| match self.transaction.open_table(definition(table)) {
+            Ok(rows) => Ok(Some(Arc::new(rows))),
+            Err(TableError::TableDoesNotExist(_)) => Ok(None),
+            Err(error) => Err(error),
+        })?;
+        tables.push((table, opened.clone()));
+        Ok(opened)
+    }
+
+    /// Runs a call of redb; after a failure nothing more is written to the file.
+    fn guarded<T, E>(&self, call: impl FnOnce() -> Result<T, E>) -> Result<T, MetaError>
+    where
+        E: Error + Send + Sync + 'static,
+    {
+        let cause: Cause = match guarded(call) {
             Ok(Ok(found)) => return Ok(found),
-            Ok(Err(cause)) => cause,
+            Ok(Err(error)) => Box::new(error),
             Err(panicked) => Box::new(panicked),
         };
         self.broken.store(true, Ordering::Release);
@@ -62,7 +58,8 @@ impl RedbRead {
 
 impl MetaRead for RedbRead {
     fn get(&self, table: Table, key: &[u8]) -> Result<Option<Vec<u8>>, MetaError> {
-        self.with_table(table, |rows| Ok(rows.get(key)?.map(|row| row.value().to_vec())))
+        let Some(rows) = self.table(table)? else { return Ok(None) };
+        self.guarded(|| Ok::<_, StorageError>(rows.get(key)?.map(|row| row.value().to_vec())))
     }
 
     fn scan(
@@ -74,24 +71,45 @@ impl MetaRead for RedbRead {
     ) -> Result<Vec<Row>, MetaError> {
         /// Rows for which room is made before the first is read.
         const ROOM: usize = 256;
-        if limit == 0 || is_empty(&range) {
-            return Ok(Vec::new());
+        let mut found = Vec::with_capacity(limit.min(ROOM));
+        self.visit(table, &range, direction, limit, &mut |key, value| {
+            found.push((key.to_vec(), value.to_vec()));
+            ControlFlow::Continue(())
+        })?;
+        Ok(found)
+    }
+
+    fn visit(
+        &self,
+        table: Table,
+        range: &KeyRange,
+        direction: Direction,
+        limit: usize,
+        visit: Visit<'_>,
+    ) -> Result<(), MetaError> {
+        if limit == 0 || is_empty(range) {
+            return Ok(());
         }
+        let Some(rows) = self.table(table)? else { return Ok(()) };
         let range = (as_slice(&range.0), as_slice(&range.1));
-        self.with_table(table, |rows| {
-            let mut found = Vec::with_capacity(limit.min(ROOM));
-            let mut rows = rows.range::<&[u8]>(range)?;
-            while found.len() < limit {
+        let mut rows = self.guarded(|| rows.range::<&[u8]>(range))?;
+        for _ in 0..limit {
+            let row = self.guarded(|| {
                 let row = match direction {
                     Direction::Forward => rows.next(),
                     Direction::Backward => rows.next_back(),
                 };
-                let Some(row) = row else { break };
-                let (key, value) = row?;
-                found.push((key.value().to_vec(), value.value().to_vec()));
+                row.transpose()
+            })?;
+            let Some((key, value)) = row else { break };
+            // Only the engine is guarded: a visitor that panics says nothing about the file.
+            let (key, value) =
+                self.guarded(|| Ok::<_, StorageError>((key.value(), value.value())))?;
+            if visit(key, value).is_break() {
+                break;
             }
-            Ok(found)
-        })
+        }
+        Ok(())
     }
 }
 

@@ -3,7 +3,7 @@
 use super::RedbStore;
 use super::read::RedbRead;
 use crate::meta::{
-    Batch, CommitError, Direction, KeyRange, MetaError, MetaRead, MetaTurn, Row, Table,
+    Batch, CommitError, Direction, KeyRange, MetaError, MetaRead, MetaTurn, Row, Table, Visit,
 };
 
 /// No one else can write, so the newest snapshot stays the newest until the commit; what the batch
@@ -32,6 +32,17 @@ impl MetaRead for RedbTurn<'_> {
         limit: usize,
     ) -> Result<Vec<Row>, MetaError> {
         self.read.scan(table, range, direction, limit)
+    }
+
+    fn visit(
+        &self,
+        table: Table,
+        range: &KeyRange,
+        direction: Direction,
+        limit: usize,
+        visit: Visit<'_>,
+    ) -> Result<(), MetaError> {
+        self.read.visit(table, range, direction, limit, visit)
     }
 }
 
