@@ -4,7 +4,7 @@ use hayloft_feed::{Digests, FileRole, Stability};
 
 use crate::records::{
     ActivityValue, AllowValue, DeleteModeValue, DeprecationValue, DigestsValue, FeedRecord,
-    ListingValue, OriginValue, OverwritingValue, RoleValue, StabilityValue, VersionRecord,
+    ListingValue, OriginValue, OverwritingValue, RoleValue, StabilityValue, StatusRecord,
 };
 use crate::{
     Activity, Allow, BlobKey, DeleteMode, Deprecation, FeedDraft, FeedSettings, Listing, Origin,
@@ -98,12 +98,27 @@ impl From<&OriginValue> for Origin {
     }
 }
 
-impl VersionRecord {
-    pub(crate) fn status(&self) -> Status {
-        Status {
-            listing: self.listing.into(),
-            allow: self.allow.map(Into::into),
-            deprecated: self.deprecated.as_ref().map(Into::into),
+impl StatusRecord {
+    /// The status of a version that came at this time, as long as nothing has changed it.
+    pub(crate) fn of_new(created: i64) -> Self {
+        Self { listing: ListingValue::Listed, allow: None, deprecated: None, changed: created }
+    }
+}
+
+impl StatusRecord {
+    /// What stands for a status that cannot be read.
+    pub(crate) fn of_damaged(created: i64) -> Self {
+        let (listing, allow) = (ListingValue::Unlisted, Some(AllowValue::Never));
+        Self { listing, allow, ..Self::of_new(created) }
+    }
+}
+
+impl From<&StatusRecord> for Status {
+    fn from(record: &StatusRecord) -> Self {
+        Self {
+            listing: record.listing.into(),
+            allow: record.allow.map(Into::into),
+            deprecated: record.deprecated.as_ref().map(Into::into),
         }
     }
 }

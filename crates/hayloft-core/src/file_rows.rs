@@ -8,9 +8,10 @@ use hayloft_feed::{Identity, Purl};
 use crate::downloads::Downloads;
 use crate::records::{FileValue, PackageRecord, VersionRecord};
 use crate::resolve::{FeedHandle, PackageHandle, VersionHandle};
+use crate::tables::FragmentKind;
 use crate::{
     FeedTypes, FileId, Files, Manifests, MetaRead, PackageFile, PackageInfo, StoreError, Timestamp,
-    documents, rows, tables,
+    fragments, rows, tables,
 };
 
 /// What is needed beside rows to show them.
@@ -75,6 +76,7 @@ impl Context {
         package_downloads: u64,
     ) -> Result<Vec<PackageFile>, StoreError> {
         let record = &version.record;
+        let status = version.status_record()?;
         // Without downloads of the package no version of it has any, and no row is looked for.
         let counts = match package_downloads {
             0 => BTreeMap::new(),
@@ -89,7 +91,7 @@ impl Context {
                 let identity = version.identity(file)?;
                 let manifest = match manifests {
                     Manifests::Omitted => None,
-                    Manifests::Included => Some(text(documents::read(read, file.manifest)?)?),
+                    Manifests::Included => Some(manifest(read, &version.key, file)?),
                 };
                 Ok(PackageFile {
                     id: file_id(version, file),
@@ -106,14 +108,14 @@ impl Context {
                     digests: (&file.digests).into(),
                     published: Timestamp::from_millis(file.published),
                     published_by: file.published_by.clone(),
-                    status: record.status(),
-                    status_changed: Timestamp::from_millis(record.status_changed),
+                    status: status.into(),
+                    status_changed: Timestamp::from_millis(status.changed),
                     origin: (&record.origin).into(),
                     file_downloads,
                     version_downloads,
                     package_downloads,
                     manifest,
-                    documents: file.documents.iter().map(|(name, _)| name.clone()).collect(),
+                    documents: file.documents.clone(),
                 })
             })
             .collect()
@@ -138,9 +140,15 @@ pub(crate) fn listed(version: &VersionHandle, files: Files) -> Vec<usize> {
         .collect()
 }
 
-/// The text of a manifest.
-pub(crate) fn text(bytes: Vec<u8>) -> Result<String, StoreError> {
-    String::from_utf8(bytes).map_err(|_| StoreError::damaged("a manifest"))
+/// The text of a file's manifest.
+pub(crate) fn manifest(
+    read: &dyn MetaRead,
+    version_key: &[u8],
+    file: &FileValue,
+) -> Result<String, StoreError> {
+    fragments::read(read, version_key, file.number, FragmentKind::MANIFEST)?
+        .and_then(|bytes| String::from_utf8(bytes).ok())
+        .ok_or_else(|| StoreError::damaged(format!("the manifest of `{}`", file.file_name)))
 }
 
 fn purl(feed: &FeedHandle, identity: &Identity) -> Purl {

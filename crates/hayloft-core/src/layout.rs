@@ -7,7 +7,9 @@ use std::sync::Arc;
 use crate::{Create, Fs, FsLock, OpenError, Opened, StoreError};
 
 /// The format that this release writes, and the newest that it reads.
-pub(crate) const FORMAT: u32 = 1;
+pub(crate) const FORMAT: u32 = 2;
+/// The oldest format that this release reads: no release has written an older one.
+pub(crate) const OLDEST_FORMAT: u32 = 2;
 
 const FORMAT_FILE: &str = "FORMAT";
 const FORMAT_DRAFT: &str = "FORMAT.new";
@@ -73,6 +75,9 @@ impl Layout {
         let opened = match format {
             Some(found) if found > FORMAT => {
                 return Err(OpenError::NewerFormat { found, known: FORMAT });
+            }
+            Some(found) if found < OLDEST_FORMAT => {
+                return Err(OpenError::OlderFormat { found, known: OLDEST_FORMAT });
             }
             Some(_) => Opened::Existing,
             None if create == Create::Never => {

@@ -9,6 +9,10 @@ use crate::codec::Record;
 
 #[cfg(test)]
 mod goldens;
+#[cfg_attr(not(test), allow(dead_code, reason = "for the hook of the indexes"))]
+mod index;
+
+pub(crate) use index::*;
 
 macro_rules! records {
     ($($kind:literal => $record:ident),+ $(,)?) => {
@@ -33,8 +37,9 @@ records! {
     30 => VersionRecord,
     31 => MoreFilesRecord,
     32 => VersionPlaceRecord,
-    40 => DocumentRecord,
-    41 => DocumentPartRecord,
+    33 => StatusRecord,
+    40 => FragmentRecord,
+    41 => FragmentPartRecord,
     50 => BlobRecord,
     60 => PromotionRecord,
     61 => RepackagingRecord,
@@ -44,6 +49,16 @@ records! {
     81 => KeyPlaceRecord,
     90 => SettingRecord,
     100 => JobRecord,
+    110 => IndexRowRecord,
+    111 => IndexStateRecord,
+    112 => IndexLogRecord,
+    113 => IndexLinesRecord,
+    114 => SubjectRecord,
+    115 => SearchChangeRecord,
+    116 => SearchPackageRecord,
+    117 => SearchTermRecord,
+    118 => SearchCountRecord,
+    119 => IndexPartRecord,
 }
 
 /// Numbers that every commit reads and writes; one row, so that it also is the fence against a
@@ -56,13 +71,13 @@ pub(crate) struct CountersRecord {
     pub(crate) feed: u32,
     pub(crate) package: u64,
     pub(crate) version: u64,
-    pub(crate) document: u64,
     pub(crate) inline: u64,
     pub(crate) promotion: u64,
     pub(crate) repackaging: u64,
     pub(crate) audit: u64,
     pub(crate) key: u64,
     pub(crate) job: u64,
+    pub(crate) search: u64,
     /// Chain value of the last audit row.
     pub(crate) chain: [u8; 32],
 }
@@ -78,6 +93,8 @@ pub(crate) struct FormatRecord {
     pub(crate) min_writer: u32,
     /// Random; names this store.
     pub(crate) store: [u8; 16],
+    /// Random; another one once the store has gone back to an earlier state.
+    pub(crate) timeline: [u8; 16],
 }
 
 /// How much of the download log is in the counters.
@@ -162,10 +179,7 @@ pub(crate) struct VersionRecord {
     pub(crate) text: String,
     pub(crate) identity: String,
     pub(crate) stability: StabilityValue,
-    pub(crate) listing: ListingValue,
-    pub(crate) allow: Option<AllowValue>,
-    pub(crate) deprecated: Option<DeprecationValue>,
-    pub(crate) status_changed: i64,
+    pub(crate) created: i64,
     pub(crate) origin: OriginValue,
     /// Number for the next file.
     pub(crate) next_file: u32,
@@ -216,12 +230,16 @@ pub(crate) struct FileValue {
     pub(crate) digests: DigestsValue,
     pub(crate) published: i64,
     pub(crate) published_by: String,
-    /// Document with the manifest.
-    pub(crate) manifest: u64,
-    /// Document with the history found inside the file.
-    pub(crate) history: Option<u64>,
-    /// Further documents by name.
-    pub(crate) documents: Vec<(String, u64)>,
+    pub(crate) history: HistoryValue,
+    /// Names of the documents; their fragments follow each other by kind.
+    pub(crate) documents: Vec<String>,
+}
+
+/// Whether a history was found inside a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
+pub(crate) enum HistoryValue {
+    Absent,
+    Embedded,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
@@ -251,8 +269,18 @@ pub(crate) struct VersionPlaceRecord {
     pub(crate) key: Vec<u8>,
 }
 
+/// What a version is now, if that is not what it was when it came.
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
-pub(crate) struct DocumentRecord {
+pub(crate) struct StatusRecord {
+    pub(crate) listing: ListingValue,
+    pub(crate) allow: Option<AllowValue>,
+    pub(crate) deprecated: Option<DeprecationValue>,
+    pub(crate) changed: i64,
+}
+
+/// The first row of a fragment: a text or bytes that stand for a file in an index.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub(crate) struct FragmentRecord {
     pub(crate) encoding: Encoding,
     /// Length of the text.
     pub(crate) size: u64,
@@ -268,7 +296,7 @@ pub(crate) enum Encoding {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
-pub(crate) struct DocumentPartRecord(pub(crate) Vec<u8>);
+pub(crate) struct FragmentPartRecord(pub(crate) Vec<u8>);
 
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
 pub(crate) struct BlobRecord {

@@ -7,11 +7,12 @@ use hayloft_feed::{
 };
 
 use crate::records::{
-    FeedNameRecord, FeedRecord, FeedState, FileValue, PackageRecord, Pointer, VersionRecord,
+    FeedNameRecord, FeedRecord, FeedState, FileValue, PackageRecord, Pointer, StatusRecord,
+    VersionRecord,
 };
 use crate::tables::{self, Total};
 use crate::{
-    Direction, Feed, FeedTypes, LookupError, MetaRead, NoSuchFeed, SelectError, Selector,
+    Direction, Feed, FeedTypes, LookupError, MetaRead, NoSuchFeed, SelectError, Selector, Status,
     StoreError, UnknownFeedType, Wanted, rows,
 };
 
@@ -41,6 +42,30 @@ pub(crate) struct VersionHandle {
     pub(crate) package: PackageHandle,
     pub(crate) key: Vec<u8>,
     pub(crate) record: VersionRecord,
+    pub(crate) status: StatusRow,
+}
+
+/// What the rows say of a version's status.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum StatusRow {
+    Known(StatusRecord),
+    /// Damaged: the version can be deleted or given another status, and nothing else.
+    Damaged,
+}
+
+impl StatusRow {
+    /// The row's value, if there is one; `None` is a version as it came.
+    pub(crate) fn of(
+        found: Result<Option<StatusRecord>, StoreError>,
+        version: &VersionRecord,
+    ) -> Result<Self, StoreError> {
+        match found {
+            Ok(Some(status)) => Ok(Self::Known(status)),
+            Ok(None) => Ok(Self::Known(StatusRecord::of_new(version.created))),
+            Err(StoreError::Damaged { .. }) => Ok(Self::Damaged),
+            Err(error) => Err(error),
+        }
+    }
 }
 
 /// The bytes by which feed names are one.
@@ -357,8 +382,7 @@ fn spelled_version(
         let last = (page.len() == PAGE).then(|| page.last().map(|(key, _)| key.clone()));
         for (key, record) in page {
             if record.text == text {
-                let record = rows::completed(read, record)?;
-                return Ok(Some(VersionHandle { package: package.clone(), key, record }));
+                return VersionHandle::complete(read, package.clone(), key, record).map(Some);
             }
             if record.text.eq_ignore_ascii_case(text) {
                 several = alike.replace((key, record)).is_some();
@@ -370,8 +394,7 @@ fn spelled_version(
         }
     }
     let Some((key, record)) = alike.filter(|_| !several) else { return Ok(None) };
-    let record = rows::completed(read, record)?;
-    Ok(Some(VersionHandle { package: package.clone(), key, record }))
+    VersionHandle::complete(read, package.clone(), key, record).map(Some)
 }
 
 fn load(
@@ -380,8 +403,7 @@ fn load(
     key: Option<Vec<u8>>,
 ) -> Result<Option<VersionHandle>, StoreError> {
     let Some(key) = key else { return Ok(None) };
-    let record = rows::version(read, &key)?;
-    Ok(record.map(|record| VersionHandle { package: package.clone(), key, record }))
+    VersionHandle::read(read, package.clone(), key)
 }
 
 /// The same selector with `+` where a client's plus sign became a blank; `None` without blanks.
@@ -423,6 +445,50 @@ impl PackageHandle {
 }
 
 impl VersionHandle {
+    /// The version that lies at `key`, if there is one.
+    pub(crate) fn read(
+        read: &dyn MetaRead,
+        package: PackageHandle,
+        key: Vec<u8>,
+    ) -> Result<Option<Self>, StoreError> {
+        let Some(record) = rows::get(read, tables::VERSION, &key)? else { return Ok(None) };
+        Self::complete(read, package, key, record).map(Some)
+    }
+
+    /// A version as its row holds it, with what further rows say of it.
+    pub(crate) fn complete(
+        read: &dyn MetaRead,
+        package: PackageHandle,
+        key: Vec<u8>,
+        record: VersionRecord,
+    ) -> Result<Self, StoreError> {
+        let record = rows::completed(read, record)?;
+        let status = StatusRow::of(rows::get(read, tables::STATUS, &key), &record)?;
+        Ok(Self { package, key, record, status })
+    }
+
+    /// The row of its status.
+    pub(crate) fn status_record(&self) -> Result<&StatusRecord, StoreError> {
+        match &self.status {
+            StatusRow::Known(status) => Ok(status),
+            StatusRow::Damaged => {
+                Err(StoreError::damaged(format!("the status of `{}`", self.spelled())))
+            }
+        }
+    }
+
+    /// Takes a version whose status is damaged for one that may not be used: what it was is not
+    /// known, and a block must not be lifted by damage.
+    pub(crate) fn assume_blocked(&mut self) {
+        if self.status == StatusRow::Damaged {
+            self.status = StatusRow::Known(StatusRecord::of_damaged(self.record.created));
+        }
+    }
+
+    /// Its status.
+    pub(crate) fn status(&self) -> Result<Status, StoreError> {
+        self.status_record().map(Into::into)
+    }
     /// `group/name version` for messages.
     pub(crate) fn spelled(&self) -> String {
         format!("{} {}", self.package.spelled(), self.record.text)

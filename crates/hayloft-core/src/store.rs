@@ -8,7 +8,7 @@ use hayloft_feed::{Detail, FeedType};
 use crate::downloads::{Downloads, LOG_POSITION};
 use crate::file_rows::Context;
 use crate::hashing::Helpers;
-use crate::layout::{FORMAT, Layout};
+use crate::layout::{FORMAT, Layout, OLDEST_FORMAT};
 use crate::maintenance::Maintenance;
 use crate::metrics::Meter;
 use crate::pins::Pins;
@@ -65,6 +65,8 @@ pub(crate) struct Inner {
     pub(crate) meter: Arc<Meter>,
     /// Mixed into the digests of API keys.
     pub(crate) salt: [u8; 32],
+    id: [u8; 16],
+    timeline: RwLock<[u8; 16]>,
     /// Contents whose digest was seen to match since the store was opened.
     pub(crate) verified: Mutex<HashSet<BlobKey>>,
     pub(crate) maintenance: Maintenance,
@@ -109,6 +111,17 @@ pub enum OpenError {
         /// Format of the store.
         found: u32,
         /// Newest format of this program.
+        known: u32,
+    },
+    /// It was written before the first release, in a format that no release reads.
+    #[error(
+        "the store has format {found}, which was used before the first release; this program \
+         knows formats from {known} on: make a new store and upload the packages again"
+    )]
+    OlderFormat {
+        /// Format of the store.
+        found: u32,
+        /// Oldest format of this program.
         known: u32,
     },
     /// The store lies on a network file system, whose locks and flushes cannot be relied on.
@@ -206,7 +219,7 @@ impl Store {
         let writer = Writer::start(parts.meta.clone(), options.clock.clone(), meter.clone())?;
         let started = begin(&parts, &writer, &layout, opened)?;
         let downloads =
-            Arc::new(Downloads::open(parts.fs.clone(), &layout.root, &started.position)?);
+            Arc::new(Downloads::open(parts.fs.clone(), &layout.root, &started.begun.position)?);
         let staging = Arc::new(StagingArea {
             fs: parts.fs.clone(),
             meta: layout.meta(),
@@ -229,7 +242,9 @@ impl Store {
             staging,
             pins: Arc::default(),
             meter,
-            salt: started.salt,
+            salt: started.begun.salt,
+            id: started.begun.id,
+            timeline: RwLock::new(started.begun.timeline),
             verified: Mutex::default(),
             maintenance: Maintenance::default(),
             lock: Mutex::new(Some(lock)),
@@ -259,6 +274,28 @@ impl Store {
     /// The options it was opened with.
     pub fn options(&self) -> &OpenOptions {
         &self.inner.options
+    }
+
+    /// Names this store, among all there are.
+    pub fn id(&self) -> [u8; 16] {
+        self.inner.id
+    }
+
+    /// Names the line of changes that the store is on: another one after it has gone back to an
+    /// earlier state, so that nothing made before is taken for what is there now.
+    pub fn timeline(&self) -> [u8; 16] {
+        *self.inner.timeline.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Begins a new line of changes: for whoever has put a backup in the place of a store.
+    pub fn begin_timeline(&self) -> Result<(), OpenError> {
+        let timeline = random()?;
+        self.inner.writer.change::<(), StoreError>(512, move |plan| {
+            let format: FormatRecord = rows::need(plan, tables::META, FORMAT_ROW)?;
+            plan.put(tables::META, FORMAT_ROW.to_vec(), &FormatRecord { timeline, ..format })
+        })?;
+        *self.inner.timeline.write().unwrap_or_else(PoisonError::into_inner) = timeline;
+        Ok(())
     }
 
     /// Saves download counters, ends the store's threads and gives the directory free. All other
@@ -323,9 +360,17 @@ fn in_use_or_meta(root: &Path) -> impl FnOnce(OpenMetaError) -> OpenError {
 }
 
 /// What the first commit of a run gave.
-struct Started {
+struct Begun {
+    epoch: u64,
     salt: [u8; 32],
     position: LogPositionRecord,
+    id: [u8; 16],
+    timeline: [u8; 16],
+}
+
+/// What the beginning of a run gave.
+struct Started {
+    begun: Begun,
     staging: std::path::PathBuf,
 }
 
@@ -341,42 +386,60 @@ fn begin(
         tables::META,
         FORMAT_ROW,
     )?;
-    if let Some(format) = format
-        && format.min_writer > FORMAT
-    {
-        return Err(OpenError::NewerFormat { found: format.major, known: FORMAT });
+    if let Some(format) = format {
+        if format.min_writer > FORMAT {
+            return Err(OpenError::NewerFormat { found: format.major, known: FORMAT });
+        }
+        if format.major < OLDEST_FORMAT {
+            return Err(OpenError::OlderFormat { found: format.major, known: OLDEST_FORMAT });
+        }
     }
-    let mut random = [0; 48];
-    getrandom::fill(&mut random).map_err(|error| OpenError::Random(Box::new(error)))?;
-    let (epoch, salt, position) =
-        writer.change(1_024, move |plan| begin_rows(plan, &random)).map_err(OpenError::Store)?;
-    let staging = layout.begin_epoch(parts.fs.as_ref(), epoch)?;
+    let fresh = Fresh { salt: random()?, store: random()?, timeline: random()? };
+    let begun: Begun =
+        writer.change(1_024, move |plan| begin_rows(plan, &fresh)).map_err(OpenError::Store)?;
+    let staging = layout.begin_epoch(parts.fs.as_ref(), begun.epoch)?;
     if opened == Opened::Created {
         layout.write_format(parts.fs.as_ref())?;
     }
-    Ok(Started { salt, position, staging })
+    Ok(Started { begun, staging })
 }
 
-fn begin_rows(
-    plan: &mut Plan,
-    random: &[u8; 48],
-) -> Result<(u64, [u8; 32], LogPositionRecord), StoreError> {
-    let (salt, name) = random.split_at(32);
-    if plan.get::<FormatRecord>(tables::META, FORMAT_ROW)?.is_none() {
-        let store = name.try_into().unwrap_or_default();
-        let format = FormatRecord { major: FORMAT, min_reader: FORMAT, min_writer: FORMAT, store };
+fn random<const N: usize>() -> Result<[u8; N], OpenError> {
+    let mut bytes = [0; N];
+    getrandom::fill(&mut bytes).map_err(|error| OpenError::Random(Box::new(error)))?;
+    Ok(bytes)
+}
+
+/// What a new store is given.
+struct Fresh {
+    salt: [u8; 32],
+    store: [u8; 16],
+    timeline: [u8; 16],
+}
+
+fn begin_rows(plan: &mut Plan, fresh: &Fresh) -> Result<Begun, StoreError> {
+    let format = if let Some(format) = plan.get(tables::META, FORMAT_ROW)? {
+        format
+    } else {
+        let format = FormatRecord {
+            major: FORMAT,
+            min_reader: FORMAT,
+            min_writer: FORMAT,
+            store: fresh.store,
+            timeline: fresh.timeline,
+        };
         plan.put(tables::META, FORMAT_ROW.to_vec(), &format)?;
-    }
+        format
+    };
     let salt = if let Some(SaltRecord(salt)) = plan.get(tables::META, SALT_ROW)? {
         salt
     } else {
-        let salt = salt.try_into().unwrap_or_default();
-        plan.put(tables::META, SALT_ROW.to_vec(), &SaltRecord(salt))?;
-        salt
+        plan.put(tables::META, SALT_ROW.to_vec(), &SaltRecord(fresh.salt))?;
+        fresh.salt
     };
     let NumberRecord(before) = plan.get(tables::META, EPOCH_ROW)?.unwrap_or(NumberRecord(0));
     let epoch = before + 1;
     plan.put(tables::META, EPOCH_ROW.to_vec(), &NumberRecord(epoch))?;
     let position = plan.get(tables::META, LOG_POSITION)?.unwrap_or_default();
-    Ok((epoch, salt, position))
+    Ok(Begun { epoch, salt, position, id: format.store, timeline: format.timeline })
 }

@@ -2,6 +2,8 @@
 
 use std::ops::Bound;
 
+use hayloft_feed::Fragment;
+
 use crate::{BlobKey, KeyRange, Table};
 
 /// Text to numbers of the store itself.
@@ -20,8 +22,12 @@ pub(crate) const VERSION: Table = Table("ver-1");
 pub(crate) const VERSION_FILES: Table = Table("ver_files-1");
 /// Version number to `VersionPlaceRecord`.
 pub(crate) const VERSION_ID: Table = Table("vid-1");
-/// Document number, part to `DocumentRecord` or `DocumentPartRecord`.
-pub(crate) const DOCUMENT: Table = Table("doc-1");
+/// Version's key, NUL, file number, kind, part to `FragmentRecord` or `FragmentPartRecord`: all
+/// fragments of a package are one range.
+pub(crate) const FRAGMENT: Table = Table("frag-1");
+/// Version's key to `StatusRecord`; without a row the version is listed, and neither blocked nor
+/// deprecated.
+pub(crate) const STATUS: Table = Table("status-1");
 /// BLAKE3 to `BlobRecord`.
 pub(crate) const BLOB: Table = Table("blob-1");
 /// BLAKE3, version number, file number.
@@ -52,6 +58,26 @@ pub(crate) const API_KEY_HASH: Table = Table("api_key_hash-1");
 pub(crate) const SETTING: Table = Table("setting-1");
 /// Number to `JobRecord`.
 pub(crate) const JOB: Table = Table("job-1");
+
+/// Feed, key of the type's choice to `IndexRowRecord`.
+pub(crate) const INDEX: Table = Table("idx-1");
+/// The key of a row of [`INDEX`], part to `IndexPartRecord`: the rest of a large value.
+pub(crate) const INDEX_PART: Table = Table("idx_part-1");
+/// Feed to `IndexStateRecord`.
+pub(crate) const INDEX_STATE: Table = Table("idx_state-1");
+/// Feed, length of a log's name, the name to `IndexLogRecord`; and with generation, offset to
+/// `IndexLinesRecord`.
+pub(crate) const INDEX_LOG: Table = Table("idx_log-1");
+/// Feed, name of a subject to `SubjectRecord`.
+pub(crate) const SUBJECT: Table = Table("subject-1");
+/// Feed, number to `SearchChangeRecord`: what is not folded into [`SEARCH`] yet.
+pub(crate) const SEARCH_LOG: Table = Table("search_log-1");
+/// Feed, [`SearchKey`] to what stands there.
+pub(crate) const SEARCH: Table = Table("search-1");
+
+/// The tables whose keys begin with a feed and that go with it as they are.
+pub(crate) const OF_INDEX: [Table; 7] =
+    [INDEX, INDEX_PART, INDEX_STATE, INDEX_LOG, SUBJECT, SEARCH_LOG, SEARCH];
 
 /// A counter in [`TOTALS`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -114,6 +140,66 @@ pub(crate) fn part(id: u64, part: u16) -> Vec<u8> {
     joined(&[&id.to_be_bytes(), &part.to_be_bytes()])
 }
 
+/// What a fragment is to its file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct FragmentKind(pub(crate) u8);
+
+impl FragmentKind {
+    /// The JSON object that the feed type has read.
+    pub(crate) const MANIFEST: Self = Self(Fragment::MANIFEST);
+    /// The first document; the others follow in the file's own order.
+    pub(crate) const DOCUMENT: Self = Self(Fragment::LAST_KIND + 1);
+    /// The history found inside the file.
+    pub(crate) const HISTORY: Self = Self(u8::MAX);
+}
+
+/// Documents of a file that kinds are left for.
+pub(crate) const DOCUMENTS_PER_FILE: usize = 63;
+
+/// The kind of a file's document, by its place; `None` for a place beyond the last.
+pub(crate) fn document_kind(at: usize) -> Option<FragmentKind> {
+    let at = u8::try_from(at).ok().filter(|at| usize::from(*at) < DOCUMENTS_PER_FILE)?;
+    Some(FragmentKind(FragmentKind::DOCUMENT.0 + at))
+}
+
+/// What the keys of the fragments of a version begin with; its own key may be the beginning of
+/// another version's.
+#[cfg_attr(not(test), expect(dead_code, reason = "for the hook of the indexes"))]
+pub(crate) fn fragments_of_version(version_key: &[u8]) -> Vec<u8> {
+    joined(&[version_key, &[0]])
+}
+
+pub(crate) fn fragments_of_file(version_key: &[u8], file: u32) -> Vec<u8> {
+    joined(&[version_key, &[0], &file.to_be_bytes()])
+}
+
+pub(crate) fn fragment(version_key: &[u8], file: u32, kind: FragmentKind, part: u16) -> Vec<u8> {
+    joined(&[version_key, &[0], &file.to_be_bytes(), &[kind.0], &part.to_be_bytes()])
+}
+
+/// A key of [`FRAGMENT`] taken apart from its end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct FragmentKey<'a> {
+    pub(crate) version: &'a [u8],
+    pub(crate) file: u32,
+    pub(crate) kind: FragmentKind,
+    pub(crate) part: u16,
+}
+
+/// `None` for bytes that are no key of a fragment.
+pub(crate) fn fragment_key(key: &[u8]) -> Option<FragmentKey<'_>> {
+    let (rest, part) = key.split_last_chunk::<2>()?;
+    let (rest, kind) = rest.split_last_chunk::<1>()?;
+    let (rest, file) = rest.split_last_chunk::<4>()?;
+    let (version, [0]) = rest.split_last_chunk::<1>()? else { return None };
+    Some(FragmentKey {
+        version,
+        file: u32::from_be_bytes(*file),
+        kind: FragmentKind(kind.first().copied()?),
+        part: u16::from_be_bytes(*part),
+    })
+}
+
 pub(crate) fn blob_use(blob: &BlobKey, version: u64, file: u32) -> Vec<u8> {
     joined(&[&blob.0, &version.to_be_bytes(), &file.to_be_bytes()])
 }
@@ -154,6 +240,69 @@ pub(crate) fn total(feed: u32, field: Total) -> Vec<u8> {
 
 pub(crate) fn facet(feed: u32, qualifier: &str, value: &str) -> Vec<u8> {
     joined(&[&feed.to_be_bytes(), qualifier.as_bytes(), &[0], value.as_bytes()])
+}
+
+/// A row of a type's index.
+#[cfg_attr(not(test), expect(dead_code, reason = "for the hook of the indexes"))]
+pub(crate) fn index(feed: u32, key: &[u8]) -> Vec<u8> {
+    joined(&[&feed.to_be_bytes(), key])
+}
+
+/// A further part of a row of a type's index.
+#[cfg_attr(not(test), expect(dead_code, reason = "for the hook of the indexes"))]
+pub(crate) fn index_part(feed: u32, key: &[u8], part: u16) -> Vec<u8> {
+    joined(&[&feed.to_be_bytes(), key, &part.to_be_bytes()])
+}
+
+/// The head of a log, and what the keys of its lines begin with.
+pub(crate) fn index_log(feed: u32, name: &[u8]) -> Vec<u8> {
+    let length = u16::try_from(name.len()).unwrap_or(u16::MAX);
+    joined(&[&feed.to_be_bytes(), &length.to_be_bytes(), name])
+}
+
+/// Lines of a log from this offset on.
+#[cfg_attr(not(test), expect(dead_code, reason = "for the hook of the indexes"))]
+pub(crate) fn index_lines(feed: u32, name: &[u8], generation: u64, offset: u64) -> Vec<u8> {
+    joined(&[&index_log(feed, name), &generation.to_be_bytes(), &offset.to_be_bytes()])
+}
+
+/// True for the key of a log's head.
+pub(crate) fn is_index_log(key: &[u8]) -> bool {
+    let length = key.get(4..6).and_then(|length| length.try_into().ok()).map(u16::from_be_bytes);
+    length.is_some_and(|length| key.len() == 6 + usize::from(length))
+}
+
+#[cfg_attr(not(test), expect(dead_code, reason = "for the hook of the indexes"))]
+pub(crate) fn subject(feed: u32, name: &[u8]) -> Vec<u8> {
+    joined(&[&feed.to_be_bytes(), name])
+}
+
+#[cfg_attr(not(test), expect(dead_code, reason = "for the hook of the indexes"))]
+pub(crate) fn search_change(feed: u32, number: u64) -> Vec<u8> {
+    joined(&[&feed.to_be_bytes(), &number.to_be_bytes()])
+}
+
+/// What a row of [`SEARCH`] tells of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(not(test), expect(dead_code, reason = "for the hook of the indexes"))]
+pub(crate) enum SearchKey<'a> {
+    /// Terms and flags of a package as they were folded, to a `SearchPackageRecord`.
+    Package(&'a [u8]),
+    /// Packages that have a term, by their flags, to a `SearchCountRecord`; the empty term stands
+    /// for all packages. Terms hold no NUL.
+    Count(&'a str),
+    /// That a package has a term, to a `SearchTermRecord`.
+    Term(&'a str, &'a [u8]),
+}
+
+#[cfg_attr(not(test), expect(dead_code, reason = "for the hook of the indexes"))]
+pub(crate) fn search(feed: u32, key: SearchKey<'_>) -> Vec<u8> {
+    let feed = feed.to_be_bytes();
+    match key {
+        SearchKey::Package(name_key) => joined(&[&feed, &[1], name_key]),
+        SearchKey::Count(term) => joined(&[&feed, &[2], term.as_bytes(), &[0]]),
+        SearchKey::Term(term, name_key) => joined(&[&feed, &[2], term.as_bytes(), &[0], name_key]),
+    }
 }
 
 /// All keys that begin with `prefix`.
@@ -220,5 +369,51 @@ mod tests {
         assert_eq!(by_hash(HashKind::Sha1, &[9; 20], &BlobKey([8; 32])).len(), 1 + 16 + 32);
         assert_eq!(name_key_in(b"\x01a\0rest"), Some(&b"\x01a\0"[..]));
         assert_eq!(name_key_in(b"\x01a"), None);
+        assert_eq!(index(1, b"k"), b"\0\0\0\x01k");
+        assert_eq!(subject(1, b"root"), b"\0\0\0\x01root");
+        assert_eq!(index_part(1, b"k", 2), b"\0\0\0\x01k\0\x02");
+        assert_eq!(index_log(1, b"a\0b"), b"\0\0\0\x01\0\x03a\0b");
+        assert!(is_index_log(&index_log(1, b"a\0b")));
+        let lines = index_lines(1, b"log", 2, 3);
+        assert_eq!(lines, b"\0\0\0\x01\0\x03log\0\0\0\0\0\0\0\x02\0\0\0\0\0\0\0\x03");
+        assert!(!is_index_log(&lines));
+        assert_eq!(search_change(1, 2), b"\0\0\0\x01\0\0\0\0\0\0\0\x02");
+        assert_eq!(search(1, SearchKey::Package(b"\x01a\0")), b"\0\0\0\x01\x01\x01a\0");
+        assert_eq!(search(1, SearchKey::Count("json")), b"\0\0\0\x01\x02json\0");
+        assert_eq!(search(1, SearchKey::Term("json", b"\x01a\0")), b"\0\0\0\x01\x02json\0\x01a\0");
+    }
+
+    #[test]
+    fn the_fragments_of_a_package_lie_together_in_the_order_of_their_versions() {
+        let package = package(7, b"\x01a\0");
+        let key = |suffix: &[u8], file, kind, part| {
+            fragment(&version(&package, suffix), file, FragmentKind(kind), part)
+        };
+        // Debian keeps `1.0` and `1.0-0` apart, and sorts them alike.
+        let keys = [
+            key(b"\x011.0", 0, 0, 0),
+            key(b"\x011.0", 0, 0, 1),
+            key(b"\x011.0", 0, 64, 0),
+            key(b"\x011.0", 1, 0, 0),
+            key(b"\x011.0-0", 0, 0, 0),
+            key(b"\x022.0", 0, 0, 0),
+        ];
+        assert!(keys.is_sorted());
+        assert!(keys.iter().all(|key| key.starts_with(&package)));
+        let first = fragments_of_version(&version(&package, b"\x011.0"));
+        let of_first = keys.iter().filter(|key| key.starts_with(&first)).count();
+        assert_eq!(of_first, 4);
+        let read = fragment_key(&keys[2]).unwrap();
+        assert_eq!(read.version, version(&package, b"\x011.0"));
+        assert_eq!((read.file, read.kind, read.part), (0, FragmentKind(64), 0));
+        assert_eq!(fragment_key(b"short"), None);
+    }
+
+    #[test]
+    fn documents_have_kinds_of_their_own() {
+        assert_eq!(document_kind(0), Some(FragmentKind::DOCUMENT));
+        let last = document_kind(DOCUMENTS_PER_FILE - 1).unwrap();
+        assert!(last < FragmentKind::HISTORY);
+        assert_eq!(document_kind(DOCUMENTS_PER_FILE), None);
     }
 }

@@ -6,14 +6,14 @@ use std::sync::Arc;
 use hayloft_feed::{Arrival, CaseTwins, FeedType, FileRole, Identity, TagChange, Version};
 
 use crate::blob_rows::{self, Source, User};
-use crate::documents::{self, PreparedDocument};
+use crate::fragments::{self, PreparedFragment};
 use crate::plan::Plan;
 use crate::records::{
-    DeprecationValue, DigestsValue, FacetRecord, FileValue, ListingValue, MoreFilesRecord,
-    OriginValue, PackageRecord, Pointer, RoleValue, StabilityValue, VersionPlaceRecord,
-    VersionRecord,
+    DeprecationValue, DigestsValue, FacetRecord, FileValue, HistoryValue, ListingValue,
+    MoreFilesRecord, OriginValue, PackageRecord, Pointer, RoleValue, StabilityValue, StatusRecord,
+    VersionPlaceRecord, VersionRecord,
 };
-use crate::resolve::{FeedHandle, PackageHandle, VersionHandle, qualifiers};
+use crate::resolve::{FeedHandle, PackageHandle, StatusRow, VersionHandle, qualifiers};
 use crate::tables::{self, Total};
 use crate::{Direction, MetaRead, Overwrite, Overwriting, StoreError, Stored, rows};
 
@@ -31,17 +31,17 @@ pub(crate) struct NewFile {
     pub(crate) size: u64,
     pub(crate) digests: DigestsValue,
     pub(crate) source: Source,
-    pub(crate) manifest: PreparedDocument,
-    pub(crate) history: Option<PreparedDocument>,
-    pub(crate) documents: Vec<(String, PreparedDocument)>,
+    pub(crate) fragments: Vec<PreparedFragment>,
+    pub(crate) history: HistoryValue,
+    /// Names of the documents, in the order of their kinds.
+    pub(crate) documents: Vec<String>,
 }
 
 impl NewFile {
     /// Bytes that it adds to a commit, roughly.
     pub(crate) fn weight(&self) -> usize {
-        let documents: usize = self.documents.iter().map(|(_, text)| text.weight()).sum();
-        let history = self.history.as_ref().map_or(0, PreparedDocument::weight);
-        self.source.weight() + self.manifest.weight() + history + documents + 4_096
+        let fragments: usize = self.fragments.iter().map(PreparedFragment::weight).sum();
+        self.source.weight() + fragments + 4_096
     }
 }
 
@@ -156,8 +156,7 @@ pub(crate) fn find(
     let Some(record) = rows::get(read, tables::PACKAGE, &key)? else { return Ok(None) };
     let package = PackageHandle { key, record };
     let key = version_key(&package, &identity.version);
-    let record = rows::version(read, &key)?;
-    Ok(record.map(|record| VersionHandle { package, key, record }))
+    VersionHandle::read(read, package, key)
 }
 
 fn version_key(package: &PackageHandle, version: &Version) -> Vec<u8> {
@@ -199,16 +198,21 @@ fn begin(
         text: identity.version.text().to_owned(),
         identity: identity.version.identity().to_owned(),
         stability,
-        listing: terms.listing,
-        allow: None,
-        deprecated: terms.deprecated.clone(),
-        status_changed: plan.now().millis(),
+        created: plan.now().millis(),
         origin: terms.origin.clone(),
         next_file: 0,
         more: 0,
         files: Vec::new(),
     };
-    Ok(VersionHandle { package, key, record })
+    let status = StatusRecord {
+        listing: terms.listing,
+        deprecated: terms.deprecated.clone(),
+        ..StatusRecord::of_new(record.created)
+    };
+    if status != StatusRecord::of_new(record.created) {
+        plan.put(tables::STATUS, key.clone(), &status)?;
+    }
+    Ok(VersionHandle { package, key, record, status: StatusRow::Known(status) })
 }
 
 fn raise(pointer: &mut Option<Pointer>, candidate: &Pointer) {
@@ -277,7 +281,7 @@ fn add_file(
         }
         let number = version.record.next_file;
         version.record.next_file += 1;
-        let value = write_file(plan, version.record.version, number, file, terms)?;
+        let value = write_file(plan, version, number, file, terms)?;
         count_file(plan, feed.id, 1, value.size);
         version.record.files.push(value);
         return Ok((version.record.files.len() - 1, Stored::Created));
@@ -290,10 +294,10 @@ fn add_file(
     if terms.overwrite == Overwrite::Refuse || !feed_allows {
         return Err(AddError::Conflict { package: shown(&file.identity) });
     }
-    let value = write_file(plan, version.record.version, known.number, file, terms)?;
+    fragments::delete(plan, &tables::fragments_of_file(&version.key, known.number))?;
+    let value = write_file(plan, version, known.number, file, terms)?;
     let user = User { version: version.record.version, file: known.number };
     blob_rows::release_blob(plan, &known.digests.key(), user)?;
-    delete_documents(plan, &known)?;
     forget(plan, feed.id, &known)?;
     count_file(plan, feed.id, -1, known.size);
     count_file(plan, feed.id, 1, value.size);
@@ -329,21 +333,17 @@ fn count_file(plan: &mut Plan, feed: u32, files: i64, size: u64) {
 
 fn write_file(
     plan: &mut Plan,
-    version: u64,
+    version: &VersionHandle,
     number: u32,
     file: &NewFile,
     terms: &Terms,
 ) -> Result<FileValue, AddError> {
-    let user = User { version, file: number };
+    let user = User { version: version.record.version, file: number };
     blob_rows::use_blob(plan, &file.digests, file.size, &file.source, user)?
         .map_err(|blob_rows::Gone| AddError::Gone(0))?;
-    let manifest = file.manifest.write(plan)?;
-    let history = file.history.as_ref().map(|text| text.write(plan)).transpose()?;
-    let documents = file
-        .documents
-        .iter()
-        .map(|(name, text)| Ok((name.clone(), text.write(plan)?)))
-        .collect::<Result<_, StoreError>>()?;
+    for fragment in &file.fragments {
+        fragment.write(plan, &version.key, number)?;
+    }
     Ok(FileValue {
         number,
         role: file.role.into(),
@@ -353,18 +353,9 @@ fn write_file(
         digests: file.digests,
         published: plan.now().millis(),
         published_by: terms.published_by.clone(),
-        manifest,
-        history,
-        documents,
+        history: file.history,
+        documents: file.documents.clone(),
     })
-}
-
-fn delete_documents(plan: &mut Plan, file: &FileValue) -> Result<(), StoreError> {
-    let further = file.documents.iter().map(|(_, document)| *document);
-    for document in [file.manifest].into_iter().chain(file.history).chain(further) {
-        documents::delete(plan, document)?;
-    }
-    Ok(())
 }
 
 /// Counts the qualifiers of a new file that its type wants remembered.
@@ -517,7 +508,7 @@ fn remove_file(
 ) -> Result<(), StoreError> {
     let user = User { version: version.record.version, file: file.number };
     blob_rows::release_blob(plan, &file.digests.key(), user)?;
-    delete_documents(plan, file)?;
+    fragments::delete(plan, &tables::fragments_of_file(&version.key, file.number))?;
     forget(plan, feed, file)?;
     count_file(plan, feed, -1, file.size);
     let package = version.record.package;
@@ -533,11 +524,12 @@ fn remove_version(
     feed: &FeedHandle,
     version: VersionHandle,
 ) -> Result<Left, StoreError> {
-    let VersionHandle { mut package, key, record } = version;
+    let VersionHandle { mut package, key, record, .. } = version;
     for part in 0..record.more {
         plan.delete(tables::VERSION_FILES, tables::part(record.version, part));
     }
     plan.delete(tables::VERSION, key.clone());
+    plan.delete(tables::STATUS, key.clone());
     plan.delete(tables::VERSION_ID, tables::number(record.version));
     plan.add_total(feed.id, Total::Versions, -1);
     plan.touch_feed(feed.id);

@@ -15,9 +15,9 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, LazyLock};
 
 use hayloft_core::{
-    Actor, Background, Batch, Direction, FeedDraft, FeedTypes, Finding, FindingCode, Fs, KeyGrant,
-    MetaStore, OpenOptions, PromoteRequest, RealFs, RedbOptions, RedbStore, RepackageRequest,
-    Repair, Selector, Store, Table, UploadRequest, VerifyLevel,
+    Actor, Allow, Background, Batch, Direction, FeedDraft, FeedTypes, Finding, FindingCode, Fs,
+    KeyGrant, MetaStore, OpenOptions, PromoteRequest, RealFs, RedbOptions, RedbStore,
+    RepackageRequest, Repair, Selector, StatusChange, Store, Table, UploadRequest, VerifyLevel,
 };
 use hayloft_feed::{
     FeedType, FeedTypeError, Identity, Inspected, Limits, PackageName, Qualifiers, Repackage,
@@ -75,6 +75,8 @@ impl Sample {
         store.delete_version("main", &Selector::exact("gone", "1"), &actor).unwrap();
         store.promote("main", &PromoteRequest::new(alpha("1"), "next"), &actor).unwrap();
         store.repackage("main", &RepackageRequest::new(alpha("2"), "3"), &actor).unwrap();
+        let change = StatusChange { allow: Some(Some(Allow::Never)), ..StatusChange::default() };
+        store.set_status("main", &alpha("1"), &change, &actor).unwrap();
         store.create_key(KeyGrant::default(), None, &actor).unwrap();
         store.set_setting("colour", Some("blue"), &actor).unwrap();
         let file = store.file("main", &alpha("2")).unwrap();
@@ -180,6 +182,27 @@ fn expect(sample: &Sample, level: VerifyLevel, expected: &[Code], then: Then) {
     }
 }
 
+/// The key of the first fragment of the first version of `Alpha`, but for its part.
+fn fragment_of_alpha() -> Vec<u8> {
+    let mut key = None;
+    Sample::new().change(|meta| {
+        key = Some(rows(meta, "frag-1").swap_remove(0).0);
+        Batch::default()
+    });
+    let mut key = key.unwrap();
+    assert!(key.starts_with(b"\0\0\0\x01\x01Alpha\0"));
+    key.truncate(key.len() - 2);
+    key
+}
+
+/// The same of a file that the version does not have.
+fn fragment_of_another_file() -> Vec<u8> {
+    let mut key = fragment_of_alpha();
+    key.truncate(key.len() - 5);
+    key.extend_from_slice(&[0, 0, 0, 9, 0, 0, 0]);
+    key
+}
+
 /// All rows of a table.
 fn rows(meta: &RedbStore, table: &'static str) -> Vec<(Vec<u8>, Vec<u8>)> {
     let all = (Bound::Unbounded, Bound::Unbounded);
@@ -228,7 +251,8 @@ fn a_sound_store_has_no_finding(#[case] level: VerifyLevel) {
 #[case::version("ver-1", &[Code::Row], Stays)]
 #[case::further_files("ver_files-1", &[Code::Row], Stays)]
 #[case::version_number("vid-1", &[Code::Row], Clean)]
-#[case::document("doc-1", &[Code::Row], Stays)]
+#[case::fragment("frag-1", &[Code::Row], Stays)]
+#[case::status("status-1", &[Code::Row], Stays)]
 #[case::facet("facet-1", &[Code::Row], Clean)]
 #[case::promotion("promo-1", &[Code::Row], Stays)]
 #[case::repackaging("repack-1", &[Code::Row], Stays)]
@@ -255,7 +279,7 @@ fn a_flipped_bit_in_a_row_is_found(
 
 #[test]
 fn a_row_of_a_newer_release_is_found_and_left_alone() {
-    for table in ["feed_name-1", "ver-1", "promo-1", "vid-1", "blob-1", "doc-1", "facet-1"] {
+    for table in ["feed_name-1", "ver-1", "promo-1", "vid-1", "blob-1", "frag-1", "facet-1"] {
         let sample = Sample::new();
         sample.change(|meta| {
             let (key, value) = rows(meta, table).swap_remove(0);
@@ -354,7 +378,7 @@ fn is_used(meta: &RedbStore, blob: &[u8]) -> bool {
 #[rstest]
 #[case::version("ver-1", &[Code::VersionIndex, Code::BlobUse])]
 #[case::further_files("ver_files-1", &[Code::Row])]
-#[case::document("doc-1", &[Code::DocumentRow])]
+#[case::fragment("frag-1", &[Code::Fragment])]
 #[case::promotion("promo-1", &[Code::HistoryIndex])]
 #[case::audit("audit-1", &[Code::AuditChain])]
 #[case::key("api_key-1", &[Code::KeyIndex])]
@@ -378,8 +402,10 @@ fn a_missing_row_that_nothing_tells_is_found(
 #[case::feed_name("feed_name-1", b"ghost".to_vec(), Code::FeedRow, Clean)]
 #[case::number("vid-1", 9_999_u64.to_be_bytes().to_vec(), Code::VersionIndex, Clean)]
 #[case::further_files("ver_files-1", [&9_999_u64.to_be_bytes()[..], &[0, 0]].concat(), Code::VersionIndex, Stays)]
-#[case::document("doc-1", [&9_999_u64.to_be_bytes()[..], &[0, 0]].concat(), Code::DocumentRow, Clean)]
-#[case::part("doc-1", [&1_u64.to_be_bytes()[..], &[0, 9]].concat(), Code::Row, Stays)]
+#[case::fragment("frag-1", b"\0\0\0\x01\x01Alpha\0ghost\0\0\0\0\0\0\0\0".to_vec(), Code::Fragment, Clean)]
+#[case::fragment_of_no_file("frag-1", fragment_of_another_file(), Code::Fragment, Clean)]
+#[case::part("frag-1", [&fragment_of_alpha()[..], &[0, 9]].concat(), Code::Row, Stays)]
+#[case::status("status-1", b"\0\0\0\x01\x01Alpha\0ghost".to_vec(), Code::Status, Clean)]
 #[case::key_digest("api_key_hash-1", vec![7; 32], Code::KeyIndex, Clean)]
 #[case::facet("facet-1", b"\0\0\0\x01colour\0red".to_vec(), Code::Facet, Clean)]
 #[case::facet_of_no_feed("facet-1", b"\0\0\0\x63colour\0red".to_vec(), Code::FeedRow, Clean)]
@@ -617,7 +643,7 @@ fn nothing_is_taken_away_while_a_version_cannot_be_read() {
     let counts = |sample: &Sample| {
         let mut counts = Vec::new();
         sample.change(|meta| {
-            for table in ["blob_use-1", "blob-1", "vid-1", "doc-1", "by_hash-1", "dl-1"] {
+            for table in ["blob_use-1", "blob-1", "vid-1", "frag-1", "by_hash-1", "dl-1"] {
                 counts.push(rows(meta, table).len());
             }
             Batch::default()

@@ -15,7 +15,7 @@ use crate::{
 /// one range, ordered by version, file and kind. A file may have 1 MiB in each.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Fragment {
-    /// Which of the file's fragments; [`Fragment::MANIFEST`] is taken.
+    /// Which of the file's fragments, from 1 to [`Fragment::LAST_KIND`]; each once.
     pub kind: u8,
     /// Content.
     pub bytes: Vec<u8>,
@@ -24,6 +24,8 @@ pub struct Fragment {
 impl Fragment {
     /// The kind under which the store keeps [`Inspected::manifest`](crate::Inspected::manifest).
     pub const MANIFEST: u8 = 0;
+    /// The highest kind that a type may give; those above are the store's own.
+    pub const LAST_KIND: u8 = 191;
     /// Most bytes of one fragment; a file with a larger one is refused.
     pub const LONGEST: usize = 1 << 20;
 }

@@ -5,8 +5,8 @@ use crate::publish::{BlobReader, Opening};
 use crate::records::{FileValue, VersionPlaceRecord, VersionRecord};
 use crate::resolve::FeedHandle;
 use crate::{
-    FileId, Manifests, MetaRead, PackageFile, SelectError, Selector, Store, StoreError, documents,
-    file_rows, rows, tables,
+    FileId, Manifests, MetaRead, PackageFile, SelectError, Selector, Store, StoreError, file_rows,
+    fragments, rows, tables,
 };
 
 /// A stored file being read, from its start.
@@ -50,7 +50,7 @@ impl Store {
             let handle = FeedHandle::find(read, self.types(), feed)?;
             let version = handle.select_version(read, selector)?;
             let place = handle.select_file(&version.record, selector)?;
-            if version.record.status().is_blocked() {
+            if version.status()?.is_blocked() {
                 return Err(SelectError::Blocked { package: version.spelled() });
             }
             let file = self
@@ -88,25 +88,34 @@ impl Store {
     /// The manifest of a file as JSON text; `None` once the file is gone.
     pub fn manifest(&self, file: FileId) -> Result<Option<String>, StoreError> {
         let snapshot = self.inner.snapshot()?;
-        let Some(value) = stored_file(snapshot.as_ref(), file)? else { return Ok(None) };
-        file_rows::text(documents::read(snapshot.as_ref(), value.manifest)?).map(Some)
+        let Some((key, value)) = stored_file(snapshot.as_ref(), file)? else { return Ok(None) };
+        file_rows::manifest(snapshot.as_ref(), &key, &value).map(Some)
     }
 
     /// A document that the feed type has kept with a file; `None` if there is none of that name.
     pub fn document(&self, file: FileId, name: &str) -> Result<Option<Vec<u8>>, StoreError> {
         let snapshot = self.inner.snapshot()?;
-        let Some(value) = stored_file(snapshot.as_ref(), file)? else { return Ok(None) };
-        let found = value.documents.iter().find(|(known, _)| known == name);
-        found.map(|(_, document)| documents::read(snapshot.as_ref(), *document)).transpose()
+        let Some((key, value)) = stored_file(snapshot.as_ref(), file)? else { return Ok(None) };
+        let Some(at) = value.documents.iter().position(|known| known == name) else {
+            return Ok(None);
+        };
+        let missing = || StoreError::damaged(format!("a document of `{}`", value.file_name));
+        let kind = tables::document_kind(at).ok_or_else(missing)?;
+        let found = fragments::read(snapshot.as_ref(), &key, value.number, kind)?;
+        found.ok_or_else(missing).map(Some)
     }
 }
 
-/// The row of a file by its number.
-fn stored_file(read: &dyn MetaRead, file: FileId) -> Result<Option<FileValue>, StoreError> {
+/// A file by its number, and the key of its version.
+fn stored_file(
+    read: &dyn MetaRead,
+    file: FileId,
+) -> Result<Option<(Vec<u8>, FileValue)>, StoreError> {
     let place: Option<VersionPlaceRecord> =
         rows::get(read, tables::VERSION_ID, &tables::number(file.version))?;
     let Some(place) = place else { return Ok(None) };
     let version: Option<VersionRecord> = rows::version(read, &place.key)?;
-    Ok(version
-        .and_then(|version| version.files.into_iter().find(|known| known.number == file.number)))
+    let value = version
+        .and_then(|version| version.files.into_iter().find(|known| known.number == file.number));
+    Ok(value.map(|value| (place.key, value)))
 }

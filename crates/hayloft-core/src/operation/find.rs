@@ -143,9 +143,9 @@ impl Store {
         let name_key = tables::name_key_in(place.key.get(4..).unwrap_or_default());
         let key = tables::package(place.feed, name_key.unwrap_or_default());
         let record = rows::need(read, tables::PACKAGE, &key)?;
-        let Some(version) = rows::version(read, &place.key)? else { return Ok(None) };
         let package = PackageHandle { key, record };
-        Ok(Some((handle, VersionHandle { package, key: place.key, record: version })))
+        let version = VersionHandle::read(read, package, place.key)?;
+        Ok(version.map(|version| (handle, version)))
     }
 }
 

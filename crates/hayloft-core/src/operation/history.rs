@@ -3,13 +3,15 @@ use std::collections::BTreeMap;
 use hayloft_feed::HistoryEntry;
 
 use crate::codec::Record;
-use crate::records::{FeedRecord, PromotionRecord, RepackagedValue, RepackagingRecord};
+use crate::records::{
+    FeedRecord, HistoryValue, PromotionRecord, RepackagedValue, RepackagingRecord,
+};
 use crate::resolve::{FeedHandle, folded, qualifiers};
 use crate::rows_pager::{Pager, Rows};
-use crate::tables::{self, HistoryKind};
+use crate::tables::{self, FragmentKind, HistoryKind};
 use crate::{
     Direction, FeedTypes, LookupError, MetaRead, SelectError, Selector, Store, StoreError, Table,
-    Timestamp, codec, documents, rows,
+    Timestamp, codec, fragments, rows,
 };
 
 mod promoted_versions;
@@ -126,10 +128,13 @@ impl Store {
         let mut history = PackageHistory::default();
         for at in handle.matching_files(&version.record, selector)? {
             let Some(file) = version.record.files.get(at) else { continue };
-            let Some(document) = file.history else { continue };
-            let text = documents::read(read, document)?;
-            let entries = serde_json::from_slice(&text)
-                .map_err(|_| StoreError::damaged("an embedded history"))?;
+            if file.history == HistoryValue::Absent {
+                continue;
+            }
+            let text = fragments::read(read, &version.key, file.number, FragmentKind::HISTORY)?;
+            let entries = text.and_then(|text| serde_json::from_slice(&text).ok());
+            let damaged = || StoreError::damaged(format!("the history in `{}`", file.file_name));
+            let entries = entries.ok_or_else(damaged)?;
             history.embedded.insert(qualifiers(file)?.to_string(), entries);
         }
         let (tag, name_key) = (&handle.record.tag, version.package.name_key());

@@ -1,14 +1,15 @@
+use std::collections::BTreeMap;
 use std::ops::Bound;
 
 use hayloft_feed::Purl;
 
 use crate::file_rows::{self, listed};
 use crate::records::{PackageRecord, VersionRecord};
-use crate::resolve::{FeedHandle, PackageHandle, VersionHandle};
+use crate::resolve::{FeedHandle, PackageHandle, StatusRow, VersionHandle};
 use crate::rows_pager::{Pager, Rows};
 use crate::{
     Direction, KeyRange, MetaRead, PackageFile, PackageInfo, SelectError, Selector, Store,
-    StoreError, Wanted, rows, tables,
+    StoreError, Wanted, codec, rows, tables,
 };
 
 /// Rows of one view of a list, roughly.
@@ -370,6 +371,18 @@ impl Pager<PackageFile> for FilePager {
     }
 }
 
+/// The rows of the statuses of a page of versions, by their keys; few have one.
+fn statuses(
+    read: &dyn MetaRead,
+    versions: &[(Vec<u8>, VersionRecord)],
+) -> Result<BTreeMap<Vec<u8>, Vec<u8>>, StoreError> {
+    let (Some((high, _)), Some((low, _))) = (versions.first(), versions.last()) else {
+        return Ok(BTreeMap::new());
+    };
+    let range = (Bound::Included(low.clone()), Bound::Included(high.clone()));
+    Ok(read.scan(tables::STATUS, range, Direction::Forward, versions.len())?.into_iter().collect())
+}
+
 #[derive(Default)]
 struct Page {
     rows: Vec<PackageFile>,
@@ -435,11 +448,15 @@ impl FilePager {
             let versions: Vec<(Vec<u8>, VersionRecord)> =
                 rows::scan(read, tables::VERSION, range, Direction::Backward, VERSIONS)?;
             let count = versions.len();
+            let mut statuses = statuses(read, &versions)?;
             for (key, record) in versions {
                 let record = rows::completed(read, record)?;
+                let status = statuses.remove(&key);
+                let status = status.map(|value| codec::decode(tables::STATUS, &key, &value));
+                let status = StatusRow::of(status.transpose(), &record)?;
                 let version = match shown.take() {
-                    Some(before) => VersionHandle { key, record, ..before },
-                    None => VersionHandle { package: package.clone(), key, record },
+                    Some(before) => VersionHandle { key, record, status, ..before },
+                    None => VersionHandle { package: package.clone(), key, record, status },
                 };
                 if add(&version)? {
                     return Ok(Some(version.key));

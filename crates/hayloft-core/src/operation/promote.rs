@@ -3,7 +3,6 @@ use std::sync::Arc;
 use hayloft_feed::{Arrival, FeedType};
 
 use crate::blob_rows::Source;
-use crate::documents::PreparedDocument;
 use crate::file_rows::Context;
 use crate::metrics::Meter;
 use crate::plan::Plan;
@@ -13,7 +12,7 @@ use crate::tables::{self, HistoryKind};
 use crate::versions::{AddError, FILES_PER_VERSION, NewFile, Terms, add_files};
 use crate::{
     Action, Actor, LookupError, Manifests, MetaRead, NoSuchFeed, Overwrite, PackageFile,
-    SelectError, Selector, Store, StoreError, Stored, UnknownFeedType,
+    SelectError, Selector, Store, StoreError, Stored, UnknownFeedType, fragments,
 };
 
 use super::audit::Entry;
@@ -185,7 +184,7 @@ fn promote(
     }
     let feed_type = to.known_type()?.clone();
     let source = from.select_version(plan, &request.source)?;
-    if source.record.status().is_blocked() {
+    if source.status()?.is_blocked() {
         return Err(SelectError::Blocked { package: source.spelled() }.into());
     }
     let places = from.matching_files(&source.record, &request.source)?;
@@ -203,8 +202,8 @@ fn promote(
         origin: OriginValue::Promoted { from_feed: from.record.name.clone() },
         arrival: Arrival::Untagged,
         tags: Vec::new(),
-        listing: source.record.listing,
-        deprecated: source.record.deprecated.clone(),
+        listing: source.status_record()?.listing,
+        deprecated: source.status_record()?.deprecated.clone(),
     };
     let added = add_files(plan, &to, &feed_type, &files, &terms)?;
     let comments = request.comments.clone().unwrap_or_default();
@@ -275,13 +274,9 @@ fn copied(
         size: file.size,
         digests: file.digests,
         source: Source::Present,
-        manifest: PreparedDocument::copy(plan, file.manifest)?,
-        history: file.history.map(|text| PreparedDocument::copy(plan, text)).transpose()?,
-        documents: file
-            .documents
-            .iter()
-            .map(|(name, text)| Ok((name.clone(), PreparedDocument::copy(plan, *text)?)))
-            .collect::<Result<_, StoreError>>()?,
+        fragments: fragments::of_file(plan, &source.key, file.number)?,
+        history: file.history,
+        documents: file.documents.clone(),
     })
 }
 

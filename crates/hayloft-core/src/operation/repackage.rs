@@ -18,12 +18,12 @@ use crate::tables::{self, HistoryKind};
 use crate::versions::{self, AddError, NewFile, Terms, add_files};
 use crate::{
     Action, Actor, LookupError, Manifests, MetaRead, NoSuchFeed, Overwrite, PackageFile,
-    SelectError, Selector, Staged, Store, StoreError, UnknownFeedType,
+    SelectError, Selector, Staged, Store, StoreError, TooLong, UnknownFeedType,
 };
 
 use super::audit::Entry;
 use super::promote::{forbidden_by_pipeline, record_promotion};
-use super::upload::new_file;
+use super::upload::{NewFileError, new_file};
 
 /// Bytes of a buffer between a package file and its type.
 const BUFFER: usize = 64 << 10;
@@ -145,6 +145,9 @@ pub enum RepackageError {
         /// Package and version.
         package: String,
     },
+    /// A part of the result is longer than the store keeps.
+    #[error(transparent)]
+    TooLong(#[from] TooLong),
     /// The result is larger than the store takes.
     #[error("the repackaged file is larger than the limit of {limit} bytes")]
     TooLarge {
@@ -161,6 +164,15 @@ impl From<LookupError> for RepackageError {
         match error {
             LookupError::Feed(missing) => Self::Feed(missing),
             LookupError::Store(error) => Self::Store(error),
+        }
+    }
+}
+
+impl From<NewFileError> for RepackageError {
+    fn from(error: NewFileError) -> Self {
+        match error {
+            NewFileError::TooLong(error) => Self::TooLong(error),
+            NewFileError::Store(error) => Self::Store(error),
         }
     }
 }
@@ -370,7 +382,7 @@ impl Job {
         }
         let feed_type = to.known_type()?.clone();
         let source = from.select_version(read, &request.source)?;
-        if source.record.status().is_blocked() {
+        if source.status().map_err(SelectError::from)?.is_blocked() {
             return Err(SelectError::Blocked { package: source.spelled() }.into());
         }
         let target = feed_type.version(&request.new_version).map_err(RepackageError::Refused)?;
@@ -428,16 +440,18 @@ impl Job {
     /// Fails if the source is no longer what it was when it was read.
     fn check_source(&self, plan: &Plan) -> Result<(), RepackageError> {
         let changed = || RepackageError::Changed { package: self.source.spelled() };
-        let now = crate::rows::version(plan, &self.source.key)?.ok_or_else(changed)?;
-        if now.status().is_blocked() {
+        let now = VersionHandle::read(plan, self.source.package.clone(), self.source.key.clone())?;
+        let now = now.ok_or_else(changed)?;
+        if now.status()?.is_blocked() {
             return Err(SelectError::Blocked { package: self.source.spelled() }.into());
         }
         let same = |file: &FileValue| {
-            now.files
+            now.record
+                .files
                 .iter()
                 .any(|known| known.number == file.number && known.digests == file.digests)
         };
-        if now.version == self.source.record.version && self.files.iter().all(same) {
+        if now.record.version == self.source.record.version && self.files.iter().all(same) {
             Ok(())
         } else {
             Err(changed())

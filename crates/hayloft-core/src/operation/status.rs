@@ -4,12 +4,12 @@ use hayloft_feed::Detail;
 
 use crate::file_rows::{Context, listed};
 use crate::plan::Plan;
-use crate::records::{DeprecationValue, VersionRecord};
-use crate::resolve::{FeedHandle, VersionHandle};
-use crate::versions::{write_package, write_version};
+use crate::records::{DeprecationValue, StatusRecord};
+use crate::resolve::{FeedHandle, StatusRow, VersionHandle};
+use crate::versions::write_package;
 use crate::{
     Action, Actor, Allow, Deprecation, Files, Listing, Manifests, PackageFile, SelectError,
-    Selector, Store, StoreError,
+    Selector, Status, Store, StoreError, tables,
 };
 
 use super::audit::Entry;
@@ -105,7 +105,8 @@ impl Store {
                 FeedHandle::find(plan, &context.types, &feed).map_err(SelectError::from)?;
             let mut before = Vec::with_capacity(changes.len());
             for (selector, _) in &changes {
-                let version = handle.select_version(plan, selector)?;
+                let mut version = handle.select_version(plan, selector)?;
+                version.assume_blocked();
                 if handle.matching_files(&version.record, selector)?.is_empty() {
                     return Err(handle.not_found(selector).into());
                 }
@@ -134,30 +135,34 @@ fn apply_one(
 ) -> Result<StatusOutcome, StatusError> {
     // Read again: an earlier change may be of the same package or version.
     let mut version: VersionHandle = handle.select_version(plan, selector)?;
-    let before = version.record.clone();
-    change.apply(&mut version.record);
-    let changed = version.record != before;
+    let damaged = version.status == StatusRow::Damaged;
+    version.assume_blocked();
+    let before = version.status_record()?.clone();
+    let mut after = before.clone();
+    change.apply(&mut after);
+    let changed = damaged || after != before;
     if changed {
-        version.record.status_changed = plan.now().millis();
-        write_version(plan, handle.id, &version)?;
+        after.changed = plan.now().millis();
+        plan.put(tables::STATUS, version.key.clone(), &after)?;
         write_package(plan, handle.id, &mut version.package)?;
         let entry = Entry {
-            comments: version.record.deprecated.as_ref().and_then(|set| set.reason.clone()),
+            comments: after.deprecated.as_ref().and_then(|set| set.reason.clone()),
             details: Some(serde_json::json!({
                 "before": described(&before),
-                "after": described(&version.record),
+                "after": described(&after),
             })),
             ..Entry::of_version(Action::Status, &handle.record.name, &version)
         };
         entry.write(plan, actor)?;
+        version.status = StatusRow::Known(after);
     }
     let places = listed(&version, Files::Packages);
     let files = context.files(plan, handle, &version, &places, Manifests::Omitted)?;
     Ok(StatusOutcome { changed, files })
 }
 
-fn described(version: &VersionRecord) -> serde_json::Value {
-    let status = version.status();
+fn described(status: &StatusRecord) -> serde_json::Value {
+    let status = Status::from(status);
     serde_json::json!({
         "listed": status.is_listed(),
         "allow": status.allow.map(|allow| allow == Allow::Always),
@@ -178,7 +183,7 @@ impl StatusChange {
             .map_err(|error| StatusError::Details(Box::new(error)))
     }
 
-    fn apply(&self, record: &mut VersionRecord) {
+    fn apply(&self, record: &mut StatusRecord) {
         if let Some(listing) = self.listing {
             record.listing = listing.into();
         }

@@ -1,19 +1,20 @@
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Read};
 use std::sync::Arc;
 
-use hayloft_feed::{Arrival, FeedType, FeedTypeError, Inspected, Upload};
+use hayloft_feed::{Arrival, FeedType, FeedTypeError, Fragment, Inspected, Upload};
 
-use crate::documents::PreparedDocument;
+use crate::fragments::PreparedFragment;
 use crate::plan::Plan;
-use crate::records::{ListingValue, OriginValue};
+use crate::records::{HistoryValue, ListingValue, OriginValue};
 use crate::resolve::FeedHandle;
 use crate::staging::StagingError;
 use crate::storing::Unstored;
+use crate::tables::{self, FragmentKind};
 use crate::versions::{AddError, Added, FILES_PER_VERSION, NewFile, Terms, add_files};
 use crate::{
     Action, Actor, LookupError, Manifests, NoSuchFeed, PackageFile, Staged, Staging, Store,
-    StoreError, UnknownFeedType,
+    StoreError, TooLong, UnknownFeedType,
 };
 
 use super::audit::Entry;
@@ -84,6 +85,9 @@ pub enum UploadError {
         /// Bytes allowed.
         limit: u64,
     },
+    /// A part of the package is longer than the store keeps.
+    #[error(transparent)]
+    TooLong(#[from] TooLong),
     /// The client's bytes ended in an error.
     #[error("the upload could not be read")]
     Source(#[source] io::Error),
@@ -269,25 +273,68 @@ fn refused(error: FeedTypeError) -> UploadError {
     }
 }
 
+/// What a feed type has read cannot be kept.
+#[derive(Debug)]
+pub(crate) enum NewFileError {
+    TooLong(TooLong),
+    Store(StoreError),
+}
+
+impl From<TooLong> for NewFileError {
+    fn from(error: TooLong) -> Self {
+        Self::TooLong(error)
+    }
+}
+
+impl From<StoreError> for NewFileError {
+    fn from(error: StoreError) -> Self {
+        Self::Store(error)
+    }
+}
+
+impl From<NewFileError> for UploadError {
+    fn from(error: NewFileError) -> Self {
+        match error {
+            NewFileError::TooLong(error) => Self::TooLong(error),
+            NewFileError::Store(error) => Self::Store(error),
+        }
+    }
+}
+
 /// A file as its type has read it, ready for the writer but for its source.
 pub(crate) fn new_file(
     feed_type: &dyn FeedType,
     inspected: &Inspected,
     staged: &Staged,
-) -> Result<NewFile, StoreError> {
+) -> Result<NewFile, NewFileError> {
+    let mut fragments =
+        vec![fragment("manifest", FragmentKind::MANIFEST, inspected.manifest.as_bytes())?];
     let history = match inspected.history.as_slice() {
-        [] => None,
+        [] => HistoryValue::Absent,
         entries => {
             let text = serde_json::to_vec(entries)
                 .map_err(|_| StoreError::damaged("a history that was just read"))?;
-            Some(PreparedDocument::new(&text)?)
+            fragments.push(fragment("history in the package", FragmentKind::HISTORY, &text)?);
+            HistoryValue::Embedded
         }
     };
-    let documents = inspected
-        .documents
-        .iter()
-        .map(|document| Ok((document.name.clone(), PreparedDocument::new(&document.bytes)?)))
-        .collect::<Result<_, StoreError>>()?;
+    let many = inspected.documents.len();
+    for (at, document) in inspected.documents.iter().enumerate() {
+        let kind = tables::document_kind(at).ok_or(TooLong {
+            what: "list of documents",
+            length: many,
+            limit: tables::DOCUMENTS_PER_FILE,
+        })?;
+        fragments.push(fragment("document in the package", kind, &document.bytes)?);
+    }
+    let mut kinds = BTreeSet::new();
+    for index in &inspected.fragments {
+        // The other kinds are the store's own; a type that takes one is broken.
+        if !(1..=Fragment::LAST_KIND).contains(&index.kind) || !kinds.insert(index.kind) {
+            return Err(StoreError::damaged(format!("fragment kind {}", index.kind)).into());
+        }
+        fragments.push(fragment("index entry", FragmentKind(index.kind), &index.bytes)?);
+    }
     Ok(NewFile {
         identity: inspected.identity.clone(),
         role: inspected.role,
@@ -295,10 +342,19 @@ pub(crate) fn new_file(
         size: staged.size(),
         digests: staged.digests().into(),
         source: crate::blob_rows::Source::Present,
-        manifest: PreparedDocument::new(inspected.manifest.as_bytes())?,
+        fragments,
         history,
-        documents,
+        documents: inspected.documents.iter().map(|document| document.name.clone()).collect(),
     })
+}
+
+fn fragment(
+    what: &'static str,
+    kind: FragmentKind,
+    bytes: &[u8],
+) -> Result<PreparedFragment, NewFileError> {
+    TooLong::check(what, bytes.len(), Fragment::LONGEST)?;
+    Ok(PreparedFragment::new(kind, bytes)?)
 }
 
 /// The part of an upload that runs in the writer.

@@ -4,6 +4,7 @@ mod blobs;
 mod contents;
 mod directory;
 mod feeds;
+mod index;
 mod keys;
 mod logs;
 mod packages;
@@ -74,8 +75,10 @@ pub enum FindingCode {
     PackageRow,
     /// A row belongs to no feed, or a feed name leads nowhere.
     FeedRow,
-    /// A manifest or document is missing, or belongs to nothing.
-    DocumentRow,
+    /// A status is that of no version.
+    Status,
+    /// A manifest or another fragment of a file is missing, or belongs to nothing.
+    Fragment,
     /// Totals of a feed do not fit its rows.
     FeedTotals,
     /// Remembered qualifiers do not fit the files.
@@ -112,7 +115,8 @@ impl FindingCode {
             Self::CaseIndex => "case-index",
             Self::PackageRow => "package-row",
             Self::FeedRow => "feed-row",
-            Self::DocumentRow => "document-row",
+            Self::Status => "status",
+            Self::Fragment => "fragment",
             Self::FeedTotals => "feed-totals",
             Self::Facet => "facet",
             Self::Downloads => "downloads",
@@ -179,7 +183,7 @@ impl Store {
     /// Looks for damage; every finding goes to `report` as soon as it is certain.
     ///
     /// Runs beside readers and writers: rows are judged as of one moment, contents as they are
-    /// when it is their turn. Memory grows by a bit for each document and inline content ever
+    /// when it is their turn. Memory grows by a bit for each inline content ever
     /// stored, and with the findings. Costs some microseconds for each row; from
     /// [`VerifyLevel::Normal`] on all contents are read.
     ///

@@ -14,8 +14,9 @@ const TABLE: Table = Table("golden-1");
 const KEY: &[u8] = b"key";
 const GOLDENS: &str = include_str!("goldens.txt");
 
-#[derive(Default)]
 struct Goldens {
+    /// What was written when each layout was released.
+    released: &'static str,
     lines: String,
     kinds: BTreeSet<u8>,
 }
@@ -26,7 +27,7 @@ impl Goldens {
         let value = encode(TABLE, KEY, record).unwrap();
         self.kinds.insert(R::KIND);
         let line = format!("{name} {}\n", HEXLOWER.encode(&value));
-        let released = GOLDENS.lines().find_map(|line| {
+        let released = self.released.lines().find_map(|line| {
             let (found, hex) = line.split_once(' ')?;
             (found == name).then(|| HEXLOWER.decode(hex.as_bytes()).unwrap())
         });
@@ -55,9 +56,8 @@ fn file() -> FileValue {
         digests: digests(),
         published: 1_800_000_000_000,
         published_by: text("ann"),
-        manifest: 300,
-        history: Some(301),
-        documents: vec![(text("control"), 302)],
+        history: HistoryValue::Embedded,
+        documents: vec![text("control")],
     }
 }
 
@@ -68,14 +68,20 @@ fn version() -> VersionRecord {
         text: text("1.0.0-RC.1"),
         identity: text("1.0.0-rc.1"),
         stability: StabilityValue::Prerelease,
-        listing: ListingValue::Unlisted,
-        allow: Some(AllowValue::Never),
-        deprecated: Some(DeprecationValue { reason: Some(text("old")), details: Some(text("{}")) }),
-        status_changed: -1,
+        created: -1,
         origin: OriginValue::Repackaged { from_feed: text("dev"), from_version: text("0.9") },
         next_file: 4,
         more: 1,
         files: vec![file()],
+    }
+}
+
+fn status() -> StatusRecord {
+    StatusRecord {
+        listing: ListingValue::Unlisted,
+        allow: Some(AllowValue::Never),
+        deprecated: Some(DeprecationValue { reason: Some(text("old")), details: Some(text("{}")) }),
+        changed: -1,
     }
 }
 
@@ -118,18 +124,21 @@ fn add_store(goldens: &mut Goldens) {
             feed: 2,
             package: 3,
             version: 4,
-            document: 5,
             inline: 6,
             promotion: 7,
             repackaging: 8,
             audit: 9,
             key: 10,
             job: 70_000,
+            search: 5,
             chain: [9; 32],
         },
     );
     goldens.add("number", &NumberRecord(251));
-    goldens.add("format", &FormatRecord { major: 1, min_reader: 1, min_writer: 1, store: [6; 16] });
+    goldens.add(
+        "format",
+        &FormatRecord { major: 1, min_reader: 1, min_writer: 1, store: [6; 16], timeline: [7; 16] },
+    );
     goldens.add("log-position", &LogPositionRecord { generation: 3, bytes: 2_400 });
     goldens.add("salt", &SaltRecord([7; 32]));
     goldens.add("setting", &SettingRecord(text("blue")));
@@ -192,34 +201,41 @@ fn add_packages(goldens: &mut Goldens) {
         "version-promoted",
         &VersionRecord {
             stability: StabilityValue::Stable,
-            listing: ListingValue::Listed,
-            allow: Some(AllowValue::Always),
-            deprecated: None,
             origin: OriginValue::Promoted { from_feed: text("dev") },
-            files: vec![FileValue { role: RoleValue::Companion, history: None, ..file() }],
+            files: vec![FileValue {
+                role: RoleValue::Companion,
+                history: HistoryValue::Absent,
+                ..file()
+            }],
             ..version()
         },
     );
     goldens.add(
         "version-uploaded",
-        &VersionRecord {
-            allow: None,
-            origin: OriginValue::Uploaded,
-            files: Vec::new(),
-            ..version()
-        },
+        &VersionRecord { origin: OriginValue::Uploaded, files: Vec::new(), ..version() },
     );
     goldens.add("more-files", &MoreFilesRecord(vec![file(), file()]));
     goldens.add("version-place", &VersionPlaceRecord { feed: 2, key: pointer.suffix });
+    goldens.add("status", &status());
     goldens.add(
-        "document",
-        &DocumentRecord { encoding: Encoding::Deflate, size: 900, more: 2, bytes: vec![3; 9] },
+        "status-always",
+        &StatusRecord {
+            listing: ListingValue::Listed,
+            allow: Some(AllowValue::Always),
+            deprecated: None,
+            ..status()
+        },
+    );
+    goldens.add("status-none", &StatusRecord { allow: None, ..status() });
+    goldens.add(
+        "fragment",
+        &FragmentRecord { encoding: Encoding::Deflate, size: 900, more: 2, bytes: vec![3; 9] },
     );
     goldens.add(
-        "document-plain",
-        &DocumentRecord { encoding: Encoding::Plain, size: 2, more: 0, bytes: b"{}".to_vec() },
+        "fragment-plain",
+        &FragmentRecord { encoding: Encoding::Plain, size: 2, more: 0, bytes: b"{}".to_vec() },
     );
-    goldens.add("document-part", &DocumentPartRecord(vec![0, 1, 255]));
+    goldens.add("fragment-part", &FragmentPartRecord(vec![0, 1, 255]));
     goldens.add("facet", &FacetRecord(300));
 }
 
@@ -291,12 +307,63 @@ fn add_contents_and_logs(goldens: &mut Goldens) {
     );
 }
 
-#[test]
-fn records_have_the_bytes_that_were_released() {
-    let mut goldens = Goldens::default();
+fn add_indexes(goldens: &mut Goldens) {
+    let found_by = || SearchValue { flags: 5, terms: vec![text("json"), text("schema")] };
+    let name_key = || b"\x01a\0".to_vec();
+    goldens.add("index-row", &IndexRowRecord { more: 1, bytes: vec![1, 0, 255] });
+    goldens.add("index-part", &IndexPartRecord(vec![2]));
+    goldens.add(
+        "index-state",
+        &IndexStateRecord {
+            tag: text("npm"),
+            revision: 2,
+            state: IndexState::Complete,
+            changed: 5,
+        },
+    );
+    goldens.add(
+        "index-state-dirty",
+        &IndexStateRecord { tag: text("npm"), revision: 2, state: IndexState::Dirty, changed: 5 },
+    );
+    goldens.add(
+        "index-log",
+        &IndexLogRecord {
+            generation: 1,
+            length: 70_000,
+            revision: 9,
+            changed: 5,
+            digests: vec![1, 2],
+        },
+    );
+    goldens.add("index-lines", &IndexLinesRecord(b"a 1.0\n".to_vec()));
+    goldens.add("subject", &SubjectRecord { revision: 9, changed: 5 });
+    goldens
+        .add("search-change", &SearchChangeRecord { name_key: name_key(), now: Some(found_by()) });
+    goldens.add("search-gone", &SearchChangeRecord { name_key: name_key(), now: None });
+    goldens.add("search-package", &SearchPackageRecord(found_by()));
+    goldens.add("search-term", &SearchTermRecord(5));
+    goldens.add("search-count", &SearchCountRecord(vec![(1, 300), (5, 2)]));
+}
+
+fn all(released: &'static str) -> Goldens {
+    let mut goldens = Goldens { released, lines: String::new(), kinds: BTreeSet::new() };
     add_store(&mut goldens);
     add_packages(&mut goldens);
     add_contents_and_logs(&mut goldens);
+    add_indexes(&mut goldens);
+    goldens
+}
+
+#[test]
+#[ignore = "writes the bytes of a new format; never run again for a released one"]
+fn write_the_goldens() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/src/records/goldens.txt");
+    std::fs::write(path, all("").lines).unwrap();
+}
+
+#[test]
+fn records_have_the_bytes_that_were_released() {
+    let goldens = all(GOLDENS);
     assert_eq!(goldens.kinds, KINDS.iter().copied().collect(), "a record without a golden");
     assert_eq!(goldens.lines, GOLDENS);
 }

@@ -115,8 +115,6 @@ pub(super) struct Run<'a> {
     pub(super) rowless: BTreeSet<[u8; 32]>,
     /// Contents with a use that is not recorded.
     pub(super) unused: BTreeSet<[u8; 32]>,
-    /// Documents that a file names.
-    pub(super) documents: Numbers,
     /// Inline contents that no row names, by digest.
     pub(super) inline_orphans: BTreeMap<[u8; 32], u64>,
 }
@@ -144,7 +142,6 @@ impl<'a> Run<'a> {
             lost: BTreeSet::new(),
             rowless: BTreeSet::new(),
             unused: BTreeSet::new(),
-            documents: Numbers::default(),
             inline_orphans: BTreeMap::new(),
         }
     }
@@ -159,7 +156,9 @@ impl<'a> Run<'a> {
         self.find_inline_orphans(read)?;
         self.versions(read)?;
         self.version_index(read)?;
-        self.documents(read)?;
+        self.statuses(read)?;
+        self.fragments(read)?;
+        self.index_rows(read)?;
         self.blob_rows(read)?;
         self.blob_uses(read)?;
         self.hash_index(read)?;

@@ -3,14 +3,15 @@
 use std::collections::BTreeSet;
 
 use super::packages::{FeedSums, PackageSums};
-use super::run::{Look, Run, Version, look, row};
+use super::run::{Look, Run, Version, look, readable, row};
 use crate::blob_rows;
 use crate::records::{
-    BlobRecord, BlobState, DocumentPartRecord, DocumentRecord, FileValue, MoreFilesRecord, Pointer,
-    StabilityValue, VersionPlaceRecord, VersionRecord,
+    BlobRecord, BlobState, FileValue, FragmentPartRecord, FragmentRecord, HistoryValue,
+    MoreFilesRecord, Pointer, StabilityValue, StatusRecord, VersionPlaceRecord, VersionRecord,
 };
+use crate::tables::FragmentKind;
 use crate::{
-    BlobKey, FindingCode, MetaRead, Repair, StoreError, VerifyLevel, codec, documents, rows, tables,
+    BlobKey, FindingCode, MetaRead, Repair, StoreError, VerifyLevel, codec, fragments, rows, tables,
 };
 
 /// A feed on its way through the versions.
@@ -113,7 +114,7 @@ impl Run<'_> {
             current.sums.unreadable();
         }
         for file in &record.files {
-            self.file(read, &record, file)?;
+            self.file(read, key, &record, file)?;
         }
         Ok(())
     }
@@ -178,10 +179,11 @@ impl Run<'_> {
         Ok(whole)
     }
 
-    /// A file's content is there and knows of its use; its documents are there.
+    /// A file's content is there and knows of its use; its fragments are there.
     fn file(
         &mut self,
         read: &dyn MetaRead,
+        key: &[u8],
         version: &VersionRecord,
         file: &FileValue,
     ) -> Result<(), StoreError> {
@@ -236,45 +238,48 @@ impl Run<'_> {
                 Ok(true)
             })?;
         }
-        let further = file.documents.iter().map(|(_, document)| *document);
-        for document in [file.manifest].into_iter().chain(file.history).chain(further) {
-            self.document(read, document, file)?;
+        let mut kinds = vec![FragmentKind::MANIFEST];
+        if file.history == HistoryValue::Embedded {
+            kinds.push(FragmentKind::HISTORY);
+        }
+        kinds.extend((0..file.documents.len()).filter_map(tables::document_kind));
+        for kind in kinds {
+            self.fragment(read, key, file, kind)?;
         }
         Ok(())
     }
 
-    fn document(
+    fn fragment(
         &mut self,
         read: &dyn MetaRead,
-        document: u64,
+        key: &[u8],
         file: &FileValue,
+        kind: FragmentKind,
     ) -> Result<(), StoreError> {
-        self.documents.insert(document);
-        let first =
-            match look::<DocumentRecord>(read, tables::DOCUMENT, &tables::part(document, 0))? {
-                Look::Good(first) => Some(first),
-                Look::Bad | Look::Newer => return Ok(()),
-                Look::Missing => None,
-            };
+        let row = |part| tables::fragment(key, file.number, kind, part);
+        let first = match look::<FragmentRecord>(read, tables::FRAGMENT, &row(0))? {
+            Look::Good(first) => Some(first),
+            Look::Bad | Look::Newer => return Ok(()),
+            Look::Missing => None,
+        };
         let mut whole = first.is_some();
         for part in 1..=first.map_or(0, |first| first.more) {
-            match look::<DocumentPartRecord>(read, tables::DOCUMENT, &tables::part(document, part))?
-            {
+            match look::<FragmentPartRecord>(read, tables::FRAGMENT, &row(part))? {
                 Look::Good(_) => {}
                 Look::Bad | Look::Newer => return Ok(()),
                 Look::Missing => whole = false,
             }
         }
         if whole && self.level >= VerifyLevel::Normal {
-            whole = match documents::read(read, document) {
+            whole = match fragments::read(read, key, file.number, kind) {
                 Ok(_) => true,
                 Err(StoreError::Damaged { .. }) => false,
                 Err(error) => return Err(error),
             };
         }
         if !whole {
-            let text = format!("document {document} of {} is missing or incomplete", name(file));
-            self.found(FindingCode::DocumentRow, text);
+            let text = format!("fragment {} of {} is missing or incomplete", kind.0, name(file));
+            self.found(FindingCode::Fragment, text);
         }
         Ok(())
     }
@@ -326,60 +331,94 @@ impl Run<'_> {
         })
     }
 
-    /// Documents can be read and belong to files.
-    pub(super) fn documents(&mut self, read: &dyn MetaRead) -> Result<(), StoreError> {
-        // The document under way: its number and last part, or `None` if that is not known.
-        let mut current: Option<(u64, Option<u16>)> = None;
-        let mut leftovers: BTreeSet<u64> = BTreeSet::new();
-        self.each_bytes(read, tables::DOCUMENT, |run, key, value| {
-            let document = tables::u64_at(key, 0).unwrap_or_default();
-            let part = key.get(8..).and_then(|part| part.try_into().ok()).map(u16::from_be_bytes);
-            let decoded = if part == Some(0) {
-                let first = codec::decode::<DocumentRecord>(tables::DOCUMENT, key, value);
-                current = Some((document, first.as_ref().ok().map(|first| first.more)));
-                first.map(drop)
-            } else {
-                codec::decode::<DocumentPartRecord>(tables::DOCUMENT, key, value).map(drop)
-            };
-            if let Err(error) = decoded {
-                run.unreadable(tables::DOCUMENT, key, &error);
+    /// Statuses can be read and are those of versions.
+    pub(super) fn statuses(&mut self, read: &dyn MetaRead) -> Result<(), StoreError> {
+        self.each(read, tables::STATUS, |run, key, _: StatusRecord| {
+            if run.unsure || read.get(tables::VERSION, key)?.is_some() {
                 return Ok(());
             }
-            let surplus = match current {
-                Some((number, Some(last))) if number == document => {
-                    part.is_none_or(|part| part > last)
+            let text = format!("{} is the status of no version", row(tables::STATUS, key));
+            let key = key.to_vec();
+            run.found_mendable(FindingCode::Status, text, move |plan| {
+                if MetaRead::get(plan, tables::VERSION, &key)?.is_none() {
+                    plan.delete(tables::STATUS, key.clone());
                 }
-                _ => false,
+                Ok(true)
+            })
+        })
+    }
+
+    /// Fragments can be read and belong to files.
+    pub(super) fn fragments(&mut self, read: &dyn MetaRead) -> Result<(), StoreError> {
+        // The version under way with the numbers of its files; `None` if they cannot be told.
+        let mut version: (Vec<u8>, Option<Vec<u32>>) = (Vec::new(), Some(Vec::new()));
+        // The fragment under way: where it begins and its last part, or `None` if that is not
+        // known.
+        let mut current: Option<(Vec<u8>, Option<u16>)> = None;
+        let mut leftovers: BTreeSet<(Vec<u8>, u32, u8)> = BTreeSet::new();
+        self.each_bytes(read, tables::FRAGMENT, |run, key, value| {
+            let Some(place) = tables::fragment_key(key) else {
+                run.found(FindingCode::Row, row(tables::FRAGMENT, key));
+                return Ok(());
             };
-            if surplus {
-                let text = format!("{} belongs to nothing", row(tables::DOCUMENT, key));
-                run.found(FindingCode::DocumentRow, text);
-            } else if !run.documents.contains(document) && !run.unsure {
-                leftovers.insert(document);
+            let begin = key.get(..key.len() - 2).unwrap_or_default();
+            let decoded = if place.part == 0 {
+                let first = codec::decode::<FragmentRecord>(tables::FRAGMENT, key, value);
+                current = Some((begin.to_vec(), first.as_ref().ok().map(|first| first.more)));
+                first.map(drop)
+            } else {
+                codec::decode::<FragmentPartRecord>(tables::FRAGMENT, key, value).map(drop)
+            };
+            if let Err(error) = decoded {
+                run.unreadable(tables::FRAGMENT, key, &error);
+                return Ok(());
+            }
+            let surplus = match &current {
+                Some((started, Some(last))) if started == begin => place.part > *last,
+                Some((started, None)) => started != begin,
+                _ => true,
+            };
+            if version.0 != place.version {
+                version = (place.version.to_vec(), numbers_at(read, place.version)?);
+            }
+            let known = version.1.as_ref().is_none_or(|files| files.contains(&place.file));
+            if known && surplus {
+                let text = format!("{} belongs to nothing", row(tables::FRAGMENT, key));
+                run.found(FindingCode::Fragment, text);
+            } else if !known {
+                leftovers.insert((place.version.to_vec(), place.file, place.kind.0));
             }
             Ok(())
         })?;
-        for document in leftovers {
-            self.document_leftover(read, document)?;
+        for (key, file, kind) in leftovers {
+            self.fragment_leftover(read, &key, file, FragmentKind(kind))?;
         }
         Ok(())
     }
 
-    fn document_leftover(&mut self, read: &dyn MetaRead, document: u64) -> Result<(), StoreError> {
-        let text = format!("document {document} belongs to nothing");
-        let bytes = match documents::read(read, document) {
-            Ok(bytes) => bytes,
+    fn fragment_leftover(
+        &mut self,
+        read: &dyn MetaRead,
+        key: &[u8],
+        file: u32,
+        kind: FragmentKind,
+    ) -> Result<(), StoreError> {
+        let begin = tables::fragment(key, file, kind, 0);
+        let text = format!("fragment {} belongs to nothing", codec::shown(&begin));
+        let bytes = match fragments::read(read, key, file, kind) {
+            Ok(bytes) => bytes.unwrap_or_default(),
             Err(StoreError::Damaged { .. } | StoreError::Newer { .. }) => {
-                self.found(FindingCode::DocumentRow, text);
+                self.found(FindingCode::Fragment, text);
                 return Ok(());
             }
             Err(error) => return Err(error),
         };
         if self.repair == Repair::Derived {
-            self.quarantine(&format!("document-{document}"), &bytes)?;
+            self.quarantine(&format!("fragment-{}", codec::shown(&begin)), &bytes)?;
         }
-        self.found_mendable(FindingCode::DocumentRow, text, move |plan| {
-            documents::delete(plan, document)?;
+        let prefix = begin.get(..begin.len() - 2).unwrap_or_default().to_vec();
+        self.found_mendable(FindingCode::Fragment, text, move |plan| {
+            fragments::delete(plan, &prefix)?;
             Ok(true)
         })
     }
@@ -485,6 +524,13 @@ impl Run<'_> {
             Ok(true)
         })
     }
+}
+
+/// The numbers of a version's files; `None` if they cannot be told.
+fn numbers_at(read: &dyn MetaRead, key: &[u8]) -> Result<Option<Vec<u32>>, StoreError> {
+    let found = readable(rows::version(read, key))?;
+    let numbers = |record: VersionRecord| record.files.iter().map(|file| file.number).collect();
+    Ok(found.map(|record| record.map(numbers).unwrap_or_default()))
 }
 
 fn name(file: &FileValue) -> String {

@@ -1,0 +1,63 @@
+//! Rows of native indexes.
+
+use super::run::{Run, row};
+use crate::codec::{self, Record};
+use crate::records::{
+    IndexLinesRecord, IndexLogRecord, IndexPartRecord, IndexRowRecord, IndexStateRecord,
+    SearchChangeRecord, SearchCountRecord, SearchPackageRecord, SearchTermRecord, SubjectRecord,
+};
+use crate::{FindingCode, MetaRead, StoreError, Table, tables};
+
+impl Run<'_> {
+    /// Every row of an index can be read and belongs to a feed.
+    pub(super) fn index_rows(&mut self, read: &dyn MetaRead) -> Result<(), StoreError> {
+        for table in tables::OF_INDEX {
+            self.each_bytes(read, table, |run, key, value| {
+                if let Err(error) = decodes(table, key, value) {
+                    run.unreadable(table, key, &error);
+                    return Ok(());
+                }
+                let feed = tables::u32_at(key, 0).unwrap_or_default();
+                if run.feeds.contains_key(&feed) {
+                    return Ok(());
+                }
+                let text = format!("{} has no feed", row(table, key));
+                let key = key.to_vec();
+                run.found_mendable(FindingCode::FeedRow, text, move |plan| {
+                    if MetaRead::get(plan, tables::FEED, &tables::feed(feed))?.is_none() {
+                        plan.delete(table, key.clone());
+                    }
+                    Ok(true)
+                })
+            })?;
+        }
+        Ok(())
+    }
+}
+
+/// Reads a row as what its key says it is.
+fn decodes(table: Table, key: &[u8], value: &[u8]) -> Result<(), StoreError> {
+    fn is<R: Record>(table: Table, key: &[u8], value: &[u8]) -> Result<(), StoreError> {
+        codec::decode::<R>(table, key, value).map(drop)
+    }
+    let rest = key.get(4..).unwrap_or_default();
+    match table {
+        tables::INDEX => is::<IndexRowRecord>(table, key, value),
+        tables::INDEX_STATE => is::<IndexStateRecord>(table, key, value),
+        tables::SUBJECT => is::<SubjectRecord>(table, key, value),
+        tables::SEARCH_LOG => is::<SearchChangeRecord>(table, key, value),
+        tables::INDEX_PART => is::<IndexPartRecord>(table, key, value),
+        tables::INDEX_LOG if tables::is_index_log(key) => is::<IndexLogRecord>(table, key, value),
+        tables::INDEX_LOG => is::<IndexLinesRecord>(table, key, value),
+        _ => match rest.split_first() {
+            Some((1, _)) => is::<SearchPackageRecord>(table, key, value),
+            Some((2, term)) if ends_at_nul(term) => is::<SearchCountRecord>(table, key, value),
+            _ => is::<SearchTermRecord>(table, key, value),
+        },
+    }
+}
+
+/// True for bytes of which the last, and no other, is NUL.
+fn ends_at_nul(bytes: &[u8]) -> bool {
+    bytes.split_last().is_some_and(|(last, rest)| *last == 0 && !rest.contains(&0))
+}
