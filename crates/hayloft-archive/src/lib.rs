@@ -36,6 +36,7 @@ mod bytes;
 mod compress;
 mod error;
 mod links;
+mod portability;
 mod section;
 mod tar;
 mod zip;
@@ -46,6 +47,7 @@ pub use compress::{
 };
 pub use error::ArchiveError;
 pub use links::Links;
+pub use portability::{Portability, leaves_directory};
 pub use section::Section;
 pub use tar::{
     TarAction, TarAppend, TarEdit, TarEntry, TarKind, TarMember, TarReader, rewrite_tar,

@@ -153,6 +153,8 @@ pub(crate) fn split_name_and_version<'t>(
     name: &PypiName,
     version: &PypiVersion,
 ) -> Option<(&'t str, &'t str)> {
+    // Longer ones match no name and version, and each hyphen costs a look at all of it.
+    let stem = stem.get(..).filter(|stem| stem.len() <= 4 * MAX_LENGTH)?;
     stem.match_indices('-').filter_map(|(at, _)| Some((stem.get(..at)?, stem.get(at + 1..)?))).find(
         |(spelled, text)| {
             normalize(spelled) == name.normalized()

@@ -20,6 +20,7 @@
 //! assert!(candidate.sort_key() < Pypi.version("1.0.0")?.sort_key());
 //! # Ok::<(), hayloft_feed::FeedTypeError>(())
 //! ```
+#![doc = include_str!("ambiguous.md")]
 
 mod file_name;
 mod form;

@@ -13,6 +13,38 @@ use crate::{PypiName, PypiNameError, PypiVersion, PypiVersionError};
 const KNOWN_VERSIONS: [&str; 10] =
     ["1.0", "1.1", "1.2", "2.0", "2.1", "2.2", "2.3", "2.4", "2.5", "2.6"];
 
+/// Headers that are kept, in lower case.
+const KEPT: [&str; 28] = [
+    "summary",
+    "description-content-type",
+    "keywords",
+    "home-page",
+    "download-url",
+    "author",
+    "author-email",
+    "maintainer",
+    "maintainer-email",
+    "license",
+    "license-expression",
+    "requires-python",
+    "license-file",
+    "classifier",
+    "platform",
+    "supported-platform",
+    "requires-dist",
+    "requires-external",
+    "provides-dist",
+    "obsoletes-dist",
+    "requires",
+    "provides",
+    "obsoletes",
+    "provides-extra",
+    "project-url",
+    "dynamic",
+    "import-name",
+    "import-namespace",
+];
+
 /// Core metadata of one file, as its `METADATA` or `PKG-INFO` states it, without the description.
 ///
 /// Absent are fields that are empty, `UNKNOWN`, or stand twice although they may stand once.
@@ -117,6 +149,9 @@ pub enum MetadataError {
         #[source]
         source: PypiVersionError,
     },
+    /// Where headers end for some readers and not for others.
+    #[error("states `{0}` once more behind a line that is neither a header nor empty")]
+    Ambiguous(&'static str),
     /// Not made of headers.
     #[error("is not core metadata")]
     Headers(#[source] HeadersError),
@@ -189,6 +224,7 @@ impl ReadMetadata {
             .parse()
             .map_err(|source| MetadataError::Version { text: version_text.clone(), source })?;
         if headers.broken_off() {
+            refuse_later_identity(headers.body())?;
             warnings.push("its headers are not ended by an empty line".to_owned());
         }
         let mut fields = Fields::collect(&headers, &mut warnings);
@@ -228,6 +264,22 @@ impl ReadMetadata {
         fields.advise(&mut warnings);
         Ok(Self { fields, name: parsed_name, version, warnings })
     }
+}
+
+/// Python ends the headers before a line that is none; readers that go on to the first empty line,
+/// as uv does, take what follows for headers.
+fn refuse_later_identity(rest: &[u8]) -> Result<(), MetadataError> {
+    let lines = rest.split(|byte| *byte == b'\n').map(<[u8]>::trim_ascii_end);
+    for line in lines.take_while(|line| !line.is_empty()) {
+        let Some(colon) = line.iter().position(|byte| *byte == b':') else { continue };
+        let name = line.get(..colon).unwrap_or_default().trim_ascii();
+        for identity in ["Metadata-Version", "Name", "Version"] {
+            if name.eq_ignore_ascii_case(identity.as_bytes()) {
+                return Err(MetadataError::Ambiguous(identity));
+            }
+        }
+    }
+    Ok(())
 }
 
 /// The value of a header that has to stand exactly once.
@@ -310,13 +362,15 @@ struct Fields<'w> {
 impl<'w> Fields<'w> {
     fn collect(headers: &Headers<'_>, warnings: &'w mut Vec<String>) -> Self {
         let mut values: BTreeMap<String, Vec<String>> = BTreeMap::new();
+        let mut is_told = false;
         for header in headers.iter() {
             let raw = headers.raw(header);
-            if std::str::from_utf8(raw).is_err() {
+            if !is_told && std::str::from_utf8(raw).is_err() {
+                is_told = true;
                 warnings.push(format!("`{}` is not UTF-8; read as Latin-1", shorten(header.name)));
             }
             let key = header.name.to_ascii_lowercase();
-            if key != "description" {
+            if KEPT.contains(&key.as_str()) {
                 values.entry(key).or_default().push(unfolded(&decoded(raw)).trim().to_owned());
             }
         }

@@ -7,8 +7,8 @@ use toml::de::{DeTable, DeValue};
 use crate::PypiVersion;
 use crate::name::normalize;
 
-/// Largest `pyproject.toml` that is looked at, in bytes.
-const MAX_LENGTH: usize = 1 << 20;
+/// Largest `pyproject.toml` that is looked at, in bytes; its values take a hundred times as much.
+const MAX_LENGTH: usize = 256 << 10;
 
 /// What a `pyproject.toml` says about build backend and version, by span.
 #[derive(Debug)]

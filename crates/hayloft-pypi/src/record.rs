@@ -1,3 +1,4 @@
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::ops::Range;
 
@@ -14,18 +15,18 @@ const COLUMNS: usize = 3;
 #[derive(Debug)]
 pub(crate) struct Record<'t> {
     text: &'t str,
-    rows: Vec<Row>,
+    rows: Vec<Row<'t>>,
 }
 
 /// One line of a `RECORD`.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Row {
+pub(crate) struct Row<'t> {
     /// With `/` between its parts.
-    pub(crate) path: String,
+    pub(crate) path: Cow<'t, str>,
     /// `algorithm=digest`; empty for the record itself.
-    pub(crate) hash: String,
+    pub(crate) hash: Cow<'t, str>,
     /// Decimal; empty for the record itself.
-    pub(crate) size: String,
+    pub(crate) size: Cow<'t, str>,
     /// The row without its line end.
     span: Range<usize>,
     /// Where its line end ends.
@@ -114,9 +115,13 @@ impl<'t> Record<'t> {
             let line = Line::read(text, at).ok_or(RecordError::Quotes { row: number })?;
             let span = at..line.end;
             at = line.next;
-            match <[String; COLUMNS]>::try_from(line.columns) {
+            match <[Cow<'t, str>; COLUMNS]>::try_from(line.columns) {
                 Ok([path, hash, size]) => {
-                    let path = path.replace('\\', "/");
+                    let path = if path.contains('\\') {
+                        Cow::Owned(path.replace('\\', "/"))
+                    } else {
+                        path
+                    };
                     rows.push(Row { path, hash, size, span, end: at });
                 }
                 Err(_) if span.is_empty() => {}
@@ -124,7 +129,7 @@ impl<'t> Record<'t> {
             }
         }
         let record = Self { text, rows };
-        let mut paths: Vec<&str> = record.rows.iter().map(|row| row.path.as_str()).collect();
+        let mut paths: Vec<&str> = record.rows.iter().map(|row| &*row.path).collect();
         paths.sort_unstable();
         let mut pairs = paths.iter().zip(paths.iter().skip(1));
         if let Some((twice, _)) = pairs.find(|(left, right)| left == right) {
@@ -133,7 +138,7 @@ impl<'t> Record<'t> {
         Ok(record)
     }
 
-    pub(crate) fn rows(&self) -> &[Row] {
+    pub(crate) fn rows(&self) -> &[Row<'t>] {
         &self.rows
     }
 
@@ -158,7 +163,7 @@ impl<'t> Record<'t> {
                 text.push_str(&added);
                 text.push_str(self.line_end());
             }
-            match edits.get(&row.path) {
+            match edits.get(&*row.path) {
                 Some(RowEdit::Remove) => continue,
                 Some(RowEdit::Rename(path)) => {
                     for part in [&quoted(path), ",", &row.hash, ",", &row.size] {
@@ -201,26 +206,27 @@ fn quoted(field: &str) -> String {
 }
 
 /// A line of comma-separated values after RFC 4180.
-struct Line {
-    columns: Vec<String>,
+struct Line<'t> {
+    columns: Vec<Cow<'t, str>>,
     /// Before the line end.
     end: usize,
     /// After the line end.
     next: usize,
 }
 
-impl Line {
+impl<'t> Line<'t> {
     /// `None` if quotation marks are unbalanced. A line of too many columns is not read to its end.
-    fn read(text: &str, start: usize) -> Option<Self> {
+    fn read(text: &'t str, start: usize) -> Option<Self> {
         let mut rest = text.get(start..)?;
         let mut columns = Vec::new();
         loop {
             let (field, after) = if let Some(inner) = rest.strip_prefix('"') {
-                quoted_field(inner)?
+                let (field, after) = quoted_field(inner)?;
+                (Cow::Owned(field), after)
             } else {
                 let end = rest.find([',', '\r', '\n']).unwrap_or(rest.len());
                 let (field, after) = rest.split_at_checked(end)?;
-                (field.to_owned(), after)
+                (Cow::Borrowed(field), after)
             };
             columns.push(field);
             match after.strip_prefix(',') {
@@ -262,8 +268,8 @@ pub(crate) enum Checker {
 
 impl Checker {
     /// For the digest that `row` states.
-    pub(crate) fn of(row: &Row) -> Result<Self, RecordError> {
-        let error = || RecordError::Digest(row.path.clone());
+    pub(crate) fn of(row: &Row<'_>) -> Result<Self, RecordError> {
+        let error = || RecordError::Digest(row.path.clone().into_owned());
         let (algorithm, digest) = row.hash.split_once('=').ok_or_else(error)?;
         let digest =
             BASE64URL_NOPAD.decode(digest.trim_end_matches('=').as_bytes()).map_err(|_| error())?;
@@ -300,9 +306,9 @@ impl std::io::Write for Checker {
     }
 }
 
-impl Row {
+impl Row<'_> {
     pub(crate) fn size(&self) -> Result<u64, RecordError> {
-        self.size.parse().map_err(|_| RecordError::Size(self.path.clone()))
+        self.size.parse().map_err(|_| RecordError::Size(self.path.clone().into_owned()))
     }
 }
 
@@ -316,7 +322,7 @@ mod tests {
 
     fn paths(text: &str) -> Vec<String> {
         let record = Record::parse(text.as_bytes(), 100).unwrap();
-        record.rows().iter().map(|row| row.path.clone()).collect()
+        record.rows().iter().map(|row| row.path.clone().into_owned()).collect()
     }
 
     #[rstest]

@@ -14,6 +14,9 @@ use crate::{PypiVersion, TAG, refused};
 /// Repeats name and version in wheels of 2013 to 2018.
 const OLD_METADATA: &str = "metadata.json";
 
+/// Largest of them that is changed, in bytes; installers do not read it.
+const MAX_OLD_METADATA: usize = 1 << 20;
+
 /// Largest script that is searched for a requirement, in bytes; larger ones are programs.
 const MAX_SCRIPT: u64 = 1 << 20;
 
@@ -40,7 +43,8 @@ pub(crate) fn repackage(
     let changed = with_version(&metadata_bytes, &target.old, &target.new)
         .map_err(|source| RepackageError::Metadata { path: path.clone(), source })?;
     contents.changed.insert(path, changed);
-    if let Some(bytes) = wheel.info_file(OLD_METADATA, limits.manifest)?
+    if let Some(bytes) =
+        wheel.info_file(OLD_METADATA, limits.manifest)?.filter(|old| old.len() <= MAX_OLD_METADATA)
         && let Some(changed) = with_version_in_json(&bytes, target)
     {
         contents.changed.insert(wheel.info_path(OLD_METADATA), changed);
@@ -116,16 +120,17 @@ impl Contents {
         let mut edits = BTreeMap::new();
         for Row { path, .. } in record.rows() {
             let new_path = names.renamed(path);
-            let edit = if self.removed.contains(path) {
+            let edit = if self.removed.iter().any(|removed| *removed == **path) {
                 RowEdit::Remove
-            } else if let Some(bytes) = self.changed.get(path) {
-                RowEdit::Replace(new_path.unwrap_or_else(|| path.clone()), Sum::of(bytes))
+            } else if let Some(bytes) = self.changed.get(&**path) {
+                let new_path = new_path.unwrap_or_else(|| path.clone().into_owned());
+                RowEdit::Replace(new_path, Sum::of(bytes))
             } else if let Some(new_path) = new_path {
                 RowEdit::Rename(new_path)
             } else {
                 continue;
             };
-            edits.insert(path.clone(), edit);
+            edits.insert(path.clone().into_owned(), edit);
         }
         let added = new_history.map(|(path, bytes)| (path.as_str(), Sum::of(bytes)));
         record.edited(&edits, added.as_ref().map(|(path, sum)| (*path, sum)), record_path)
@@ -170,10 +175,9 @@ fn verify(
     let files: Vec<(usize, String, u64)> =
         wheel.files().map(|entry| (entry.index(), entry.path().to_owned(), entry.size())).collect();
     let present: HashSet<&str> = files.iter().map(|(_, path, _)| path.as_str()).collect();
-    let rows: HashMap<&str, &Row> =
-        record.rows().iter().map(|row| (row.path.as_str(), row)).collect();
-    if let Some(row) = record.rows().iter().find(|row| !present.contains(row.path.as_str())) {
-        return Err(RepackageError::Absent(row.path.clone()).into());
+    let rows: HashMap<&str, &Row<'_>> = record.rows().iter().map(|row| (&*row.path, row)).collect();
+    if let Some(row) = record.rows().iter().find(|row| !present.contains(&*row.path)) {
+        return Err(RepackageError::Absent(row.path.clone().into_owned()).into());
     }
     for (index, path, size) in &files {
         if signatures.contains(path) {

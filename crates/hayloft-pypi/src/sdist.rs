@@ -2,16 +2,22 @@ use std::collections::{BTreeMap, HashSet};
 use std::io::{self, Read, SeekFrom};
 
 use hayloft_archive::{
-    ArchiveError, Compression, TarEntry, TarKind, TarReader, Zip, ZipEntry, decoder,
+    ArchiveError, Compression, Links, Portability, TarEntry, TarKind, TarReader, Zip, ZipEntry,
+    decoder, leaves_directory,
 };
-use hayloft_feed::{FeedTypeError, HistoryEntry, Limits, ReadSeek, shorten};
+use hayloft_feed::{FeedTypeError, HistoryEntry, Limits, PathFault, ReadSeek, shorten};
+use sha2::{Digest as _, Sha256};
 
 use crate::file_name::{SdistForm, split_name_and_version};
 use crate::metadata::{MetadataError, ReadMetadata};
-use crate::wheel::{HISTORY, read_history};
+use crate::version_source::{PYPROJECT, SETUP_CFG, SETUP_PY};
+use crate::wheel::{HISTORY, check_links, history_limit, read_history};
 use crate::{TAG, refused};
 
 pub(crate) const PKG_INFO: &str = "PKG-INFO";
+
+/// What decides about a build, at the top: one spelling and one content of each.
+const DECIDING: [&str; 4] = [PKG_INFO, PYPROJECT, SETUP_CFG, SETUP_PY];
 
 /// What was read out of a source distribution.
 #[derive(Debug)]
@@ -24,6 +30,8 @@ pub(crate) struct Sdist {
     pub(crate) repository: Option<String>,
     /// A path that two members have, if there is one.
     pub(crate) duplicate: Option<String>,
+    /// Names that are not the same everywhere.
+    pub(crate) warnings: Vec<String>,
 }
 
 /// The file is not a source distribution that can be accepted.
@@ -45,8 +53,13 @@ pub enum SdistError {
         second: String,
     },
     /// A path that leads out of the directory unpacked into.
-    #[error("has a member `{}` whose path leads out of the archive", shorten(.0))]
-    Path(String),
+    #[error("has a member `{}` whose path {fault}", shorten(path))]
+    Path {
+        /// As written.
+        path: String,
+        /// What is wrong with it.
+        fault: PathFault,
+    },
     /// A link that leads out of the top directory.
     #[error("has a link `{}` that leads out of the top directory", shorten(.0))]
     Link(String),
@@ -56,6 +69,18 @@ pub enum SdistError {
     /// A file that is read here stands twice or is a link.
     #[error("has a file `{}` that stands there twice or is a link", shorten(.0))]
     Ambiguous(String),
+    /// A file that decides about the build is there in two spellings.
+    #[error(
+        "has two files `{}` and `{}`, which some systems unpack to one",
+        shorten(first),
+        shorten(second)
+    )]
+    TwoSpellings {
+        /// The one that comes first.
+        first: String,
+        /// The other one.
+        second: String,
+    },
     /// No metadata.
     #[error("has no `PKG-INFO` in its top directory")]
     NoMetadata,
@@ -80,9 +105,9 @@ pub enum SdistError {
     /// The files that decide about the version are too large together.
     #[error("has metadata of more than {0} bytes")]
     TooLarge(u64),
-    /// The paths of all members are too long together.
-    #[error("has member names of more than {0} bytes together")]
-    TooManyNames(u64),
+    /// The name of the top directory is not text.
+    #[error("has a top directory `{}` whose name is not UTF-8", shorten(.0))]
+    TopEncoding(String),
 }
 
 /// What was found in a source distribution.
@@ -120,6 +145,7 @@ pub(crate) fn inspect(
         }));
     }
     let history = sdist.files.get(HISTORY).map(|bytes| read_history(bytes, &mut metadata.warnings));
+    metadata.warnings.append(&mut sdist.warnings);
     if let Some(path) = sdist.duplicate {
         metadata.warnings.push(format!("`{}` stands in the archive twice", shorten(&path)));
     }
@@ -146,25 +172,32 @@ impl Sdist {
     ) -> Result<Self, FeedTypeError> {
         let archive = |error: ArchiveError| error.into_feed_type_error(TAG);
         let mut stream = tar_stream(content, limits)?;
-        let mut walk = Walk::new(limits, wanted);
+        let mut walk = Walk::new(limits);
         let mut reader = TarReader::new(&mut stream, limits);
         while let Some(mut member) = reader.next().map_err(archive)? {
             check_tar_member(member.entry()).map_err(refused)?;
+            walk.links.entry(member.entry()).map_err(archive)?;
             let is_directory = member.kind() == TarKind::Directory;
-            let found = walk.member(member.path(), is_directory).map_err(refused)?;
-            if let Some(path) = found {
+            let Some(path) = walk.member(member.path(), is_directory).map_err(refused)? else {
+                continue;
+            };
+            if wanted(&path) {
                 if member.kind() != TarKind::File {
                     return Err(refused(SdistError::Ambiguous(path)));
                 }
-                let bytes = member.read(limits.manifest).map_err(archive)?;
+                let limit = most(&path, limits);
+                let bytes = member.read(limit).map_err(archive)?;
                 walk.keep(path, bytes).map_err(refused)?;
+            } else if DECIDING.contains(&path.as_str()) {
+                let mut hasher = Hasher(Sha256::new());
+                io::copy(&mut member, &mut hasher)
+                    .map_err(|error| archive(ArchiveError::from_io(error)))?;
+                walk.decide(path, hasher.0.finalize().into()).map_err(refused)?;
             }
         }
-        drop(reader);
-        // The rest holds the checksum of the compressed stream.
-        io::copy(&mut stream, &mut io::sink())
-            .map_err(|error| archive(ArchiveError::from_io(error)))?;
-        walk.finish().map_err(refused)
+        // Reading on to the end also checks the sum of the compressed stream.
+        reader.finish().map_err(archive)?;
+        walk.finish()
     }
 
     /// As [`Sdist::read_tar`], for the old form.
@@ -173,30 +206,68 @@ impl Sdist {
         limits: &Limits,
         wanted: &dyn Fn(&str) -> bool,
     ) -> Result<Self, FeedTypeError> {
-        let mut walk = Walk::new(limits, wanted);
+        let mut walk = Walk::new(limits);
         for index in 0..zip.entries().len() {
             let Some(entry) = zip.entries().get(index) else { break };
             let path = entry.path().as_bytes().to_vec();
-            let found = walk.member(&path, entry.is_directory()).map_err(refused)?;
-            if let Some(path) = found {
-                if entry.is_symbolic_link() {
+            check_path(&path).map_err(refused)?;
+            let (is_directory, is_link) = (entry.is_directory(), entry.is_symbolic_link());
+            let found = walk.member(&path, is_directory).map_err(refused)?;
+            if let Some(path) = found.filter(|path| wanted(path)) {
+                if is_link {
                     return Err(refused(SdistError::Ambiguous(path)));
                 }
                 let bytes = zip
-                    .read(index, limits.manifest)
+                    .read(index, most(&path, limits))
                     .map_err(|error| error.into_feed_type_error(TAG))?;
                 walk.keep(path, bytes).map_err(refused)?;
             }
         }
-        walk.finish().map_err(refused)
+        let sdist = walk.finish()?;
+        check_links(zip, Some(sdist.top.as_bytes()))?;
+        Ok(sdist)
+    }
+}
+
+/// Bytes of a file that is read here.
+fn most(path: &str, limits: &Limits) -> u64 {
+    if path == HISTORY { history_limit(limits) } else { limits.manifest }
+}
+
+struct Hasher(Sha256);
+
+impl io::Write for Hasher {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.update(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// The path must stay in the top directory, also once pip has cut that off, and on Windows.
+fn check_path(path: &[u8]) -> Result<(), SdistError> {
+    let below = Place::of(path).and_then(|place| path.get(place.end + 1..)).unwrap_or_default();
+    let cut = leaves_directory(below).filter(|fault| match fault {
+        PathFault::Empty => false,
+        // A later component cannot begin anew for who does not join them one by one.
+        PathFault::Drive => matches!(below, [_, b':', ..]),
+        _ => true,
+    });
+    match leaves_directory(path).filter(|fault| *fault != PathFault::Drive).or(cut) {
+        None if !matches!(path, [letter, b':', ..] if letter.is_ascii_alphabetic()) => Ok(()),
+        fault => Err(SdistError::Path {
+            path: String::from_utf8_lossy(path).into_owned(),
+            fault: fault.unwrap_or(PathFault::Drive),
+        }),
     }
 }
 
 fn check_tar_member(entry: &TarEntry) -> Result<(), SdistError> {
     let shown = || String::from_utf8_lossy(entry.path()).into_owned();
-    if entry.path_escapes() {
-        return Err(SdistError::Path(shown()));
-    }
+    check_path(entry.path())?;
     let stays = match entry.kind() {
         TarKind::File | TarKind::Directory => true,
         TarKind::SymbolicLink => !entry.link_escapes() && stays_in_top(entry),
@@ -276,34 +347,38 @@ impl Place {
 }
 
 /// Keeps count while the members of an archive go by.
-struct Walk<'w> {
-    wanted: &'w dyn Fn(&str) -> bool,
+struct Walk {
     limit: u64,
     top: Option<Vec<u8>>,
     files: BTreeMap<String, Vec<u8>>,
     kept: u64,
-    names: HashSet<Vec<u8>>,
-    name_bytes: u64,
+    /// Digests of paths, which take less memory than paths.
+    names: HashSet<[u8; 16]>,
+    /// Files that decide about a build, by name in lower case.
+    deciding: BTreeMap<String, (String, Option<[u8; 32]>)>,
     repository: Option<String>,
     duplicate: Option<String>,
+    links: Links,
+    portability: Portability,
 }
 
-impl<'w> Walk<'w> {
-    fn new(limits: &Limits, wanted: &'w dyn Fn(&str) -> bool) -> Self {
+impl Walk {
+    fn new(limits: &Limits) -> Self {
         Self {
-            wanted,
             limit: limits.metadata,
             top: None,
             files: BTreeMap::new(),
             kept: 0,
             names: HashSet::new(),
-            name_bytes: 0,
+            deciding: BTreeMap::new(),
             repository: None,
             duplicate: None,
+            links: Links::default(),
+            portability: Portability::default(),
         }
     }
 
-    /// Takes note of a member; answers its path below the top directory if its content is wanted.
+    /// Takes note of a member; answers the path of a file below the top directory.
     fn member(&mut self, path: &[u8], is_directory: bool) -> Result<Option<String>, SdistError> {
         let shown = |path: &[u8]| String::from_utf8_lossy(path).into_owned();
         let Some(place) = Place::of(path) else {
@@ -322,21 +397,44 @@ impl<'w> Walk<'w> {
             if below.as_ref().is_some_and(String::is_empty) {
                 return Err(SdistError::Outside(shown(path)));
             }
-            self.name_bytes =
-                self.name_bytes.saturating_add(u64::try_from(path.len()).unwrap_or(u64::MAX));
-            if self.name_bytes > self.limit {
-                return Err(SdistError::TooManyNames(self.limit));
-            }
-            let name = below.clone().map_or_else(|| path.to_vec(), String::into_bytes);
-            if !self.names.insert(name) && self.duplicate.is_none() {
+            let name = below.as_ref().map_or(path, |below| below.as_bytes());
+            let digest: [u8; 32] = Sha256::digest(name).into();
+            let is_new = digest.first_chunk().is_none_or(|digest| self.names.insert(*digest));
+            if !is_new && self.duplicate.is_none() {
                 self.duplicate = Some(shown(path));
             }
+            self.portability.note(path);
         }
         let Some(below) = below else { return Ok(None) };
+        self.spelled_once(&below)?;
         if let Some(first @ (".git" | ".hg")) = below.split('/').next() {
             self.repository.get_or_insert_with(|| first.to_owned());
         }
-        Ok((!is_directory && (self.wanted)(&below)).then_some(below))
+        Ok((!is_directory).then_some(below))
+    }
+
+    fn spelled_once(&mut self, below: &str) -> Result<(), SdistError> {
+        let Some(name) = DECIDING.iter().find(|name| name.eq_ignore_ascii_case(below)) else {
+            return Ok(());
+        };
+        let known = self.deciding.entry(name.to_ascii_lowercase());
+        let (first, _) = known.or_insert_with(|| (below.to_owned(), None));
+        if first == below {
+            return Ok(());
+        }
+        Err(SdistError::TwoSpellings { first: first.clone(), second: below.to_owned() })
+    }
+
+    /// Old tools packed some files twice; what differs is read in two ways.
+    fn decide(&mut self, path: String, digest: [u8; 32]) -> Result<(), SdistError> {
+        match self.deciding.get_mut(&path.to_ascii_lowercase()) {
+            Some((_, Some(known))) if *known != digest => Err(SdistError::Ambiguous(path)),
+            Some((_, known)) => {
+                *known = Some(digest);
+                Ok(())
+            }
+            None => Ok(()),
+        }
     }
 
     fn keep(&mut self, path: String, bytes: Vec<u8>) -> Result<(), SdistError> {
@@ -350,12 +448,15 @@ impl<'w> Walk<'w> {
         }
     }
 
-    fn finish(self) -> Result<Sdist, SdistError> {
-        let top = self.top.ok_or(SdistError::Empty)?;
-        let top = String::from_utf8(top)
-            .map_err(|error| SdistError::Path(String::from_utf8_lossy(error.as_bytes()).into()))?;
-        let Self { files, repository, duplicate, .. } = self;
-        Ok(Sdist { top, files, repository, duplicate })
+    fn finish(self) -> Result<Sdist, FeedTypeError> {
+        let top = self.top.ok_or_else(|| refused(SdistError::Empty))?;
+        self.links.check(Some(&top)).map_err(|error| error.into_feed_type_error(TAG))?;
+        let top = String::from_utf8(top).map_err(|error| {
+            refused(SdistError::TopEncoding(String::from_utf8_lossy(error.as_bytes()).into()))
+        })?;
+        let Self { files, repository, duplicate, portability, .. } = self;
+        let warnings = portability.into_warnings();
+        Ok(Sdist { top, files, repository, duplicate, warnings })
     }
 }
 

@@ -1,7 +1,7 @@
-use std::collections::{BTreeSet, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
-use hayloft_archive::{Zip, ZipEntry};
-use hayloft_feed::{FeedTypeError, HistoryEntry, Limits, ReadSeek, shorten};
+use hayloft_archive::{Links, Portability, Zip, ZipEntry, leaves_directory};
+use hayloft_feed::{FeedTypeError, HistoryEntry, Limits, PathFault, ReadSeek, shorten};
 
 use crate::file_name::{FileName, WheelName, split_name_and_version};
 use crate::headers::{Headers, HeadersError};
@@ -16,6 +16,17 @@ pub(crate) const WHEEL: &str = "WHEEL";
 pub(crate) const RECORD: &str = "RECORD";
 /// Signatures over the record; both forms are deprecated.
 pub(crate) const SIGNATURES: [&str; 2] = ["RECORD.jws", "RECORD.p7s"];
+
+/// Ends the name of the metadata directory.
+const DIST_INFO: &str = ".dist-info";
+/// Ends the name of the directory with files for other places.
+const DATA: &str = ".data";
+/// What installers read in the metadata directory.
+const READ: [&str; 5] = [METADATA, WHEEL, RECORD, "entry_points.txt", "INSTALLER"];
+/// Bytes of a history: some hundred steps.
+const MAX_HISTORY: u64 = 256 << 10;
+/// Bytes of the target of a link.
+const MAX_LINK: u64 = 4096;
 
 /// Members named in one warning at most.
 const NAMED: usize = 3;
@@ -50,6 +61,35 @@ pub enum WheelError {
         /// Name of another one.
         second: String,
     },
+    /// A directory that pip takes for the wheel's data, and other installers for a package.
+    #[error("has a directory `{}` at its top, which is not the data of this wheel", shorten(.0))]
+    OtherData(String),
+    /// A file that installers read is there in two spellings.
+    #[error(
+        "has two files `{}` and `{}`, which some systems unpack to one",
+        shorten(first),
+        shorten(second)
+    )]
+    TwoSpellings {
+        /// One path.
+        first: String,
+        /// The other one.
+        second: String,
+    },
+    /// A path that leads into the metadata directory by another way.
+    #[error("has a file `{}` that is unpacked into its metadata directory", shorten(.0))]
+    Hidden(String),
+    /// A path that leads out of the directory unpacked into.
+    #[error("has a file `{}` whose path {fault}", shorten(path))]
+    Path {
+        /// As written.
+        path: String,
+        /// What is wrong with it.
+        fault: PathFault,
+    },
+    /// A header of `WHEEL` that stands once stands twice, or text between its headers.
+    #[error("has a `WHEEL` that readers take in two ways: {0}")]
+    AmbiguousAbout(&'static str),
     /// A file that every wheel has is not there.
     #[error("has no `{}`", shorten(.0))]
     Missing(String),
@@ -109,16 +149,54 @@ impl<'a> Wheel<'a> {
 
     pub(crate) fn of(zip: Zip<'a>) -> Result<Self, FeedTypeError> {
         let mut found = dist_infos(&zip);
-        let prefix = found.pop_first().ok_or_else(|| refused(WheelError::NoDistInfo))?;
+        let first = found.pop_first().ok_or_else(|| refused(WheelError::NoDistInfo))?;
         if let Some(second) = found.pop_first() {
-            let named = |prefix: &str| format!("{prefix}.dist-info");
-            return Err(refused(WheelError::TwoDistInfos {
-                first: named(prefix),
-                second: named(second),
-            }));
+            let (first, second) = (first.to_owned(), second.to_owned());
+            return Err(refused(WheelError::TwoDistInfos { first, second }));
         }
-        let prefix = prefix.to_owned();
+        let prefix = first.strip_suffix(DIST_INFO);
+        let prefix = prefix.ok_or_else(|| refused(WheelError::NoDistInfo))?.to_owned();
         Ok(Self { zip, prefix })
+    }
+
+    /// Refuses what installers read in two ways, and paths that leave the directory.
+    fn check_paths(&self, metadata: &mut ReadMetadata) -> Result<(), WheelError> {
+        let mut names = Portability::default();
+        let mut spelled: BTreeMap<String, &str> = BTreeMap::new();
+        let info = self.info_path("");
+        for entry in self.zip.entries() {
+            let path = entry.path();
+            if let Some(fault) = leaves_directory(path.as_bytes()) {
+                return Err(WheelError::Path { path: path.to_owned(), fault });
+            }
+            names.note(path.as_bytes());
+            let top = path.split('/').next().unwrap_or_default();
+            if let Some(prefix) = top.strip_suffix(DATA)
+                && prefix != self.prefix
+                && split_name_and_version(prefix, &metadata.name, &metadata.version).is_none()
+            {
+                return Err(WheelError::OtherData(top.to_owned()));
+            }
+            match path.strip_prefix(&info) {
+                Some(file) if READ.iter().any(|name| name.eq_ignore_ascii_case(file)) => {
+                    let first = spelled.entry(file.to_ascii_lowercase()).or_insert(path);
+                    if *first != path {
+                        let (first, second) = ((*first).to_owned(), path.to_owned());
+                        return Err(WheelError::TwoSpellings { first, second });
+                    }
+                }
+                Some(_) => {}
+                None => {
+                    let mut parts = path.split('/').filter(|part| !matches!(*part, "" | "."));
+                    let first = parts.next().unwrap_or_default();
+                    if first.to_ascii_lowercase().ends_with(DIST_INFO) && parts.next().is_some() {
+                        return Err(WheelError::Hidden(path.to_owned()));
+                    }
+                }
+            }
+        }
+        metadata.warnings.append(&mut names.into_warnings());
+        Ok(())
     }
 
     /// The path of a file in the metadata directory.
@@ -156,11 +234,13 @@ impl<'a> Wheel<'a> {
                 version: metadata.fields.version,
             }));
         }
+        self.check_paths(&mut metadata).map_err(refused)?;
+        check_links(&mut self.zip, None)?;
         let about = About::parse(&self.required(WHEEL, limits.manifest)?).map_err(refused)?;
         let record = self.required(RECORD, limits.metadata)?;
         self.compare_with_record(&record, limits, &mut metadata.warnings)?;
         let mut history = Vec::new();
-        if let Some(bytes) = self.info_file(HISTORY, limits.manifest)? {
+        if let Some(bytes) = self.info_file(HISTORY, history_limit(limits))? {
             history = read_history(&bytes, &mut metadata.warnings);
         }
         Ok(ReadWheel { metadata, document, history, about })
@@ -176,7 +256,7 @@ impl<'a> Wheel<'a> {
     ) -> Result<(), FeedTypeError> {
         let record = Record::parse(bytes, limits.entries)
             .map_err(|error| refused(WheelError::Record(error)))?;
-        let listed: HashSet<&str> = record.rows().iter().map(|row| row.path.as_str()).collect();
+        let listed: HashSet<&str> = record.rows().iter().map(|row| &*row.path).collect();
         let info = self.info_path("");
         let unlisted = self.files().map(ZipEntry::path).filter(|path| {
             !listed.contains(path)
@@ -193,7 +273,7 @@ impl<'a> Wheel<'a> {
                 && !row.path.strip_prefix(&info).is_some_and(|file| SIGNATURES.contains(&file))
                 && crate::record::Checker::of(row).is_err()
         });
-        warn_of(weak.map(|row| row.path.as_str()), "has no sound digest in RECORD", warnings);
+        warn_of(weak.map(|row| &*row.path), "has no sound digest in RECORD", warnings);
         Ok(())
     }
 
@@ -203,13 +283,35 @@ impl<'a> Wheel<'a> {
     }
 }
 
-/// Prefixes of all `*.dist-info` directories at the top.
+/// All that is called like a metadata directory at the top, in whatever case; pip counts files, too.
 fn dist_infos<'z>(zip: &'z Zip<'_>) -> BTreeSet<&'z str> {
     zip.entries()
         .iter()
-        .filter_map(|entry| entry.path().split_once('/'))
-        .filter_map(|(top, _)| top.strip_suffix(".dist-info"))
+        .filter_map(|entry| entry.path().split('/').next())
+        .filter(|top| top.to_ascii_lowercase().ends_with(DIST_INFO))
         .collect()
+}
+
+/// Follows the links of a zip archive, which `unzip` makes and installers do not.
+pub(crate) fn check_links(zip: &mut Zip<'_>, top: Option<&[u8]>) -> Result<(), FeedTypeError> {
+    let archive = |error: hayloft_archive::ArchiveError| error.into_feed_type_error(TAG);
+    let mut links = Links::default();
+    for index in 0..zip.entries().len() {
+        let Some(entry) = zip.entries().get(index) else { break };
+        let path = entry.path().as_bytes().to_vec();
+        if entry.is_symbolic_link() {
+            let target = zip.read(index, MAX_LINK).map_err(archive)?;
+            links.symbolic(&path, &target).map_err(archive)?;
+        } else {
+            links.member(&path).map_err(archive)?;
+        }
+    }
+    links.check(top).map_err(archive)
+}
+
+/// Bytes that a history may have.
+pub(crate) fn history_limit(limits: &Limits) -> u64 {
+    limits.manifest.min(MAX_HISTORY)
 }
 
 /// True if the archive looks like a wheel rather than a source distribution.
@@ -242,6 +344,18 @@ pub(crate) fn read_history(bytes: &[u8], warnings: &mut Vec<String>) -> Vec<Hist
 impl About {
     fn parse(bytes: &[u8]) -> Result<Self, WheelError> {
         let headers = Headers::parse(bytes).map_err(WheelError::About)?;
+        if headers.broken_off() {
+            return Err(WheelError::AmbiguousAbout("a line is neither a header nor empty"));
+        }
+        for (name, fault) in [
+            ("Wheel-Version", "`Wheel-Version` stands in it twice"),
+            ("Root-Is-Purelib", "`Root-Is-Purelib` stands in it twice"),
+            ("Build", "`Build` stands in it twice"),
+        ] {
+            if headers.named(name).count() > 1 {
+                return Err(WheelError::AmbiguousAbout(fault));
+            }
+        }
         let values = |name: &'static str| {
             headers
                 .named(name)

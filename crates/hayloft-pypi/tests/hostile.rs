@@ -178,9 +178,105 @@ fn to_2(name: &str, bytes: &[u8]) -> Result<Vec<u8>, String> {
 )]
 #[case::record_of_two_columns(Files::new().with(RECORD, "hay.py,\n"), "row 1 does not have 3")]
 #[case::path_out(Files::new().with("../hay.py", "").recorded(), "`../hay.py`")]
+#[case::path_out_by_blanks(Files::new().with("hay/.. /x", "").recorded(), "contains `..`")]
+#[case::later_drive(Files::new().with("hay/C:x", "").recorded(), "begins with a drive letter")]
+#[case::dist_info_in_other_case(
+    Files::new().with("HAY-1.0.DIST-INFO/METADATA", METADATA),
+    "two `.dist-info` directories at its top, `HAY-1.0.DIST-INFO` and `hay-1.0.dist-info`"
+)]
+#[case::file_called_dist_info(
+    Files::new().with("straw-1.0.dist-info", ""),
+    "two `.dist-info` directories at its top"
+)]
+#[case::only_other_case(
+    Files(Vec::new()).with("hay-1.0.Dist-Info/METADATA", METADATA),
+    "no `.dist-info` directory"
+)]
+#[case::dotted_dist_info(
+    Files::new().with("./hay-1.0.dist-info/entry_points.txt", "").recorded(),
+    "`./hay-1.0.dist-info/entry_points.txt` that is unpacked into its metadata directory"
+)]
+#[case::metadata_in_other_case(
+    Files::new().with("hay-1.0.dist-info/Metadata", METADATA).recorded(),
+    "two files `hay-1.0.dist-info/METADATA` and `hay-1.0.dist-info/Metadata`"
+)]
+#[case::record_in_other_case(
+    Files::new().with("hay-1.0.dist-info/record", "").recorded(),
+    "two files `hay-1.0.dist-info/record` and `hay-1.0.dist-info/RECORD`"
+)]
+#[case::other_data(
+    Files::new().with("straw-1.0.data/scripts/x", "").recorded(),
+    "directory `straw-1.0.data` at its top, which is not the data of this wheel"
+)]
+#[case::two_wheel_versions(
+    Files::new()
+        .with("hay-1.0.dist-info/WHEEL", &format!("{ABOUT}Wheel-Version: 2.0\n"))
+        .recorded(),
+    "`Wheel-Version` stands in it twice"
+)]
+#[case::two_roots(
+    Files::new()
+        .with("hay-1.0.dist-info/WHEEL", &format!("{ABOUT}Root-Is-Purelib: true\nRoot-Is-Purelib: false\n"))
+        .recorded(),
+    "`Root-Is-Purelib` stands in it twice"
+)]
+#[case::text_in_about(
+    Files::new()
+        .with("hay-1.0.dist-info/WHEEL", &format!("{ABOUT}text\nWheel-Version: 2.0\n"))
+        .recorded(),
+    "neither a header nor empty"
+)]
+#[case::version_after_text(
+    Files::new()
+        .with("hay-1.0.dist-info/METADATA", &format!("{METADATA}text\nversion : 2.0\n"))
+        .recorded(),
+    "states `Version` once more behind a line that is neither a header nor empty"
+)]
+#[case::row_twice(
+    Files::new().recorded_with(|record| format!("{record}hay.py,,\n")),
+    "`hay.py` is listed more than once"
+)]
 fn wheels_are_refused(#[case] files: Files, #[case] message: &str) {
     let text = refusal(WHEEL, &files.zip());
     assert!(text.contains(message), "{text}");
+}
+
+#[test]
+fn a_broken_off_description_is_text() {
+    // Old tools wrote descriptions without indentation.
+    let metadata = format!("{METADATA}Description: a\nb c\n\nVersion: 2.0\nName: x\n");
+    let found =
+        read(WHEEL, &Files::new().with("hay-1.0.dist-info/METADATA", &metadata).recorded().zip());
+    assert_eq!(found.identity.version.text(), "1.0");
+    assert!(found.warnings.iter().any(|text| text.contains("not ended")), "{:?}", found.warnings);
+}
+
+#[test]
+fn links_in_a_zip_that_lead_out_are_refused() {
+    let with_link = |target: &str| {
+        let mut zip = zip::ZipWriter::new(Cursor::new(Vec::new()));
+        for (path, bytes) in Files::new().recorded().0 {
+            zip.start_file(path, SimpleFileOptions::default()).unwrap();
+            zip.write_all(&bytes).unwrap();
+        }
+        zip.add_symlink("hay/link", target, SimpleFileOptions::default()).unwrap();
+        zip.finish().unwrap().into_inner()
+    };
+    read(WHEEL, &with_link("../hay.py"));
+    for target in ["../../x", "/etc/passwd"] {
+        let text = refusal(WHEEL, &with_link(target));
+        assert!(text.contains("leads out of the archive"), "{text}");
+    }
+}
+
+#[test]
+fn names_of_other_systems_are_told() {
+    let files = Files::new().with("hay/aux.py", "").with("hay/a.", "").recorded();
+    let warnings = read(WHEEL, &files.zip()).warnings.join("\n");
+    assert!(warnings.contains("`hay/aux.py` is the name of a device on Windows"), "{warnings}");
+    let sdist = Tar::hay().file("hay-1.0/a\\b", "").file("hay-1.0/b/C:x", "");
+    let warnings = read(SDIST, &sdist.gzip()).warnings.join("\n");
+    assert!(warnings.contains("`hay-1.0/a\\b` contains a backslash"), "{warnings}");
 }
 
 #[test]
@@ -295,6 +391,48 @@ fn a_vendored_metadata_directory_is_a_file_like_any_other() {
     Tar::default().link("hay-1.0/PKG-INFO", EntryType::Symlink, "a"),
     "`PKG-INFO` that stands there twice or is a link"
 )]
+#[case::metadata_in_other_case(
+    Tar::hay().file("hay-1.0/Pkg-Info", METADATA),
+    "two files `PKG-INFO` and `Pkg-Info`, which some systems unpack to one"
+)]
+#[case::build_file_in_other_case(
+    Tar::hay().file("hay-1.0/setup.py", "").file("hay-1.0/SETUP.PY", ""),
+    "two files `setup.py` and `SETUP.PY`"
+)]
+#[case::two_build_files(
+    Tar::hay().file("hay-1.0/setup.py", "a").file("hay-1.0/./setup.py", "b"),
+    "`setup.py` that stands there twice or is a link"
+)]
+#[case::top_in_other_case(Tar::hay().file("Hay-1.0/a", ""), "two top directories")]
+#[case::absolute_below_the_top(Tar::hay().file("hay-1.0//etc/a", ""), "is an absolute path")]
+#[case::drive(Tar::hay().file("C:/hay-1.0/a", ""), "drive letter")]
+#[case::drive_below_the_top(Tar::hay().file("hay-1.0/C:/a", ""), "begins with a drive letter")]
+#[case::share(Tar::hay().file("\\\\host\\a", ""), "is an absolute path")]
+#[case::up_with_a_blank(Tar::hay().file("hay-1.0/.. /a", ""), "contains `..`")]
+#[case::chain_of_links(
+    Tar::hay()
+        .link("hay-1.0/a/b/c", EntryType::Symlink, "../..")
+        .link("hay-1.0/d", EntryType::Symlink, "a/b/c/../../etc/passwd"),
+    "`hay-1.0/d` is a link that leads out of the archive"
+)]
+#[case::through_a_link(
+    Tar::hay().link("hay-1.0/a", EntryType::Symlink, "b").file("hay-1.0/a/c", ""),
+    "`hay-1.0/a/c` would be unpacked through a symbolic link"
+)]
+#[case::in_the_place_of_a_link(
+    Tar::hay().link("hay-1.0/a", EntryType::Symlink, "b").file("hay-1.0/A", ""),
+    "`hay-1.0/A` would be unpacked through a symbolic link"
+)]
+#[case::hard_link_to_a_link(
+    Tar::hay()
+        .link("hay-1.0/a/b", EntryType::Symlink, "..")
+        .link("hay-1.0/c", EntryType::Link, "hay-1.0/a/b"),
+    "through a symbolic link"
+)]
+#[case::members_after_the_end(
+    Tar(Tar::hay().0.into_iter().chain([0; 1024]).chain(Tar::hay().0).collect()),
+    "something follows its end"
+)]
 #[case::top_of_another_version(
     Tar::default().file("hay-1.1/PKG-INFO", METADATA),
     "top directory `hay-1.1` that does not match Name `hay` and Version `1.0`"
@@ -302,6 +440,13 @@ fn a_vendored_metadata_directory_is_a_file_like_any_other() {
 fn source_distributions_are_refused(#[case] tar: Tar, #[case] message: &str) {
     let text = refusal(SDIST, &tar.gzip());
     assert!(text.contains(message), "{text}");
+}
+
+#[test]
+fn a_build_file_that_was_packed_twice_is_accepted() {
+    let twice = Tar::hay().file("hay-1.0/setup.py", "a").file("hay-1.0/setup.py", "a");
+    let found = read(SDIST, &twice.gzip());
+    assert!(found.warnings.iter().any(|text| text.contains("twice")), "{:?}", found.warnings);
 }
 
 const SCM: &str = "from setuptools import setup\nsetup(use_scm_version=True)\n";

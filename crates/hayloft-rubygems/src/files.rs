@@ -1,13 +1,10 @@
 use std::borrow::Cow;
 use std::io::Read;
 
-use hayloft_archive::{Links, TarEntry, TarKind, TarReader};
-use hayloft_feed::{FeedTypeError, Limits, PathFault, shorten};
+use hayloft_archive::{Links, Portability, TarEntry, TarKind, TarReader, leaves_directory};
+use hayloft_feed::{FeedTypeError, Limits, PathFault};
 
 use crate::gem::{GemError, damaged, refused};
-
-/// Files named in warnings at most.
-const NAMED: usize = 3;
 
 /// Checks that the gem's files can be unpacked without leaving their folder, and tells which of
 /// them another system would unpack under another name.
@@ -17,7 +14,7 @@ const NAMED: usize = 3;
 pub(crate) fn check(plain: &mut dyn Read, limits: &Limits) -> Result<Vec<String>, FeedTypeError> {
     let mut tar_links = Links::default();
     let mut gem_links = Links::default();
-    let mut warnings = Warnings::default();
+    let mut names = Portability::default();
     let mut files = TarReader::new(plain, limits);
     while let Some(file) = files.next().map_err(damaged)? {
         let seen = Seen { path: file.path().into(), link: file.link().map(Cow::from) };
@@ -28,15 +25,13 @@ pub(crate) fn check(plain: &mut dyn Read, limits: &Limits) -> Result<Vec<String>
         } else {
             header.check(file.kind(), &mut gem_links)?;
         }
-        if let Some(fault) = PathFault::of(file.path()) {
-            warnings.add(file.path(), fault);
-        }
+        names.note(file.path());
     }
     files.finish().map_err(damaged)?;
     for links in [tar_links, gem_links] {
         links.check(None).map_err(damaged)?;
     }
-    Ok(warnings.finish())
+    Ok(names.into_warnings())
 }
 
 /// What one reader sees of a member.
@@ -65,7 +60,7 @@ impl<'e> Seen<'e> {
         // Where a symbolic link leads, `links` judges.
         let hard_link = self.link.as_deref().filter(|_| kind == TarKind::HardLink);
         for path in [Some(&*self.path), hard_link].into_iter().flatten() {
-            if let Some(fault) = leaves(path) {
+            if let Some(fault) = leaves_directory(path) {
                 let path = String::from_utf8_lossy(path).into_owned();
                 return Err(refused(GemError::Path { path, fault }));
             }
@@ -76,7 +71,7 @@ impl<'e> Seen<'e> {
                 || link.contains(&b'\\')
         };
         if let Some(link) = self.link.as_deref()
-            && let Some(fault) = leaves(link).filter(|fault| windows(fault, link))
+            && let Some(fault) = leaves_directory(link).filter(|fault| windows(fault, link))
         {
             let path = String::from_utf8_lossy(link).into_owned();
             return Err(refused(GemError::Path { path, fault }));
@@ -93,39 +88,5 @@ impl<'e> Seen<'e> {
             _ => links.member(&self.path),
         }
         .map_err(damaged)
-    }
-}
-
-/// Why a path leaves the folder; two slashes in a row are one to every reader of a gem.
-fn leaves(path: &[u8]) -> Option<PathFault> {
-    PathFault::of(path)
-        .filter(|fault| fault.leaves_directory() && *fault != PathFault::EmptyComponent)
-}
-
-/// The first few files with a name that is not the same everywhere.
-#[derive(Default)]
-struct Warnings {
-    texts: Vec<String>,
-    more: u64,
-}
-
-impl Warnings {
-    fn add(&mut self, path: &[u8], fault: PathFault) {
-        if fault == PathFault::Empty {
-            return;
-        }
-        if self.texts.len() < NAMED {
-            let path = String::from_utf8_lossy(path);
-            self.texts.push(format!("`{}` {}", shorten(&path), fault.text()));
-        } else {
-            self.more += 1;
-        }
-    }
-
-    fn finish(mut self) -> Vec<String> {
-        if self.more > 0 {
-            self.texts.push(format!("{} more files have names like these", self.more));
-        }
-        self.texts
     }
 }

@@ -6,6 +6,8 @@
     clippy::panic,
     clippy::print_stdout,
     clippy::format_push_string,
+    clippy::format_collect,
+    clippy::unnecessary_debug_formatting,
     reason = "tests panic to fail and tell what they measured"
 )]
 
