@@ -63,6 +63,9 @@ pub enum StoreError {
         /// Bytes that must stay free.
         floor: u64,
     },
+    /// Too many package files that are costly to read wait already.
+    #[error("too many packages that take much memory or time wait to be read; try again later")]
+    Busy,
 }
 
 impl From<MetaError> for StoreError {
@@ -76,6 +79,7 @@ impl StoreError {
     pub(crate) fn again(&self) -> Self {
         match self {
             Self::Closed => Self::Closed,
+            Self::Busy => Self::Busy,
             Self::Stopped => Self::Stopped,
             Self::Panicked => Self::Panicked,
             Self::Reentrant => Self::Reentrant,

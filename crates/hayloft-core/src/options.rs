@@ -1,4 +1,5 @@
 use std::sync::Arc;
+use std::time::Duration;
 
 use hayloft_feed::Limits;
 
@@ -27,6 +28,12 @@ pub struct OpenOptions {
     pub background: Background,
     /// What a package file may cost to read.
     pub limits: Limits,
+    /// Bytes of memory for reading package files, all that are read at one time together. A file
+    /// that needs more than three quarters of it is refused.
+    pub inspection_memory: u64,
+    /// How long a package file may be read whose compressed data unfolds to far more than that of
+    /// real packages. One such file is read at a time.
+    pub costly_inspection_time: Duration,
     /// Where the time comes from.
     pub clock: Arc<dyn Clock>,
     /// Written into embedded history as the tool, like a user agent.
@@ -72,6 +79,8 @@ impl Default for OpenOptions {
             verify_on_read: VerifyOnRead::Yes,
             background: Background::Thread,
             limits: Limits::default(),
+            inspection_memory: 256 << 20,
+            costly_inspection_time: Duration::from_secs(20),
             clock: Arc::new(SystemClock),
             tool: concat!("hayloft/", env!("CARGO_PKG_VERSION")).to_owned(),
         }

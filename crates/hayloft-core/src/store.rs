@@ -8,6 +8,7 @@ use hayloft_feed::{Detail, FeedType};
 use crate::downloads::{Downloads, LOG_POSITION};
 use crate::file_rows::Context;
 use crate::hashing::Helpers;
+use crate::inspections::Inspections;
 use crate::layout::{FORMAT, Layout, OLDEST_FORMAT};
 use crate::maintenance::Maintenance;
 use crate::metrics::Meter;
@@ -63,6 +64,7 @@ pub(crate) struct Inner {
     pub(crate) staging: Arc<StagingArea>,
     pub(crate) pins: Arc<Pins>,
     pub(crate) meter: Arc<Meter>,
+    pub(crate) inspections: Inspections,
     /// Mixed into the digests of API keys.
     pub(crate) salt: [u8; 32],
     id: [u8; 16],
@@ -245,6 +247,7 @@ impl Store {
             salt: started.begun.salt,
             id: started.begun.id,
             timeline: RwLock::new(started.begun.timeline),
+            inspections: Inspections::new(&options),
             verified: Mutex::default(),
             maintenance: Maintenance::default(),
             lock: Mutex::new(Some(lock)),

@@ -27,6 +27,8 @@ struct Shared {
     protocols: Vec<Arc<dyn Protocol>>,
     /// Bounds the threads that wait for the disk.
     calls: Arc<Semaphore>,
+    /// The same for calls that read package files, which wait for each other's memory.
+    intakes: Arc<Semaphore>,
     /// The same for what must be answered when those are all taken.
     reserve: Arc<Semaphore>,
     study: Study,
@@ -87,17 +89,37 @@ impl App {
         visitor: Visitor,
         work: impl FnOnce(&Session) -> Result<T, ApiError> + Send + 'static,
     ) -> Result<T, ApiError> {
-        let work = match self.attempt(visitor.clone(), work).await? {
+        self.run_with(&self.0.calls, visitor, work).await
+    }
+
+    /// As [`App::run`], for `work` that reads package files: it may wait long for others that do,
+    /// and must not hold up what does not.
+    pub async fn take_in<T: Send + 'static>(
+        &self,
+        visitor: Visitor,
+        work: impl FnOnce(&Session) -> Result<T, ApiError> + Send + 'static,
+    ) -> Result<T, ApiError> {
+        self.run_with(&self.0.intakes, visitor, work).await
+    }
+
+    async fn run_with<T: Send + 'static>(
+        &self,
+        places: &Arc<Semaphore>,
+        visitor: Visitor,
+        work: impl FnOnce(&Session) -> Result<T, ApiError> + Send + 'static,
+    ) -> Result<T, ApiError> {
+        let work = match self.attempt(places, visitor.clone(), work).await? {
             Attempt::Done(value) => return Ok(value),
             Attempt::Slow(work) => work,
         };
         // Without the place of a call: what is slow must not hold up what is not.
         self.study(&visitor).await?;
-        self.attempt(visitor, work).await?.done()
+        self.attempt(places, visitor, work).await?.done()
     }
 
     async fn attempt<T: Send + 'static, W>(
         &self,
+        places: &Arc<Semaphore>,
         visitor: Visitor,
         work: W,
     ) -> Result<Attempt<T, W>, ApiError>
@@ -105,11 +127,11 @@ impl App {
         W: FnOnce(&Session) -> Result<T, ApiError> + Send + 'static,
     {
         let app = self.clone();
-        self.block(move || match Session::begin(&app.0.store, app.0.gatekeeper.clone(), visitor)? {
+        let begin = move || match Session::begin(&app.0.store, app.0.gatekeeper.clone(), visitor)? {
             Begun::Session(session) => work(&session).map(Attempt::Done),
             Begun::Slow => Ok(Attempt::Slow(work)),
-        })
-        .await?
+        };
+        Self::block_with(places, begin).await?
     }
 
     /// Makes out a slow credential, on threads of its own.
@@ -134,7 +156,7 @@ impl App {
         work: impl FnOnce(&Session) -> Result<T, ApiError> + Send + 'static,
     ) -> Result<T, ApiError> {
         let place = self.0.study.begin(None).await?;
-        let attempt = self.attempt(visitor, move |session| {
+        let attempt = self.attempt(&self.0.calls, visitor, move |session| {
             let _place = place;
             work(session)
         });
@@ -219,7 +241,8 @@ impl AppBuilder {
         self
     }
 
-    /// At most this many calls wait for the disk at once; others queue.
+    /// At most this many calls wait for the disk at once, and as many read package files; others
+    /// queue.
     #[must_use]
     pub fn calls(mut self, calls: usize) -> Self {
         self.calls = calls.max(1);
@@ -255,6 +278,7 @@ impl AppBuilder {
             gatekeeper: self.gatekeeper,
             protocols: self.protocols,
             calls: Arc::new(Semaphore::new(self.calls)),
+            intakes: Arc::new(Semaphore::new(self.calls)),
             reserve: Arc::new(Semaphore::new(RESERVE)),
             study: Study::new(&self.limits),
             limits: self.limits,

@@ -118,6 +118,7 @@ impl From<StoreError> for ApiError {
     fn from(error: StoreError) -> Self {
         match &error {
             StoreError::NoSpace { .. } => Self::of(StatusCode::INSUFFICIENT_STORAGE, &error),
+            StoreError::Busy => Self::of(StatusCode::SERVICE_UNAVAILABLE, &error),
             _ => Self::internal(error),
         }
     }

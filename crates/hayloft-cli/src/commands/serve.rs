@@ -6,7 +6,7 @@ mod tls;
 use std::net::SocketAddr;
 use std::path::Path;
 
-use hayloft::{Actor, Create, KeyGrant, Store};
+use hayloft::{Actor, KeyGrant, OpenOptions, Store};
 use hayloft_http::{App, ServeOptions};
 use serde_json::json;
 use tokio::net::TcpListener;
@@ -32,6 +32,10 @@ pub(super) const COMMAND: Command = Command::action(
         Opt::text("address", "Address and port to listen on; by default 127.0.0.1:8624"),
         Opt::text("tls-cert", "Certificate chain in PEM; with it the server speaks TLS only"),
         Opt::text("tls-key", "Private key of the certificate in PEM"),
+        Opt::text(
+            "inspection-memory",
+            "MiB of memory for reading package files, all at once together; by default 256",
+        ),
         Opt::text("log", "What to log, such as warn or debug; by default info"),
     ],
     serve,
@@ -59,7 +63,7 @@ fn serve(invocation: &Invocation, console: &mut Console) -> Result<(), Failure> 
             return Err(Failure::option("tls-cert", "the key needs its certificate"));
         }
     };
-    let store = open_store(&store_directory(invocation), Create::IfMissing, console)?;
+    let store = open_store(&store_directory(invocation), store_options(invocation)?, console)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
@@ -84,6 +88,19 @@ fn serve(invocation: &Invocation, console: &mut Console) -> Result<(), Failure> 
     drop(runtime);
     store.close().map_err(anyhow::Error::new)?;
     Ok(())
+}
+
+/// How the store is opened, as far as the command line says.
+fn store_options(invocation: &Invocation) -> Result<OpenOptions, Failure> {
+    let mut options = OpenOptions::default();
+    if let Some(text) = invocation.text("inspection-memory") {
+        let mebibytes = text.parse().ok().filter(|number| (8..=1 << 20).contains(number));
+        let mebibytes: u64 = mebibytes.ok_or_else(|| {
+            Failure::option("inspection-memory", "this is no number of MiB from 8 on, such as 256")
+        })?;
+        options.inspection_memory = mebibytes << 20;
+    }
+    Ok(options)
 }
 
 /// Serves until the first signal to stop, then until running requests are done or a second one.

@@ -1,4 +1,4 @@
-use hayloft::{Create, Finding, Repair, VerifyLevel};
+use hayloft::{Create, Finding, OpenOptions, Repair, VerifyLevel};
 use serde_json::{Value, json};
 
 use super::STORE;
@@ -26,7 +26,9 @@ pub(super) const COMMAND: Command = Command::action(
 
 fn verify(invocation: &Invocation, console: &mut Console) -> Result<(), Failure> {
     let directory = store_directory(invocation);
-    let store = open_store(&directory, Create::Never, console)?;
+    let mut options = OpenOptions::default();
+    options.create = Create::Never;
+    let store = open_store(&directory, options, console)?;
     // What a crash left unfinished is cleared away after any opening, at some time. Here it comes
     // first, for it is no damage.
     store.run_maintenance().map_err(anyhow::Error::new)?;

@@ -1,6 +1,6 @@
 use std::path::{Path, PathBuf};
 
-use hayloft::{Create, OpenOptions, Opened, Store};
+use hayloft::{OpenOptions, Opened, Store};
 
 use super::local::Local;
 use super::remote::Remote;
@@ -104,7 +104,7 @@ pub(super) fn connect(place: Place, console: &Console) -> Result<Connection, Fai
         }
         Place::Store { directory } => {
             let user = user_of_the_system();
-            let store = open_store(&directory, Create::IfMissing, console)?;
+            let store = open_store(&directory, OpenOptions::default(), console)?;
             Ok(Connection {
                 transport: Box::new(Local::new(store, &user)?),
                 default_feed: None,
@@ -115,15 +115,13 @@ pub(super) fn connect(place: Place, console: &Console) -> Result<Connection, Fai
     }
 }
 
-/// Opens the store in a directory; if it is to make one there, it says so.
+/// Opens the store in a directory; if it makes one there, it says so.
 pub(crate) fn open_store(
     directory: &Path,
-    create: Create,
+    options: OpenOptions,
     console: &Console,
 ) -> Result<Store, Failure> {
     logs::start("error");
-    let mut options = OpenOptions::default();
-    options.create = create;
     let opened = Store::open(directory, hayloft::feed_types(), options);
     let store = opened.map_err(|error| {
         let context = format!("the store in `{}` cannot be opened", directory.display());

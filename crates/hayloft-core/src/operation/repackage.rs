@@ -8,6 +8,7 @@ use hayloft_feed::{
 };
 
 use crate::file_rows::Context;
+use crate::inspections::Lane;
 use crate::plan::Plan;
 use crate::publish::Opening;
 use crate::records::{FileValue, ListingValue, OriginValue, RepackagedValue, RepackagingRecord};
@@ -220,11 +221,12 @@ impl Store {
             let snapshot = self.inner.snapshot()?;
             Job::find(snapshot.as_ref(), &self.inner.context, feed, request)?
         };
-        let rewritten = job
-            .files
-            .iter()
-            .map(|file| self.rewrite(&job, file, request, actor))
-            .collect::<Result<Vec<_>, _>>()?;
+        // Its memory counts until the result is stored.
+        let (rewritten, _admission) =
+            self.inner.inspections.run(&self.options().limits, |lane| {
+                let rewrite = |file| self.rewrite(&job, file, request, actor, lane);
+                job.files.iter().map(rewrite).collect::<Result<Vec<_>, RepackageError>>()
+            })?;
         let step = Arc::new(Step {
             context: self.clone_context(),
             request: request.clone(),
@@ -248,6 +250,7 @@ impl Store {
         file: &FileValue,
         request: &RepackageRequest,
         actor: &Actor,
+        lane: &Lane<'_>,
     ) -> Result<Rewritten, RepackageError> {
         let from = job.source.identity(file)?;
         let refused = |error| refused(&file.file_name, error);
@@ -277,13 +280,14 @@ impl Store {
             entry: &entry,
             out: &mut out,
         };
-        let done = job.feed_type.repackage(order, &self.options().limits).map_err(refused)?;
+        let done = lane.read(|limits| job.feed_type.repackage(order, limits)).map_err(refused)?;
         out.flush().map_err(StoreError::io("write", &temp.path))?;
         let out = out
             .into_inner()
             .map_err(|error| StoreError::io("write", &temp.path)(error.into_error()))?;
         let staged = self.inner.staging.adopt(temp, out)?;
-        let inspected = self.read_back(job, &to, &staged)?;
+        let inspected = Self::read_back(job, &to, &staged, lane)?;
+        lane.keep(&inspected);
         if inspected.role != file.role.into() {
             return Err(job.mismatch(&inspected.identity));
         }
@@ -292,10 +296,10 @@ impl Store {
     }
 
     fn read_back(
-        &self,
         job: &Job,
         to: &Identity,
         staged: &Staged,
+        lane: &Lane<'_>,
     ) -> Result<Inspected, RepackageError> {
         let hints: BTreeMap<String, String> =
             to.qualifiers.iter().map(|(key, value)| (key.to_owned(), value.to_owned())).collect();
@@ -309,7 +313,7 @@ impl Store {
             hints: &hints,
             remembered: &BTreeMap::new(),
         };
-        let inspected = job.feed_type.inspect(upload, &self.options().limits);
+        let inspected = lane.read(|limits| job.feed_type.inspect(upload, limits));
         let inspected = inspected.map_err(|error| refused(&file_name, error))?;
         let found = &inspected.identity;
         let same = found.package == to.package

@@ -206,19 +206,20 @@ impl Store {
         };
         let feed_type = handle.known_type()?.clone();
         let remembered = self.remembered(&handle, feed_type.as_ref())?;
-        let inspected = feed_type
-            .inspect(
-                Upload {
-                    content: staged.read()?.as_mut(),
+        // Its memory counts until the result is stored.
+        let (inspected, _admission) =
+            self.inner.inspections.run(&self.options().limits, |lane| {
+                let mut content = staged.read()?;
+                let upload = Upload {
+                    content: content.as_mut(),
                     size: staged.size(),
                     digests: staged.digests(),
                     file_name: request.file_name.as_deref(),
                     hints: &request.hints,
                     remembered: &remembered,
-                },
-                &self.options().limits,
-            )
-            .map_err(refused)?;
+                };
+                lane.read(|limits| feed_type.inspect(upload, limits)).map_err(refused)
+            })?;
         let warnings = inspected.warnings.clone();
         let terms = Terms {
             overwrite: request.overwrite,

@@ -77,7 +77,7 @@ async fn upload(
         session.store().upload_staged(&feed.name, &request, staged, &session.actor())?;
         Ok(StatusCode::OK)
     };
-    app.run(visitor, store).await
+    app.take_in(visitor, store).await
 }
 
 async fn delete(

@@ -27,7 +27,7 @@ async fn repackage(
     body: Body,
 ) -> Result<Json<Published>, ApiError> {
     let (asked, visitor) = receive_parameters(&app, visitor, query, body).await?;
-    app.run(visitor, move |session| {
+    app.take_in(visitor, move |session| {
         let from = asked.need(&["feed", "fromfeed"], "feed")?;
         let to = asked.get(&["tofeed"]);
         let to_feed = REPACKAGE.target(session, to.unwrap_or(from))?;

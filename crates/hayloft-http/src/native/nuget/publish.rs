@@ -68,7 +68,7 @@ async fn push(
         return Err(ApiError::bad_request("the request has no package in its body").into());
     }
     let uploaded = app
-        .run(visitor, move |session| {
+        .take_in(visitor, move |session| {
             let feed = feed(session, &name, &[Right::View, Right::Add])?;
             let replaces =
                 pushed == Pushed::Symbols && session.may(Right::Overwrite, Some(&feed))?;

@@ -79,7 +79,7 @@ pub(super) async fn upload(
     })
     .await?;
     let staged = receive(&app, &headers, body).await?;
-    app.run(visitor, move |session| store(session, &name, &expected, staged)).await
+    app.take_in(visitor, move |session| store(session, &name, &expected, staged)).await
 }
 
 fn store(
