@@ -42,17 +42,19 @@ pub enum HistoryError {
     /// Not JSON, or an entry without an `id`, or a value of another type than text.
     #[error("the repackaging history is not a list of entries with an `id`")]
     Shape(#[source] serde_json::Error),
+    /// More than a thousand steps have.
+    #[error("the repackaging history is longer than {LONGEST} bytes or {MOST_ENTRIES} entries")]
+    TooLong,
     /// The text cannot be edited.
     #[error("the repackaging history cannot be extended")]
     Edit(#[source] JsonEditError),
 }
 
-#[derive(Deserialize)]
-#[serde(untagged)]
-enum Written {
-    Many(Vec<One>),
-    One(One),
-}
+/// Bytes of a history that is read: about a thousand steps. What it is read into takes up to sixty
+/// times as much.
+const LONGEST: usize = 256 << 10;
+/// Steps of a history that is read.
+const MOST_ENTRIES: usize = 10_000;
 
 #[derive(Deserialize)]
 #[serde(untagged)]
@@ -68,6 +70,10 @@ impl From<One> for HistoryEntry {
             One::Entry(entry) => entry,
         }
     }
+}
+
+fn read_one(raw: &str) -> Result<HistoryEntry, HistoryError> {
+    serde_json::from_str(raw).map(|one: One| one.into()).map_err(HistoryError::Shape)
 }
 
 impl HistoryEntry {
@@ -96,13 +102,32 @@ impl HistoryEntry {
     /// either. Oldest first, as stored. `null` is an empty one: .NET tools write it for a property
     /// that was never set.
     pub fn parse_list(text: &str) -> Result<Vec<Self>, HistoryError> {
-        let written: Option<Written> = serde_json::from_str(text.trim_start_matches('\u{feff}'))
-            .map_err(HistoryError::Shape)?;
-        Ok(match written {
-            None => Vec::new(),
-            Some(Written::Many(entries)) => entries.into_iter().map(Self::from).collect(),
-            Some(Written::One(entry)) => vec![entry.into()],
+        let text = text.trim_start_matches('\u{feff}').trim();
+        if text.len() > LONGEST {
+            return Err(HistoryError::TooLong);
+        }
+        match text.as_bytes().first() {
+            Some(b'n') if text == "null" => return Ok(Vec::new()),
+            Some(b'[') => {}
+            _ => return Ok(vec![read_one(text)?]),
+        }
+        let mut entries = Ok(Vec::new());
+        json::for_each_element(text, &mut |raw| {
+            let Ok(read) = &mut entries else { return };
+            if read.len() == MOST_ENTRIES {
+                entries = Err(HistoryError::TooLong);
+                return;
+            }
+            match read_one(raw) {
+                Ok(entry) => read.push(entry),
+                Err(error) => entries = Err(error),
+            }
         })
+        .map_err(|error| match error {
+            JsonEditError::Syntax(error) => HistoryError::Shape(error),
+            error => HistoryError::Edit(error),
+        })?;
+        entries
     }
 
     /// Appends this entry to a history file that is a JSON array of its own; `None` starts one.
@@ -204,6 +229,16 @@ mod tests {
         assert_eq!(HistoryEntry::parse_list(r#""a:1""#).unwrap().len(), 1);
         assert!(HistoryEntry::parse_list("[1]").is_err());
         assert!(HistoryEntry::parse_list(r#"[{"by":"x"}]"#).is_err());
+    }
+
+    #[test]
+    fn a_history_is_read_up_to_its_limits() {
+        let of = |count: usize| format!("[{}]", vec!["\"a:1\""; count].join(","));
+        assert_eq!(HistoryEntry::parse_list(&of(MOST_ENTRIES)).unwrap().len(), MOST_ENTRIES);
+        let error = HistoryEntry::parse_list(&of(MOST_ENTRIES + 1)).unwrap_err();
+        assert!(matches!(error, HistoryError::TooLong));
+        let long = format!("[\"{}\"]", "a".repeat(LONGEST));
+        assert!(matches!(HistoryEntry::parse_list(&long).unwrap_err(), HistoryError::TooLong));
     }
 
     #[test]

@@ -8,7 +8,7 @@ use std::fmt;
 use std::ops::Range;
 
 use serde::Deserialize;
-use serde::de::{Deserializer, MapAccess, SeqAccess, Visitor};
+use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
 /// JSON text cannot be edited as asked.
@@ -49,25 +49,37 @@ pub struct Object<'t> {
     members: Vec<Member<'t>>,
 }
 
-struct Members<'t>(Vec<(Cow<'t, str>, &'t RawValue)>);
+/// Members of one object that are kept at most; each takes 56 bytes beside the text. No package of
+/// any ecosystem comes near.
+pub const MOST_MEMBERS: usize = 100_000;
 
-impl<'de> Deserialize<'de> for Members<'de> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct MembersVisitor;
-        impl<'de> Visitor<'de> for MembersVisitor {
-            type Value = Members<'de>;
-            fn expecting(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-                out.write_str("a JSON object")
+/// Collects the members of the object that begins in this text.
+struct Members<'t>(&'t str);
+
+impl<'de> DeserializeSeed<'de> for Members<'de> {
+    type Value = Vec<Member<'de>>;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
+        deserializer.deserialize_map(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Members<'de> {
+    type Value = Vec<Member<'de>>;
+
+    fn expecting(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str("a JSON object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+        let mut members = Vec::new();
+        while let Some((Key(key), value)) = map.next_entry::<Key<'de>, &'de RawValue>()? {
+            if members.len() == MOST_MEMBERS {
+                return Err(A::Error::custom(format_args!("more than {MOST_MEMBERS} members")));
             }
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-                let mut members = Vec::new();
-                while let Some((key, value)) = map.next_entry::<Key<'de>, &'de RawValue>()? {
-                    members.push((key.0, value));
-                }
-                Ok(Members(members))
-            }
+            members.push(Member { key, span: span_in(self.0, value.get()), raw: value.get() });
         }
-        deserializer.deserialize_map(MembersVisitor)
+        Ok(members)
     }
 }
 
@@ -75,38 +87,54 @@ impl<'de> Deserialize<'de> for Members<'de> {
 #[serde(transparent)]
 struct Key<'t>(#[serde(borrow)] Cow<'t, str>);
 
-struct Elements<'t>(Vec<&'t RawValue>);
+/// Shows the elements of an array as they stand in the text.
+struct Elements<'s, 't>(&'s mut dyn FnMut(&'t str));
 
-impl<'de> Deserialize<'de> for Elements<'de> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct ElementsVisitor;
-        impl<'de> Visitor<'de> for ElementsVisitor {
-            type Value = Elements<'de>;
-            fn expecting(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-                out.write_str("a JSON array")
-            }
-            fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Self::Value, A::Error> {
-                let mut elements = Vec::new();
-                while let Some(element) = seq.next_element()? {
-                    elements.push(element);
-                }
-                Ok(Elements(elements))
-            }
-        }
-        deserializer.deserialize_seq(ElementsVisitor)
+impl<'de> DeserializeSeed<'de> for Elements<'_, 'de> {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        deserializer.deserialize_seq(self)
     }
+}
+
+impl<'de> Visitor<'de> for Elements<'_, 'de> {
+    type Value = ();
+
+    fn expecting(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str("a JSON array")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<(), A::Error> {
+        while let Some(element) = seq.next_element::<&'de RawValue>()? {
+            (self.0)(element.get());
+        }
+        Ok(())
+    }
+}
+
+/// Shows the elements of the array that `text` is, as they stand there, one after the other; keeps
+/// none of them.
+pub fn for_each_element<'t>(
+    text: &'t str,
+    see: &mut dyn FnMut(&'t str),
+) -> Result<(), JsonEditError> {
+    whole(without_bom(text), Elements(see))
+}
+
+/// Reads all of `text` by `seed`.
+fn whole<'t, S: DeserializeSeed<'t>>(text: &'t str, seed: S) -> Result<S::Value, JsonEditError> {
+    let mut deserializer = serde_json::Deserializer::from_str(text);
+    let value = seed.deserialize(&mut deserializer).map_err(JsonEditError::Syntax)?;
+    deserializer.end().map_err(JsonEditError::Syntax)?;
+    Ok(value)
 }
 
 impl<'t> Object<'t> {
     /// Finds the members of the object that `text` is; a byte order mark before it is skipped.
+    /// An object of more than [`MOST_MEMBERS`] is not the expected JSON.
     pub fn parse(text: &'t str) -> Result<Self, JsonEditError> {
-        let Members(members) =
-            serde_json::from_str(without_bom(text)).map_err(JsonEditError::Syntax)?;
-        let members = members
-            .into_iter()
-            .map(|(key, raw)| Member { key, span: span_in(text, raw.get()), raw: raw.get() })
-            .collect();
-        Ok(Self { text, members })
+        Ok(Self { text, members: whole(without_bom(text), Members(text))? })
     }
 
     /// All members, in order, repeated keys included.
@@ -172,14 +200,18 @@ pub fn append_to_array(text: &str, element: &str) -> Result<String, JsonEditErro
         let single = body.trim();
         return Ok(replaced(text, &span, &format!("[{single}, {element}]")));
     }
-    let Elements(elements) = serde_json::from_str(body).map_err(JsonEditError::Syntax)?;
+    let (mut first, mut last) = (None, None);
+    for_each_element(body, &mut |element| {
+        first.get_or_insert(element);
+        last = Some(element);
+    })?;
     let open = span_in(text, trimmed).start;
-    let Some(last) = elements.last().map(|raw| span_in(text, raw.get())) else {
+    let Some(last) = last.map(|raw| span_in(text, raw)) else {
         let close = text.rfind(']').unwrap_or(open);
         return Ok(replaced(text, &(open..close + 1), &format!("[{element}]")));
     };
     // New elements stand as the last one does: on a line of their own, or after a blank.
-    let first = elements.first().map_or(last.start, |raw| span_in(text, raw.get()).start);
+    let first = first.map_or(last.start, |raw| span_in(text, raw).start);
     let lead = text.get(open + 1..first).unwrap_or("");
     let lead = if lead.contains('\n') { lead } else { " " };
     Ok(replaced(text, &(last.end..last.end), &format!(",{lead}{element}")))
@@ -281,6 +313,23 @@ mod tests {
         let object = Object::parse(text).unwrap();
         assert_eq!(object.string("version").unwrap().as_deref(), Some("1.0.0"));
         assert_eq!(object.with_string("version", "2.0.0").unwrap(), text.replace("1.0.0", "2.0.0"));
+    }
+
+    #[test]
+    fn an_object_of_too_many_members_is_refused() {
+        let text = |count: usize| format!("{{{}}}", vec!["\"a\":1"; count].join(","));
+        assert_eq!(Object::parse(&text(MOST_MEMBERS)).unwrap().members().len(), MOST_MEMBERS);
+        assert!(Object::parse(&text(MOST_MEMBERS + 1)).is_err());
+    }
+
+    #[test]
+    fn elements_are_shown_as_they_stand() {
+        let mut seen = Vec::new();
+        for_each_element("\u{feff}[1.0, {\"a\" :2},\"x\"]\n", &mut |raw| seen.push(raw)).unwrap();
+        assert_eq!(seen, ["1.0", "{\"a\" :2}", "\"x\""]);
+        for broken in ["{}", "[1", "[1]x", ""] {
+            assert!(for_each_element(broken, &mut |_| {}).is_err(), "{broken}");
+        }
     }
 
     #[test]
