@@ -127,10 +127,6 @@ fn storing<'e>(data: &'static [u8]) -> TarAction<'e> {
 #[case::pax_same_size([pax(&[("size", "5")]), posix(b'0', "a", TEXT)].concat(), plain("a"))]
 #[case::solaris([posix(b'X', "x", pax_record("path", "b").as_bytes()), posix(b'0', "a", TEXT)].concat(), plain("b"))]
 #[case::global([posix(b'g', "g", pax_record("comment", "0123").as_bytes()), posix(b'0', "a", TEXT)].concat(), plain("a"))]
-#[case::both_agree(
-    [pax(&[("path", "b")]), long(b'L', "b"), posix(b'0', "a", TEXT)].concat(),
-    plain("b")
-)]
 #[case::directory(posix(b'5', "d/", b""), ("d/".into(), TarKind::Directory, None, vec![]))]
 #[case::old_directory(old(0, "d/", b""), ("d/".into(), TarKind::Directory, None, vec![]))]
 #[case::device(posix(b'3', "null", b""), ("null".into(), TarKind::Other(b'3'), None, vec![]))]
@@ -191,6 +187,23 @@ fn what_follows_the_end_is_kept_and_not_read() {
 }
 
 #[test]
+fn a_reader_finishes_where_only_zeros_follow() {
+    let finish = |behind: &[u8]| {
+        let bytes = [archive(&[posix(b'0', "a", TEXT)]), behind.to_vec()].concat();
+        TarReader::new(bytes.as_slice(), &Limits::default()).finish()
+    };
+    finish(&vec![0; 40_000]).unwrap();
+    let late = [vec![0; 33_000], posix(b'0', "b", TEXT)].concat();
+    for behind in [b"x".to_vec(), posix(b'0', "b", TEXT), late] {
+        let error = finish(&behind).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "the tar archive is damaged: something other than zeros follows its end"
+        );
+    }
+}
+
+#[test]
 fn nothing_is_an_empty_archive() {
     assert_eq!(list(b"").unwrap(), []);
 }
@@ -229,9 +242,21 @@ fn nothing_is_an_empty_archive() {
     archive(&[long(b'L', "b"), long(b'L', "c"), posix(b'0', "a", TEXT)]),
     "the tar archive is damaged: a member has two extension records of one kind"
 )]
-#[case::records_disagree(
-    archive(&[long(b'L', "b"), pax(&[("path", "c")]), posix(b'0', "a", TEXT)]),
-    "entry `a` of the tar archive is damaged: its extension records disagree on a name"
+#[case::records_of_two_dialects(
+    archive(&[long(b'L', "b"), pax(&[("path", "b")]), posix(b'0', "a", TEXT)]),
+    "the tar archive is damaged: a member has extension records of two dialects"
+)]
+#[case::records_of_two_dialects_in_the_other_order(
+    archive(&[pax(&[("mtime", "0")]), long(b'K', "b"), posix(b'2', "a", b"")]),
+    "the tar archive is damaged: a member has extension records of two dialects"
+)]
+#[case::line_end_in_a_record(
+    archive(&[pax(&[("comment", "x\n10 path=b\n")]), posix(b'0', "a", TEXT)]),
+    "entry `a` of the tar archive is damaged: its pax header holds a line end by which readers differ"
+)]
+#[case::kind_in_a_record(
+    archive(&[pax(&[("type", "Directory")]), posix(b'0', "a", TEXT)]),
+    "entry `a` of the tar archive is damaged: its pax header states a kind, which most readers ignore"
 )]
 #[case::pax_malformed(
     archive(&[posix(b'x', "x", b"8 path=b\n"), posix(b'0', "a", TEXT)]),

@@ -18,12 +18,6 @@ pub struct Limits {
     pub entries: u64,
     /// Bytes that a compressed stream may unfold to when it has to be walked through.
     pub unpacked: u64,
-    /// Bytes up to which a compressed stream may unfold whatever its size.
-    pub unfolded_freely: u64,
-    /// Times its compressed size that a stream may unfold to beyond [`Limits::unfolded_freely`], so
-    /// that what is worked on is in proportion to what was sent. Real packages of such a size stay
-    /// below a tenth of this.
-    pub unfolding: u64,
     /// Bytes of one entry name.
     pub entry_name: usize,
     /// Nesting of a structured manifest (JSON, YAML, XML).
@@ -41,8 +35,6 @@ impl Default for Limits {
             metadata: 32 << 20,
             entries: 200_000,
             unpacked: 64 << 30,
-            unfolded_freely: 1 << 30,
-            unfolding: 100,
             entry_name: 4096,
             depth: 64,
             window: 128 << 20,

@@ -136,6 +136,11 @@ impl<R: Read> Blocks<R> {
             if records.iter().any(|record| record.kind == kind) {
                 return Err(damaged("a member has two extension records of one kind"));
             }
+            // pnpm gives the name or size that one of them states to the header of the other.
+            let is_pax = |record: &Record| record.kind == RecordKind::Pax;
+            if records.iter().any(|record| is_pax(record) != (kind == RecordKind::Pax)) {
+                return Err(damaged("a member has extension records of two dialects"));
+            }
             let before = records.iter().map(|record| length(&record.data)).sum();
             records.push(self.record(kind, header, before)?);
         }
@@ -190,14 +195,16 @@ impl<R: Read> Blocks<R> {
         let long_link = of_kind(RecordKind::LongLink).map(|record| long(&record.data));
         let pax = of_kind(RecordKind::Pax).map_or(&[][..], |record| record.data.as_slice());
         let fault = |fault| damaged_entry(&header.path(), fault);
-        let pax = pax::parse(pax).map_err(fault)?;
+        let data = pax;
+        let pax = pax::parse(data).map_err(fault)?;
+        pax::read_alike(data, &pax).map_err(fault)?;
         let value = |key: &[u8]| -> Result<Option<&[u8]>, ArchiveError> {
             Ok(pax::find(&pax, key).map_err(fault)?.map(|record| record.value))
         };
-        if let Some(found) = pick(value(b"path")?, long_name).map_err(fault)? {
+        if let Some(found) = value(b"path")?.or(long_name) {
             path = found.to_vec();
         }
-        if let Some(found) = pick(value(b"linkpath")?, long_link).map_err(fault)? {
+        if let Some(found) = value(b"linkpath")?.or(long_link) {
             link = found.to_vec();
         }
         if header.type_byte() == b'S' || pax.iter().any(is_sparse) {
@@ -256,17 +263,6 @@ fn long(data: &[u8]) -> &[u8] {
     data.strip_suffix(b"\0").unwrap_or(data)
 }
 
-/// One value out of a pax and a GNU record: readers differ in which of them wins.
-fn pick<'a>(
-    pax: Option<&'a [u8]>,
-    gnu: Option<&'a [u8]>,
-) -> Result<Option<&'a [u8]>, &'static str> {
-    match (pax, gnu) {
-        (Some(pax), Some(gnu)) if pax != gnu => Err("its extension records disagree on a name"),
-        (pax, gnu) => Ok(pax.or(gnu)),
-    }
-}
-
 fn is_sparse(record: &PaxRecord<'_>) -> bool {
     record.key.starts_with(b"GNU.sparse.")
 }
@@ -281,7 +277,9 @@ fn check_global(data: &[u8]) -> Result<(), &'static str> {
     let single = |record: &PaxRecord<'_>| {
         matches!(record.key, b"path" | b"linkpath" | b"size") || is_sparse(record)
     };
-    if pax::parse(data)?.iter().any(single) {
+    let records = pax::parse(data)?;
+    pax::read_alike(data, &records)?;
+    if records.iter().any(single) {
         return Err("a global pax header states a name or size");
     }
     Ok(())

@@ -37,6 +37,29 @@ fn parse_one(rest: &[u8], at: usize) -> Option<PaxRecord<'_>> {
     Some(PaxRecord { key, value, at: at..at.checked_add(length)? })
 }
 
+/// Keys by which a reader tells what a member is.
+const DECISIVE: [&[u8]; 4] = [b"path", b"linkpath", b"size", b"type"];
+
+/// Checks that readers of lines find what readers of lengths find.
+///
+/// node-tar, under npm, splits the data at line ends and takes each line for a record that states
+/// the length of that line; all others follow the lengths. They differ where a value holds a line
+/// end. node-tar also takes the kind of a member from a record `type`, which no standard knows.
+pub(crate) fn read_alike(data: &[u8], records: &[PaxRecord<'_>]) -> Result<(), &'static str> {
+    let decisive = |key: &[u8]| DECISIVE.contains(&key);
+    let by_length = records.iter().filter(|record| decisive(record.key));
+    if by_length.clone().any(|record| record.key == b"type") {
+        return Err("its pax header states a kind, which most readers ignore");
+    }
+    let lines = data.split_inclusive(|byte| *byte == b'\n');
+    let by_line = lines.filter_map(|line| parse_one(line, 0)).filter(|record| decisive(record.key));
+    if by_length.map(|record| (record.key, record.value)).ne(by_line.map(|line| (line.key, line.value)))
+    {
+        return Err("its pax header holds a line end by which readers differ");
+    }
+    Ok(())
+}
+
 /// The value of `key`; an error if two records give it.
 pub(crate) fn find<'r, 'a>(
     records: &'r [PaxRecord<'a>],
@@ -97,6 +120,16 @@ mod tests {
     #[case::huge(b"99999999999999999999999 path=a\n")]
     fn malformed_records_are_refused(#[case] data: &[u8]) {
         assert_eq!(parse(data), Err("its pax header is malformed"));
+    }
+
+    #[test]
+    fn records_that_a_reader_of_lines_takes_otherwise_are_refused() {
+        let check = |data: &[u8]| read_alike(data, &parse(data).unwrap());
+        assert!(check(&[record(b"path", b"a"), record(b"SCHILY.xattr.x", b"a\nb")].concat()).is_ok());
+        assert!(check(&record(b"path", b"a\nb")).is_err());
+        let hidden = [&b"x\n"[..], &record(b"path", b"b")].concat();
+        assert!(check(&record(b"comment", &hidden)).is_err());
+        assert!(check(&record(b"type", b"SymbolicLink")).is_err());
     }
 
     #[test]
