@@ -2,13 +2,16 @@ use std::io::{self, Read, SeekFrom};
 use std::path::Path;
 
 use hayloft_archive::{ArchiveError, Compression, TarKind, TarReader, Trailing, decoder_with};
-use hayloft_feed::{Detail, FeedTypeError, Limits, ReadError, ReadSeek, shorten};
+use hayloft_feed::{Detail, FeedTypeError, Limits, PathFault, ReadError, ReadSeek, shorten};
 
 use crate::PackageJsonError;
-use crate::manifest::{PackageJson, TarballFacts};
+use crate::manifest::{PackageJson, PackageText, TarballFacts};
+use crate::reading::{Place, place};
 
 /// Bytes of a readme that an index serves.
 const LONGEST_README: u64 = 64 << 10;
+/// Bytes of the paths of all commands; they become a part of the manifest.
+const LARGEST_LIST: u64 = 1 << 20;
 
 /// The file is not an npm package.
 #[derive(Debug, thiserror::Error)]
@@ -20,11 +23,48 @@ pub enum TarballError {
     /// Not gzip.
     #[error("the file is not a gzip-compressed tar archive")]
     NotGzip,
-    /// A path that is absolute, has a drive letter, or climbs.
-    #[error("the entry `{}` would be unpacked outside the folder of the package", shorten(path))]
+    /// A path that is absolute, has a drive letter or an empty component, or climbs.
+    #[error(
+        "the entry `{}` would be unpacked outside the folder of the package: it {fault}",
+        shorten(path)
+    )]
     UnsafePath {
         /// As stored.
         path: String,
+        /// What is wrong with it.
+        fault: PathFault,
+    },
+    /// A link that climbs out of the package.
+    #[error(
+        "the entry `{}` is a link to `{}`, outside the folder of the package",
+        shorten(path),
+        shorten(target)
+    )]
+    UnsafeLink {
+        /// As stored.
+        path: String,
+        /// Where it leads.
+        target: String,
+    },
+    /// Clients differ in what the entry is.
+    #[error("the entry `{}` means different things to different clients: {how}", shorten(path))]
+    Ambiguous {
+        /// As stored.
+        path: String,
+        /// In what they differ.
+        how: &'static str,
+    },
+    /// Two root manifests with different content; unpacking leaves the last one.
+    #[error(
+        "the tarball has two manifests, `{}` and `{}`, that differ; pack it again with one",
+        shorten(first),
+        shorten(second)
+    )]
+    TwoManifests {
+        /// Path of the first.
+        first: String,
+        /// Path of the second.
+        second: String,
     },
     /// No `package.json` in the one folder at the top.
     #[error("there is no package.json in the top folder of the tarball")]
@@ -55,44 +95,19 @@ impl TarballError {
     }
 }
 
-/// Where the package lies in its tarball. Clients cut one component off every path, whatever it
-/// is, so `./package.json` is a manifest too; for `./package/package.json` they differ.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Root {
-    /// In the `.` of `./package.json`.
-    Dot,
-    /// In a folder of any name; a `./` in front does not count.
-    Folder,
-}
-
-impl Root {
-    /// The path inside the package, if the entry belongs to this root.
-    pub(crate) fn inner(self, path: &str) -> Option<String> {
-        let mut parts = path.split('/').filter(|part| !matches!(*part, "" | "."));
-        match self {
-            Self::Dot if !path.starts_with("./") => return None,
-            Self::Dot => {}
-            Self::Folder => {
-                parts.next();
-            }
-        }
-        let inner = parts.collect::<Vec<_>>().join("/");
-        (!inner.is_empty()).then_some(inner)
-    }
-}
-
 /// What one walk through a tarball finds.
 #[derive(Debug)]
 pub(crate) struct Tarball {
-    pub(crate) root: Root,
-    pub(crate) package: PackageJson,
-    /// How many entries are root manifests; unpacking leaves the last one.
+    /// Of the root manifest.
+    path: String,
+    text: PackageText,
+    /// How many entries are root manifests; all have the same bytes.
     pub(crate) manifests: usize,
     pub(crate) facts: TarballFacts,
     pub(crate) readme: Option<String>,
 }
 
-/// Files in the root of the package, under one of the two readings of where that is.
+/// Files in the root of the package.
 #[derive(Debug, Default)]
 struct RootFiles {
     manifest: Option<(String, Vec<u8>)>,
@@ -112,33 +127,37 @@ struct Readme {
 impl Tarball {
     /// Reads the whole tarball once, twice if its commands are the files of a folder.
     pub(crate) fn read(content: &mut dyn ReadSeek, limits: &Limits) -> Result<Self, TarballError> {
-        let (mut dot, mut folder) = (RootFiles::default(), RootFiles::default());
+        let mut files = RootFiles::default();
         let mut facts = TarballFacts::default();
-        for_each_file(content, limits, &mut |path, file| {
+        for_each_file(content, limits, &mut |path, place, file| {
             facts.file_count = facts.file_count.saturating_add(1);
             facts.unpacked_size = facts.unpacked_size.saturating_add(file.size);
-            for (root, files) in [(Root::Dot, &mut dot), (Root::Folder, &mut folder)] {
-                if let Some(name) = root.inner(path).filter(|inner| !inner.contains('/')) {
-                    return files.take(path, &name, file, limits);
-                }
-            }
-            Ok(())
+            files.take(path, place, file, limits)
         })?;
-        let (root, files) =
-            if dot.manifest.is_some() { (Root::Dot, dot) } else { (Root::Folder, folder) };
         let (path, manifest) = files.manifest.ok_or(TarballError::NoPackageJson)?;
-        let package = PackageJson::parse(&manifest, limits)
-            .map_err(|source| TarballError::PackageJson { path, source })?;
         facts.has_shrinkwrap = files.has_shrinkwrap;
         facts.has_gyp = files.has_gyp;
         let readme = files.readme.map(|readme| {
             facts.readme_filename = Some(readme.file_name);
             readme.text
         });
-        if let Some(bin) = package.bin_folder() {
-            facts.bin_files = files_under(content, limits, root, &bin)?;
+        // It is checked, read by parts and printed again.
+        let length = u64::try_from(manifest.len()).unwrap_or(u64::MAX);
+        limits.account.charge(length.saturating_mul(8)).map_err(ArchiveError::from)?;
+        let text = PackageText::read(manifest, limits)
+            .map_err(|source| TarballError::PackageJson { path: path.clone(), source })?;
+        let mut tarball = Self { path, text, manifests: files.manifests, facts, readme };
+        if let Some(bin) = tarball.package()?.bin_folder() {
+            tarball.facts.bin_files = files_under(content, limits, &bin)?;
         }
-        Ok(Self { root, package, manifests: files.manifests, facts, readme })
+        Ok(tarball)
+    }
+
+    /// What the root manifest says.
+    pub(crate) fn package(&self) -> Result<PackageJson<'_>, TarballError> {
+        self.text
+            .package()
+            .map_err(|source| TarballError::PackageJson { path: self.path.clone(), source })
     }
 }
 
@@ -146,15 +165,16 @@ impl RootFiles {
     fn take(
         &mut self,
         path: &str,
-        name: &str,
+        place: &Place,
         file: &mut File<'_>,
         limits: &Limits,
     ) -> Result<(), TarballError> {
-        match name {
-            "package.json" => {
-                self.manifests = self.manifests.saturating_add(1);
-                self.manifest = Some((path.to_owned(), file.read(path, limits.manifest)?));
-            }
+        let name = match place {
+            Place::Manifest => return self.take_manifest(path, file, limits),
+            Place::File(name) if !name.contains('/') => name,
+            Place::File(_) | Place::Nothing => return Ok(()),
+        };
+        match name.as_str() {
             "npm-shrinkwrap.json" => self.has_shrinkwrap = true,
             _ if Path::new(name).extension().is_some_and(|extension| extension == "gyp") => {
                 self.has_gyp = true;
@@ -167,6 +187,26 @@ impl RootFiles {
                     self.readme = Some(Readme { rank, file_name, text });
                 }
             }
+        }
+        Ok(())
+    }
+
+    fn take_manifest(
+        &mut self,
+        path: &str,
+        file: &mut File<'_>,
+        limits: &Limits,
+    ) -> Result<(), TarballError> {
+        self.manifests = self.manifests.saturating_add(1);
+        match &self.manifest {
+            None => self.manifest = Some((path.to_owned(), file.read(path, limits)?)),
+            Some((first, bytes)) if !file.is(bytes)? => {
+                return Err(TarballError::TwoManifests {
+                    first: first.clone(),
+                    second: path.to_owned(),
+                });
+            }
+            Some(_) => {}
         }
         Ok(())
     }
@@ -195,22 +235,19 @@ fn readme_rank(name: &str) -> Option<u8> {
 fn files_under(
     content: &mut dyn ReadSeek,
     limits: &Limits,
-    root: Root,
     folder: &str,
 ) -> Result<Vec<String>, TarballError> {
     let mut files = Vec::new();
-    let mut left = limits.metadata;
-    for_each_file(content, limits, &mut |path, _| {
-        let inner = root.inner(path);
-        let below = inner
-            .filter(|inner| inner.strip_prefix(folder).is_some_and(|rest| rest.starts_with('/')));
-        if let Some(file) = below {
-            let length = u64::try_from(file.len()).unwrap_or(u64::MAX);
+    let mut left = LARGEST_LIST;
+    for_each_file(content, limits, &mut |_, place, _| {
+        let Place::File(inner) = place else { return Ok(()) };
+        if inner.strip_prefix(folder).is_some_and(|rest| rest.starts_with('/')) {
+            let length = u64::try_from(inner.len()).unwrap_or(u64::MAX);
             left = left.checked_sub(length).ok_or_else(|| ArchiveError::TooLarge {
                 what: format!("the list of commands in `{}`", shorten(folder)),
-                limit: limits.metadata,
+                limit: LARGEST_LIST,
             })?;
-            files.push(file);
+            files.push(inner.clone());
         }
         Ok(())
     })?;
@@ -224,14 +261,31 @@ struct File<'r> {
 }
 
 impl File<'_> {
-    fn read(&mut self, path: &str, limit: u64) -> Result<Vec<u8>, ArchiveError> {
-        Limits::read(self.data, limit).map_err(|error| match error {
+    fn read(&mut self, path: &str, limits: &Limits) -> Result<Vec<u8>, ArchiveError> {
+        limits.load(self.data, limits.manifest).map_err(|error| match error {
             ReadError::TooLarge { limit } => {
                 ArchiveError::TooLarge { what: format!("`{}`", shorten(path)), limit }
             }
             ReadError::Io(error) => ArchiveError::from_io(error),
+            ReadError::Exhausted(error) => error.into(),
             error => ArchiveError::Io(io::Error::other(error)),
         })
+    }
+
+    /// Whether the file has these bytes.
+    fn is(&mut self, bytes: &[u8]) -> Result<bool, ArchiveError> {
+        let mut expected = bytes;
+        let mut buffer = [0; 4096];
+        loop {
+            let read = self.data.read(&mut buffer).map_err(ArchiveError::from_io)?;
+            let Some(read) = buffer.get(..read).filter(|read| !read.is_empty()) else {
+                return Ok(expected.is_empty());
+            };
+            match expected.strip_prefix(read) {
+                Some(rest) => expected = rest,
+                None => return Ok(false),
+            }
+        }
     }
 
     /// The beginning as text; characters that are broken or cut by the limit are left out.
@@ -242,27 +296,22 @@ impl File<'_> {
     }
 }
 
-/// Walks a tarball to the last byte of its compressed stream. The paths of all entries are checked;
-/// links, which clients leave out, and folders are not shown.
+/// Walks a tarball to the last byte of its compressed stream. All entries are checked; links, which
+/// clients leave out, and folders are not shown.
 fn for_each_file(
     content: &mut dyn ReadSeek,
     limits: &Limits,
-    see: &mut dyn FnMut(&str, &mut File<'_>) -> Result<(), TarballError>,
+    see: &mut dyn FnMut(&str, &Place, &mut File<'_>) -> Result<(), TarballError>,
 ) -> Result<(), TarballError> {
-    let mut stream = unzipped(content, limits)?;
-    let mut tar = TarReader::new(&mut stream, limits);
+    let mut tar = TarReader::new(unzipped(content, limits)?, limits);
     while let Some(mut member) = tar.next()? {
-        let path = String::from_utf8_lossy(member.path()).into_owned();
-        if member.path_escapes() {
-            return Err(TarballError::UnsafePath { path });
-        }
+        let place = place(&member)?;
         if member.kind() == TarKind::File {
-            see(&path, &mut File { size: member.size(), data: &mut member })?;
+            let path = String::from_utf8_lossy(member.path()).into_owned();
+            see(&path, &place, &mut File { size: member.size(), data: &mut member })?;
         }
     }
-    // What follows the end of the archive is padding, but its checksum covers all before it.
-    io::copy(&mut stream, &mut io::sink()).map_err(ArchiveError::from_io)?;
-    Ok(())
+    Ok(tar.finish()?)
 }
 
 /// The tar stream in a tarball; what follows the gzip data is ignored, as clients ignore it.
@@ -283,26 +332,7 @@ pub(crate) fn unzipped<'c>(
 
 #[cfg(test)]
 mod tests {
-    use rstest::rstest;
-
     use super::*;
-
-    #[rstest]
-    #[case::usual("package/package.json", None, Some("package.json"))]
-    #[case::nested("package/lib/a.js", None, Some("lib/a.js"))]
-    #[case::dot("./package.json", Some("package.json"), None)]
-    #[case::dot_and_folder("./package/a", Some("package/a"), Some("a"))]
-    #[case::blank_parts("package//./a", None, Some("a"))]
-    #[case::top_level("pax_global_header", None, None)]
-    #[case::the_folder_itself("package/", None, None)]
-    fn paths_are_cut_as_clients_cut_them(
-        #[case] path: &str,
-        #[case] dot: Option<&str>,
-        #[case] folder: Option<&str>,
-    ) {
-        assert_eq!(Root::Dot.inner(path).as_deref(), dot);
-        assert_eq!(Root::Folder.inner(path).as_deref(), folder);
-    }
 
     #[test]
     fn a_markdown_readme_is_preferred() {

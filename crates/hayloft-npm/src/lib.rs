@@ -1,8 +1,8 @@
 //! The npm feed type: names with scopes, node-semver versions, and `.tgz` packages.
 //!
-//! [`Npm`] reads a tarball as npm, pnpm and yarn read it: the top folder has any name, the last
-//! root `package.json` counts, old field shapes are normalized as npm normalizes them when it
-//! publishes. The manifest it makes is the version object of a packument; what depends on the
+//! [`Npm`] reads a tarball as npm, pnpm and yarn read it: the top folder has any name, old field
+//! shapes are normalized as npm normalizes them when it publishes. What those clients would read in
+//! different ways is refused where it can decide what the package is; the table is in `reading.rs`. The manifest it makes is the version object of a packument; what depends on the
 //! feed (tarball URL, deprecation, tags, times) is left to the index.
 //!
 //! ```
@@ -26,11 +26,13 @@ mod archive;
 mod manifest;
 mod name;
 mod normalize;
+mod reading;
 mod repackage;
 mod tags;
 mod value;
 mod version;
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use hayloft_feed::{
@@ -45,6 +47,7 @@ pub use repackage::RepackageError;
 pub use version::{NpmVersion, NpmVersionError};
 
 use archive::Tarball;
+use manifest::PackageJson;
 
 const TAG: &str = "npm";
 
@@ -91,11 +94,11 @@ impl FeedType for Npm {
     fn inspect(&self, upload: Upload<'_>, limits: &Limits) -> Result<Inspected, FeedTypeError> {
         let tarball =
             Tarball::read(upload.content, limits).map_err(TarballError::into_feed_type_error)?;
-        let package = &tarball.package;
+        let package = tarball.package().map_err(TarballError::into_feed_type_error)?;
         let mut warnings = package.warnings().to_vec();
         if tarball.manifests > 1 {
             warnings.push(format!(
-                "the tarball holds package.json {} times in its root; the last one counts",
+                "the tarball holds the same package.json {} times in its root",
                 tarball.manifests
             ));
         }
@@ -111,7 +114,7 @@ impl FeedType for Npm {
             },
             manifest: package.manifest(&tarball.facts, upload.digests),
             fragments: Vec::new(),
-            documents: readme(&tarball).into_iter().collect(),
+            documents: readme(&tarball, &package).into_iter().collect(),
             history,
             role: FileRole::Package,
             warnings,
@@ -150,10 +153,11 @@ fn version(
 }
 
 /// The readme that a packument serves: a file of the root, or what npm once put into package.json.
-fn readme(tarball: &Tarball) -> Option<Document> {
+fn readme(tarball: &Tarball, package: &PackageJson<'_>) -> Option<Document> {
     let text = match &tarball.readme {
-        Some(text) => text,
-        None => archive::readme_beginning(tarball.package.readme()?),
+        Some(text) => Cow::Borrowed(text.as_str()),
+        None => package.readme()?,
     };
-    Some(Document { name: "readme".to_owned(), bytes: text.as_bytes().to_vec() })
+    let bytes = archive::readme_beginning(&text).as_bytes().to_vec();
+    Some(Document { name: "readme".to_owned(), bytes })
 }

@@ -1,10 +1,11 @@
 use std::borrow::Cow;
 use std::collections::BTreeSet;
 
+use hayloft_feed::json::{JsonEditError, quoted};
 use hayloft_feed::{Digests, HistoryEntry, HistoryError, Limits, shorten};
 
 use crate::normalize;
-use crate::value::{Object, Value, with_whole_surrogates};
+use crate::value::{Object, Raw, check, with_whole_surrogates};
 use crate::{NpmName, NpmNameError, NpmVersion, NpmVersionError};
 
 /// Where the embedded history stands.
@@ -12,10 +13,17 @@ pub(crate) const HISTORY: &str = "repackageHistory";
 /// Groups whose entries an installation follows.
 const INSTALLED: [&str; 3] = ["dependencies", "optionalDependencies", "peerDependencies"];
 
+/// The text of a package.json, as clients read it.
+#[derive(Debug)]
+pub(crate) struct PackageText {
+    text: String,
+    warnings: Vec<String>,
+}
+
 /// A package.json that names a package and a version.
 #[derive(Debug)]
-pub(crate) struct PackageJson {
-    members: Object,
+pub(crate) struct PackageJson<'t> {
+    members: Object<'t>,
     name: NpmName,
     version: NpmVersion,
     warnings: Vec<String>,
@@ -28,6 +36,9 @@ pub enum PackageJsonError {
     /// Not JSON.
     #[error("is not JSON")]
     Syntax(#[source] serde_json::Error),
+    /// One object with more members than any package has.
+    #[error("is not an object that can be read")]
+    Members(#[source] JsonEditError),
     /// JSON of another kind.
     #[error("is not a JSON object")]
     NotAnObject,
@@ -70,45 +81,62 @@ pub(crate) struct TarballFacts {
     pub(crate) bin_files: Vec<String>,
 }
 
-impl PackageJson {
-    /// Reads what clients read, so with all their tolerance but for what makes it no package.
-    pub(crate) fn parse(bytes: &[u8], limits: &Limits) -> Result<Self, PackageJsonError> {
-        let text = String::from_utf8_lossy(bytes);
+impl PackageText {
+    /// Decodes what clients decode, with all their tolerance.
+    pub(crate) fn read(bytes: Vec<u8>, limits: &Limits) -> Result<Self, PackageJsonError> {
         let mut warnings = Vec::new();
-        if matches!(text, Cow::Owned(_)) {
+        let text = String::from_utf8(bytes).unwrap_or_else(|error| {
             warnings.push("package.json is not UTF-8; broken characters are replaced".to_owned());
+            String::from_utf8_lossy(error.as_bytes()).into_owned()
+        });
+        let mut text = Self { text, warnings };
+        if let Err(error) = check(text.json(), limits.depth) {
+            // JavaScript keeps half a surrogate pair; no other language can.
+            let Cow::Owned(whole) = with_whole_surrogates(text.json()) else {
+                return Err(PackageJsonError::Syntax(error));
+            };
+            check(&whole, limits.depth).map_err(PackageJsonError::Syntax)?;
+            text.text = whole;
         }
-        let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
-        let value = Value::parse(text, limits.depth)
-            .or_else(|error| match with_whole_surrogates(text) {
-                // JavaScript keeps half a surrogate pair; no other language can.
-                Cow::Owned(text) => Value::parse(&text, limits.depth),
-                Cow::Borrowed(_) => Err(error),
-            })
-            .map_err(PackageJsonError::Syntax)?;
-        let Value::Object(members) = value else { return Err(PackageJsonError::NotAnObject) };
+        Ok(text)
+    }
+
+    fn json(&self) -> &str {
+        self.text.strip_prefix('\u{feff}').unwrap_or(&self.text)
+    }
+
+    /// Refuses only what makes it no package.
+    pub(crate) fn package(&self) -> Result<PackageJson<'_>, PackageJsonError> {
+        let mut warnings = self.warnings.clone();
+        if !self.json().trim_start().starts_with('{') {
+            return Err(PackageJsonError::NotAnObject);
+        }
+        let members = Object::parse(self.json()).map_err(PackageJsonError::Members)?;
         let text = members.text("name").ok_or(PackageJsonError::Missing("name"))?;
         let name: NpmName = text
             .parse()
-            .map_err(|source| PackageJsonError::Name { text: text.to_owned(), source })?;
+            .map_err(|source| PackageJsonError::Name { text: text.to_string(), source })?;
         if let Some(why) = name.legacy() {
             warnings.push(format!(
                 "`{}` is a name that new packages may not take: it {why}",
-                shorten(text)
+                shorten(&text)
             ));
         }
         let text = members.text("version").ok_or(PackageJsonError::Missing("version"))?;
-        let version = NpmVersion::clean(text)
-            .map_err(|source| PackageJsonError::Version { text: text.to_owned(), source })?;
+        let version = NpmVersion::clean(&text)
+            .map_err(|source| PackageJsonError::Version { text: text.to_string(), source })?;
         if version.to_string() != text {
-            warnings.push(format!("version `{}` is published as {version}", shorten(text)));
+            warnings.push(format!("version `{}` is published as {version}", shorten(&text)));
         }
-        if members.get("private") == Some(&Value::Bool(true)) {
+        if members.get("private").is_some_and(|value| value.is("true")) {
             return Err(PackageJsonError::Private);
         }
-        Ok(Self { members, name, version, warnings })
+        drop(text);
+        Ok(PackageJson { members, name, version, warnings })
     }
+}
 
+impl PackageJson<'_> {
     pub(crate) fn name(&self) -> &NpmName {
         &self.name
     }
@@ -124,22 +152,23 @@ impl PackageJson {
 
     /// The embedded history, oldest first.
     pub(crate) fn history(&self) -> Result<Vec<HistoryEntry>, HistoryError> {
-        let Some(value) = self.members.get(HISTORY) else { return Ok(Vec::new()) };
-        HistoryEntry::parse_list(&serde_json::to_string(value).map_err(HistoryError::Shape)?)
+        self.members
+            .get(HISTORY)
+            .map_or_else(|| Ok(Vec::new()), |value| HistoryEntry::parse_list(value.0))
     }
 
     /// The folder whose files are the commands: `directories.bin`, unless `bin` names them.
     pub(crate) fn bin_folder(&self) -> Option<String> {
-        if self.members.get("bin").is_some_and(Value::is_truthy) {
+        if self.members.get("bin").is_some_and(Raw::is_truthy) {
             return None;
         }
-        let folder = self.members.get("directories")?.as_object()?.text("bin")?;
-        let folder = normalize::rooted(&folder.replace(':', "/"));
+        let directories = self.members.get("directories")?.as_object()?;
+        let folder = normalize::rooted(&directories.text("bin")?.replace(':', "/"));
         (!folder.is_empty()).then(|| folder.trim_end_matches('/').to_owned())
     }
 
     /// A readme that stands in package.json itself, as npm 1 to 6 published them.
-    pub(crate) fn readme(&self) -> Option<&str> {
+    pub(crate) fn readme(&self) -> Option<Cow<'_, str>> {
         self.members.text("readme").filter(|text| !text.is_empty())
     }
 
@@ -150,6 +179,7 @@ impl PackageJson {
             let listed = self.members.get(group).map(normalize::dependencies).unwrap_or_default();
             for (name, range) in listed.iter() {
                 let range = range.as_text().unwrap_or_default();
+                let range = &*range;
                 let exact = range
                     .strip_prefix("npm:")
                     .and_then(|alias| alias.rsplit_once('@').map(|(_, range)| range))
@@ -167,79 +197,76 @@ impl PackageJson {
     pub(crate) fn manifest(&self, facts: &TarballFacts, digests: &Digests) -> String {
         let mut object = self.members.clone();
         // Left over from old tools, from a registry's answer, or true of another machine only.
-        object.retain(|key, _| {
+        object.retain(|key| {
             !key.starts_with('_')
                 && !matches!(key, "dist" | "deprecated" | "readme" | "readmeFilename")
         });
-        object.set("version", Value::Text(self.version.to_string()));
+        object.set("version", quoted(&self.version.to_string()));
         self.normalize_groups(&mut object);
-        let commands = if self.bin_folder().is_some() {
-            normalize::bin_of_folder(&self.bin_folder().unwrap_or_default(), &facts.bin_files)
-        } else {
-            object.get("bin").and_then(|value| normalize::bin(value, self.name.name()))
+        let commands = match (self.bin_folder(), self.members.get("bin")) {
+            (Some(folder), _) => normalize::bin_of_folder(&folder, &facts.bin_files),
+            (None, value) => value.and_then(|value| normalize::bin(value, self.name.name())),
         };
-        put(&mut object, "bin", commands.map(Value::Object));
-        let installs = self.has_install_script(facts.has_gyp).then_some(Value::Bool(true));
+        put(&mut object, "bin", commands.map(|commands| commands.print()));
+        let installs = self.has_install_script(facts.has_gyp).then(|| "true".to_owned());
         put(&mut object, "hasInstallScript", installs);
-        put(&mut object, "readmeFilename", facts.readme_filename.as_deref().map(Value::from));
-        object.set("_id", Value::Text(format!("{}@{}", self.name, self.version)));
-        object.set("_hasShrinkwrap", Value::Bool(facts.has_shrinkwrap));
-        object.set("dist", Value::Object(dist(facts, digests)));
-        // Text, numbers and containers of them always serialize.
-        serde_json::to_string(&object).unwrap_or_default()
+        put(&mut object, "readmeFilename", facts.readme_filename.as_deref().map(quoted));
+        object.set("_id", quoted(&format!("{}@{}", self.name, self.version)));
+        object.set("_hasShrinkwrap", facts.has_shrinkwrap.to_string());
+        object.set("dist", dist(facts, digests));
+        object.print()
     }
 
-    fn normalize_groups(&self, object: &mut Object) {
+    fn normalize_groups(&self, object: &mut Object<'_>) {
         for group in ["dependencies", "optionalDependencies", "devDependencies", "peerDependencies"]
         {
             let Some(value) = self.members.get(group) else { continue };
             let listed = normalize::dependencies(value);
             let given = value.as_object().is_some() || !listed.is_empty();
-            put(object, group, given.then_some(Value::Object(listed)));
+            put(object, group, given.then(|| listed.print()));
         }
         for group in ["os", "cpu", "libc"] {
-            let names = self.members.get(group).map(normalize::platforms).unwrap_or_default();
-            put(object, group, (!names.is_empty()).then_some(Value::List(names)));
+            let names = self.members.get(group).and_then(normalize::platforms);
+            put(object, group, names);
         }
         let bundled = ["bundleDependencies", "bundledDependencies"]
             .iter()
             .find_map(|key| self.members.get(key));
-        let dependencies = object.get("dependencies").and_then(Value::as_object);
-        let bundled =
-            bundled.map(|value| normalize::bundled(value, dependencies)).unwrap_or_default();
+        let bundled = bundled.and_then(|value| {
+            let dependencies = object.get("dependencies").and_then(Raw::as_object);
+            normalize::bundled(value, dependencies.as_ref())
+        });
         object.remove("bundledDependencies");
-        put(object, "bundleDependencies", (!bundled.is_empty()).then_some(Value::List(bundled)));
+        put(object, "bundleDependencies", bundled);
     }
 
     fn has_install_script(&self, has_gyp: bool) -> bool {
-        let scripts = self.members.get("scripts").and_then(Value::as_object);
+        let scripts = self.members.get("scripts").and_then(Raw::as_object);
         let has = |script: &str| {
-            scripts.and_then(|scripts| scripts.get(script)).is_some_and(Value::is_truthy)
+            let scripts = scripts.as_ref();
+            scripts.and_then(|scripts| scripts.get(script)).is_some_and(Raw::is_truthy)
         };
-        let implicit = has_gyp && self.members.get("gypfile") != Some(&Value::Bool(false));
+        let implicit =
+            has_gyp && !self.members.get("gypfile").is_some_and(|value| value.is("false"));
         has("preinstall") || has("install") || has("postinstall") || implicit
     }
 }
 
-fn dist(facts: &TarballFacts, digests: &Digests) -> Object {
-    let integrity = format!("sha512-{}", data_encoding::BASE64.encode(&digests.sha512));
-    [
-        ("integrity", Value::Text(integrity)),
-        ("shasum", Value::Text(data_encoding::HEXLOWER.encode(&digests.sha1))),
-        ("fileCount", Value::Number(facts.file_count.into())),
-        ("unpackedSize", Value::Number(facts.unpacked_size.into())),
-    ]
-    .into_iter()
-    .map(|(key, value)| (key.to_owned(), value))
-    .collect()
+/// Without `tarball`, which depends on where the feed is.
+fn dist(facts: &TarballFacts, digests: &Digests) -> String {
+    format!(
+        r#"{{"integrity":"sha512-{}","shasum":"{}","fileCount":{},"unpackedSize":{}}}"#,
+        data_encoding::BASE64.encode(&digests.sha512),
+        data_encoding::HEXLOWER.encode(&digests.sha1),
+        facts.file_count,
+        facts.unpacked_size,
+    )
 }
 
-/// Sets a key, or removes it where there is nothing to say.
-fn put(object: &mut Object, key: &str, value: Option<Value>) {
+/// Sets a key to JSON text, or removes it where there is nothing to say.
+fn put(object: &mut Object<'_>, key: &str, value: Option<String>) {
     match value {
         Some(value) => object.set(key, value),
-        None => {
-            object.remove(key);
-        }
+        None => object.remove(key),
     }
 }

@@ -10,7 +10,11 @@ use hayloft_feed::{
 };
 
 use crate::archive::{Tarball, TarballError, unzipped};
-use crate::manifest::HISTORY;
+use crate::manifest::{HISTORY, PackageJson};
+use crate::reading::inner;
+
+/// Times that one file may state the version of the package.
+const MOST_VERSIONS: usize = 100;
 
 /// The tarball is sound but cannot carry another version.
 #[derive(Debug, thiserror::Error)]
@@ -27,9 +31,12 @@ pub enum RepackageError {
     /// The target is another package, or the same version.
     #[error("the target {0} is not another version of the package")]
     Target(String),
-    /// Unpacking leaves the last one, and nothing says which one is meant.
-    #[error("the tarball holds package.json {0} times in its root; pack it again")]
-    ManyManifests(usize),
+    /// No package states its version that often; each would become the new one.
+    #[error("`{}` states a version more than {MOST_VERSIONS} times", shorten(path))]
+    ManyVersions {
+        /// Path of the entry.
+        path: String,
+    },
     /// Edits by span need text.
     #[error("`{}` is not UTF-8; convert it and publish the package again", shorten(path))]
     NotUtf8 {
@@ -63,40 +70,39 @@ pub(crate) fn repackage(
 ) -> Result<Repackaged, FeedTypeError> {
     let Repackage { source, from, to, entry: history, out, .. } = order;
     let tarball = Tarball::read(source, limits).map_err(TarballError::into_feed_type_error)?;
-    check(&tarball, from, to)?;
+    let package = tarball.package().map_err(TarballError::into_feed_type_error)?;
+    check(&package, from, to)?;
+    let mut done = Repackaged::plain();
+    done.sibling_pins = package.pins(package.version());
+    drop(package);
+    drop(tarball);
     let input = unzipped(source, limits).map_err(TarballError::into_feed_type_error)?;
     let write = || -> Result<(), ArchiveError> {
         let mut output = encoder_with(Compression::Gzip, Effort::Best, Box::new(out))?;
         rewrite_tar(input, &mut output, limits, &[], &mut |entry| {
-            Ok(action(&tarball, entry, to.version.text(), history, limits))
+            Ok(action(entry, to.version.text(), history, limits))
         })?;
         output.finish()
     };
     write().map_err(|error| error.into_feed_type_error(crate::TAG))?;
-    let mut done = Repackaged::plain();
-    done.sibling_pins = tarball.package.pins(tarball.package.version());
     Ok(done)
 }
 
-fn check(tarball: &Tarball, from: &Identity, to: &Identity) -> Result<(), RepackageError> {
+fn check(package: &PackageJson<'_>, from: &Identity, to: &Identity) -> Result<(), RepackageError> {
     let spelled =
         |identity: &Identity| format!("{}@{}", identity.package.spelled(), identity.version);
-    let found = format!("{}@{}", tarball.package.name(), tarball.package.version());
+    let found = format!("{}@{}", package.name(), package.version());
     if found != spelled(from) {
         return Err(RepackageError::Mismatch { found, stored: spelled(from) });
     }
     if from.package != to.package || from.version == to.version {
         return Err(RepackageError::Target(spelled(to)));
     }
-    if tarball.manifests > 1 {
-        return Err(RepackageError::ManyManifests(tarball.manifests));
-    }
-    tarball.package.history().map_err(RepackageError::History)?;
+    package.history().map_err(RepackageError::History)?;
     Ok(())
 }
 
 fn action<'a>(
-    tarball: &Tarball,
     entry: &TarEntry,
     version: &'a str,
     history: &'a HistoryEntry,
@@ -106,7 +112,7 @@ fn action<'a>(
     if entry.kind() != TarKind::File {
         return TarAction::Keep;
     }
-    match tarball.root.inner(&path).as_deref() {
+    match inner(&path).as_deref() {
         Some("package.json") => TarAction::Edit {
             max: limits.manifest,
             edit: Box::new(move |data| {
@@ -114,7 +120,7 @@ fn action<'a>(
             }),
         },
         Some("npm-shrinkwrap.json" | "package-lock.json") => TarAction::Edit {
-            max: limits.metadata,
+            max: limits.manifest,
             edit: Box::new(move |data| {
                 Ok(lock_file(&path, data, version).map_err(FeedTypeError::from)?)
             }),
@@ -133,7 +139,7 @@ fn manifest(
     let text = text(path, data)?;
     let object = Object::parse(&text).map_err(|source| edit_error(path, source))?;
     let spans = object.members().iter().filter(|member| member.key == "version");
-    let text = with_version(&text, spans.map(|member| member.span.clone()), version);
+    let text = with_version(path, &text, spans.map(|member| member.span.clone()), version)?;
     let text = entry.append_to_property(&text, HISTORY).map_err(RepackageError::History)?;
     Ok(text.into_bytes())
 }
@@ -152,7 +158,7 @@ fn lock_file(path: &str, data: Vec<u8>, version: &str) -> Result<Vec<u8>, Repack
         }
     }
     spans.sort_by_key(|span| span.start);
-    Ok(with_version(&text, spans, version).into_bytes())
+    Ok(with_version(path, &text, spans.into_iter(), version)?.into_bytes())
 }
 
 fn text(path: &str, data: Vec<u8>) -> Result<String, RepackageError> {
@@ -174,19 +180,23 @@ fn versions(object: &Object<'_>, start: usize) -> impl Iterator<Item = Range<usi
 
 /// `text` with the version in place of each of `spans`, which ascend.
 fn with_version(
+    path: &str,
     text: &str,
-    spans: impl IntoIterator<Item = Range<usize>>,
+    spans: impl Iterator<Item = Range<usize>>,
     version: &str,
-) -> String {
+) -> Result<String, RepackageError> {
     let mut edited = String::with_capacity(text.len());
     let mut done = 0;
-    for span in spans {
+    for (at, span) in spans.enumerate() {
+        if at == MOST_VERSIONS {
+            return Err(RepackageError::ManyVersions { path: path.to_owned() });
+        }
         edited.push_str(text.get(done..span.start).unwrap_or_default());
         edited.push_str(&quoted(version));
         done = span.end;
     }
     edited.push_str(text.get(done..).unwrap_or_default());
-    edited
+    Ok(edited)
 }
 
 #[cfg(test)]

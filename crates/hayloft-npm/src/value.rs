@@ -3,100 +3,77 @@ use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::fmt;
 
+use hayloft_feed::json;
+use serde::Deserialize;
 use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
-use serde::ser::{Serialize, SerializeMap, Serializer};
-use serde_json::Number;
 
-/// JSON whose objects keep the order of their keys, as JavaScript's do.
-#[derive(Debug, Clone, PartialEq)]
-pub(crate) enum Value {
-    Null,
-    Bool(bool),
-    Number(Number),
-    Text(String),
-    List(Vec<Value>),
-    Object(Object),
-}
+/// A JSON value as it stands in its text, which [`check`] has accepted.
+///
+/// No tree is built of a manifest: what is asked for is read one level deep, so that memory stays
+/// near the size of the text whatever it is made of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Raw<'t>(pub(crate) &'t str);
 
 /// The members of a JSON object in the order of their first appearance; of a repeated key the last
-/// value counts.
-#[derive(Debug, Clone, Default, PartialEq)]
-pub(crate) struct Object(Vec<(String, Value)>);
+/// value counts. Values are JSON text.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Object<'t>(Vec<(Cow<'t, str>, Cow<'t, str>)>);
 
-impl Value {
-    /// Reads JSON of at most `depth` nested containers.
-    pub(crate) fn parse(text: &str, depth: usize) -> Result<Self, serde_json::Error> {
-        let mut deserializer = serde_json::Deserializer::from_str(text);
-        let value = Nested { left: depth, depth }.deserialize(&mut deserializer)?;
-        deserializer.end()?;
-        Ok(value)
+impl<'t> Raw<'t> {
+    pub(crate) fn is(self, literal: &str) -> bool {
+        self.0 == literal
     }
 
-    pub(crate) fn as_text(&self) -> Option<&str> {
-        if let Self::Text(text) = self { Some(text) } else { None }
+    pub(crate) fn as_text(self) -> Option<Cow<'t, str>> {
+        #[derive(Deserialize)]
+        #[serde(transparent)]
+        struct Text<'t>(#[serde(borrow)] Cow<'t, str>);
+        if !self.0.starts_with('"') {
+            return None;
+        }
+        serde_json::from_str::<Text<'t>>(self.0).ok().map(|text| text.0)
     }
 
-    pub(crate) fn as_object(&self) -> Option<&Object> {
-        if let Self::Object(object) = self { Some(object) } else { None }
+    pub(crate) fn as_object(self) -> Option<Object<'t>> {
+        self.0.starts_with('{').then(|| Object::parse(self.0).ok()).flatten()
+    }
+
+    pub(crate) fn is_list(self) -> bool {
+        self.0.starts_with('[')
+    }
+
+    /// The texts of a list; what is no text is left out.
+    pub(crate) fn texts(self, see: &mut dyn FnMut(Cow<'t, str>)) {
+        // A list that was checked before is read to its end.
+        let _ = json::for_each_element(self.0, &mut |raw| {
+            if let Some(text) = Raw(raw).as_text() {
+                see(text);
+            }
+        });
     }
 
     /// What `if (value)` is in JavaScript.
-    pub(crate) fn is_truthy(&self) -> bool {
-        match self {
-            Self::Null => false,
-            Self::Bool(value) => *value,
-            Self::Number(number) => number.as_f64() != Some(0.0),
-            Self::Text(text) => !text.is_empty(),
-            Self::List(_) | Self::Object(_) => true,
+    pub(crate) fn is_truthy(self) -> bool {
+        match self.0.as_bytes().first() {
+            Some(b'n' | b'f') | None => false,
+            Some(b'"') => self.0 != "\"\"",
+            Some(b't' | b'[' | b'{') => true,
+            Some(_) => self.0.parse() != Ok(0.0),
         }
     }
 }
 
-impl From<&str> for Value {
-    fn from(text: &str) -> Self {
-        Self::Text(text.to_owned())
-    }
-}
-
-impl Object {
-    pub(crate) fn get(&self, key: &str) -> Option<&Value> {
-        self.0.iter().find(|(name, _)| name == key).map(|(_, value)| value)
+impl<'t> Object<'t> {
+    pub(crate) fn parse(text: &'t str) -> Result<Self, json::JsonEditError> {
+        let object = json::Object::parse(text)?;
+        let members = object.members().iter();
+        Ok(Self::of(members.map(|member| (member.key.clone(), Cow::Borrowed(member.raw)))))
     }
 
-    pub(crate) fn text(&self, key: &str) -> Option<&str> {
-        self.get(key).and_then(Value::as_text)
-    }
-
-    /// Replaces the value where it stands, or adds the key at the end.
-    pub(crate) fn set(&mut self, key: &str, value: Value) {
-        match self.0.iter_mut().find(|(name, _)| name == key) {
-            Some((_, old)) => *old = value,
-            None => self.0.push((key.to_owned(), value)),
-        }
-    }
-
-    pub(crate) fn remove(&mut self, key: &str) -> Option<Value> {
-        let at = self.0.iter().position(|(name, _)| name == key)?;
-        Some(self.0.remove(at).1)
-    }
-
-    pub(crate) fn retain(&mut self, mut keep: impl FnMut(&str, &Value) -> bool) {
-        self.0.retain(|(key, value)| keep(key, value));
-    }
-
-    pub(crate) fn iter(&self) -> impl Iterator<Item = (&str, &Value)> {
-        self.0.iter().map(|(key, value)| (key.as_str(), value))
-    }
-
-    pub(crate) fn is_empty(&self) -> bool {
-        self.0.is_empty()
-    }
-}
-
-impl FromIterator<(String, Value)> for Object {
-    fn from_iter<I: IntoIterator<Item = (String, Value)>>(members: I) -> Self {
-        let mut places: HashMap<String, usize> = HashMap::new();
-        let mut kept: Vec<(String, Value)> = Vec::new();
+    /// With the last value of each key at the place of the first.
+    pub(crate) fn of(members: impl Iterator<Item = (Cow<'t, str>, Cow<'t, str>)>) -> Self {
+        let mut places: HashMap<Cow<'t, str>, usize> = HashMap::new();
+        let mut kept: Vec<(Cow<'t, str>, Cow<'t, str>)> = Vec::new();
         for (key, value) in members {
             match places.entry(key) {
                 Entry::Occupied(place) => {
@@ -112,29 +89,91 @@ impl FromIterator<(String, Value)> for Object {
         }
         Self(kept)
     }
-}
 
-impl Serialize for Value {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        match self {
-            Self::Null => serializer.serialize_unit(),
-            Self::Bool(value) => serializer.serialize_bool(*value),
-            Self::Number(number) => number.serialize(serializer),
-            Self::Text(text) => serializer.serialize_str(text),
-            Self::List(list) => list.serialize(serializer),
-            Self::Object(object) => object.serialize(serializer),
+    /// Of texts.
+    pub(crate) fn of_texts<K: Into<Cow<'t, str>>, V: AsRef<str>>(
+        members: impl Iterator<Item = (K, V)>,
+    ) -> Self {
+        Self::of(members.map(|(key, text)| (key.into(), json::quoted(text.as_ref()).into())))
+    }
+
+    pub(crate) fn get(&self, key: &str) -> Option<Raw<'_>> {
+        self.0.iter().find(|(name, _)| name == key).map(|(_, value)| Raw(value))
+    }
+
+    pub(crate) fn text(&self, key: &str) -> Option<Cow<'_, str>> {
+        self.get(key).and_then(Raw::as_text)
+    }
+
+    /// Replaces the value where it stands, or adds the key at the end. `value` is JSON.
+    pub(crate) fn set(&mut self, key: &str, value: String) {
+        match self.0.iter_mut().find(|(name, _)| name == key) {
+            Some((_, old)) => *old = value.into(),
+            None => self.0.push((key.to_owned().into(), value.into())),
         }
+    }
+
+    pub(crate) fn remove(&mut self, key: &str) {
+        self.0.retain(|(name, _)| name != key);
+    }
+
+    pub(crate) fn retain(&mut self, mut keep: impl FnMut(&str) -> bool) {
+        self.0.retain(|(key, _)| keep(key));
+    }
+
+    /// Only members whose values are texts.
+    pub(crate) fn retain_texts(&mut self) {
+        self.0.retain(|(_, value)| value.starts_with('"'));
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (&str, Raw<'_>)> {
+        self.0.iter().map(|(key, value)| (&**key, Raw(value)))
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// The object on one line, without blanks.
+    pub(crate) fn print(&self) -> String {
+        let mut out = String::from("{");
+        for (at, (key, value)) in self.0.iter().enumerate() {
+            if at > 0 {
+                out.push(',');
+            }
+            out.push_str(&json::quoted(key));
+            out.push(':');
+            push_compact(value, &mut out);
+        }
+        out.push('}');
+        out
     }
 }
 
-impl Serialize for Object {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut map = serializer.serialize_map(Some(self.0.len()))?;
-        for (key, value) in self.iter() {
-            map.serialize_entry(key, value)?;
+/// Adds JSON text without the blanks around its tokens.
+fn push_compact(json: &str, out: &mut String) {
+    let mut within_text = false;
+    let mut escaped = false;
+    for letter in json.split_inclusive(|letter: char| {
+        let ends = !within_text && matches!(letter, ' ' | '\t' | '\r' | '\n');
+        if within_text {
+            within_text = escaped || letter != '"';
+            escaped = !escaped && letter == '\\';
+        } else {
+            within_text = letter == '"';
         }
-        map.end()
+        ends
+    }) {
+        out.push_str(letter.strip_suffix([' ', '\t', '\r', '\n']).unwrap_or(letter));
     }
+}
+
+/// Checks that the text is JSON of at most `depth` nested containers, every part of it within the
+/// range of JavaScript's types; keeps nothing.
+pub(crate) fn check(text: &str, depth: usize) -> Result<(), serde_json::Error> {
+    let mut deserializer = serde_json::Deserializer::from_str(text);
+    Nested { left: depth, depth }.deserialize(&mut deserializer)?;
+    deserializer.end()
 }
 
 /// JSON text in which each half of a surrogate pair that lacks its other half is replaced.
@@ -188,90 +227,103 @@ impl Nested {
 }
 
 impl<'de> DeserializeSeed<'de> for Nested {
-    type Value = Value;
+    type Value = ();
 
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Value, D::Error> {
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
         deserializer.deserialize_any(self)
     }
 }
 
 impl<'de> Visitor<'de> for Nested {
-    type Value = Value;
+    type Value = ();
 
     fn expecting(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         out.write_str("a JSON value")
     }
 
-    fn visit_unit<E: Error>(self) -> Result<Value, E> {
-        Ok(Value::Null)
+    fn visit_unit<E: Error>(self) -> Result<(), E> {
+        Ok(())
     }
 
-    fn visit_bool<E: Error>(self, value: bool) -> Result<Value, E> {
-        Ok(Value::Bool(value))
+    fn visit_bool<E: Error>(self, _: bool) -> Result<(), E> {
+        Ok(())
     }
 
-    fn visit_i64<E: Error>(self, value: i64) -> Result<Value, E> {
-        Ok(Value::Number(value.into()))
+    fn visit_i64<E: Error>(self, _: i64) -> Result<(), E> {
+        Ok(())
     }
 
-    fn visit_u64<E: Error>(self, value: u64) -> Result<Value, E> {
-        Ok(Value::Number(value.into()))
+    fn visit_u64<E: Error>(self, _: u64) -> Result<(), E> {
+        Ok(())
     }
 
-    fn visit_f64<E: Error>(self, value: f64) -> Result<Value, E> {
-        Ok(Number::from_f64(value).map_or(Value::Null, Value::Number))
+    fn visit_f64<E: Error>(self, _: f64) -> Result<(), E> {
+        Ok(())
     }
 
-    fn visit_str<E: Error>(self, value: &str) -> Result<Value, E> {
-        Ok(value.into())
+    fn visit_str<E: Error>(self, _: &str) -> Result<(), E> {
+        Ok(())
     }
 
-    fn visit_string<E: Error>(self, value: String) -> Result<Value, E> {
-        Ok(Value::Text(value))
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut elements: A) -> Result<Value, A::Error> {
+    fn visit_seq<A: SeqAccess<'de>>(self, mut elements: A) -> Result<(), A::Error> {
         let inner = self.inner()?;
-        let mut list = Vec::new();
-        while let Some(element) = elements.next_element_seed(inner)? {
-            list.push(element);
-        }
-        Ok(Value::List(list))
+        while elements.next_element_seed(inner)?.is_some() {}
+        Ok(())
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Value, A::Error> {
+    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<(), A::Error> {
         let inner = self.inner()?;
-        let mut list = Vec::new();
-        while let Some(key) = members.next_key::<String>()? {
-            list.push((key, members.next_value_seed(inner)?));
+        let mut left = json::MOST_MEMBERS;
+        while members.next_key_seed(inner)?.is_some() {
+            members.next_value_seed(inner)?;
+            left = left.checked_sub(1).ok_or_else(|| {
+                A::Error::custom(format_args!("more than {} members", json::MOST_MEMBERS))
+            })?;
         }
-        Ok(Value::Object(list.into_iter().collect()))
+        Ok(())
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use rstest::rstest;
 
-    fn printed(text: &str) -> String {
-        serde_json::to_string(&Value::parse(text, 8).unwrap()).unwrap()
-    }
+    use super::*;
 
     #[test]
     fn order_is_kept_and_the_last_of_repeated_keys_counts() {
-        assert_eq!(
-            printed(r#"{"b": 1, "a": [null, true, -2, 1.5], "b": "x"}"#),
-            r#"{"b":"x","a":[null,true,-2,1.5]}"#
-        );
+        let text = r#"{"b": 1, "a": [null, true, -2, 1.50], "\u0062": "x"}"#;
+        assert_eq!(Object::parse(text).unwrap().print(), r#"{"b":"x","a":[null,true,-2,1.50]}"#);
+    }
+
+    #[test]
+    fn blanks_go_but_for_those_in_texts() {
+        let text = "{ \"a b\" : \"x \\\" y\\\\\" ,\r\n\t\"c\" : { \"d\" : [ \" \" , 1 ] } }";
+        assert_eq!(Object::parse(text).unwrap().print(), r#"{"a b":"x \" y\\","c":{"d":[" ",1]}}"#);
+    }
+
+    #[rstest]
+    #[case("null", false)]
+    #[case("false", false)]
+    #[case("true", true)]
+    #[case("0", false)]
+    #[case("-0.0e1", false)]
+    #[case("1e-3", true)]
+    #[case("\"\"", false)]
+    #[case("\"0\"", true)]
+    #[case("[]", true)]
+    #[case("{}", true)]
+    fn truth_is_that_of_javascript(#[case] text: &str, #[case] expected: bool) {
+        assert_eq!(Raw(text).is_truthy(), expected);
     }
 
     #[test]
     fn nesting_is_counted_and_limited() {
         let nested = |levels: usize| "[".repeat(levels) + &"]".repeat(levels);
-        assert!(Value::parse(&nested(8), 8).is_ok());
-        let error = Value::parse(&nested(9), 8).unwrap_err();
+        assert!(check(&nested(8), 8).is_ok());
+        let error = check(&nested(9), 8).unwrap_err();
         assert!(error.to_string().starts_with("nested deeper than 8 levels"), "{error}");
-        assert!(Value::parse(&"[".repeat(1_000_000), usize::MAX).is_err());
+        assert!(check(&"[".repeat(1_000_000), usize::MAX).is_err());
     }
 
     #[test]
@@ -279,6 +331,7 @@ mod tests {
         let pair = r#""a\\ud83d \ud83d\ude00 \u0041""#;
         assert!(matches!(with_whole_surrogates(pair), Cow::Borrowed(_)));
         let cut = r#"["\ud83d", "\ude00x", "\ud83d\ud83d\ude00", "\ud83d\n"]"#;
+        assert!(check(cut, 8).is_err());
         assert_eq!(
             with_whole_surrogates(cut),
             r#"["\ufffd", "\ufffdx", "\ufffd\ud83d\ude00", "\ufffd\n"]"#
@@ -288,8 +341,11 @@ mod tests {
         }
     }
 
-    #[test]
-    fn text_after_the_value_is_an_error() {
-        assert!(Value::parse("{} x", 8).is_err());
+    #[rstest]
+    #[case::more("{} x")]
+    #[case::out_of_range("1e999")]
+    #[case::half_a_key(r#"{"\ud83d":1}"#)]
+    fn what_is_no_json_is_an_error(#[case] text: &str) {
+        assert!(check(text, 8).is_err());
     }
 }

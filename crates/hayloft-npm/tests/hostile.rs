@@ -109,8 +109,8 @@ fn to_2(bytes: &[u8]) -> Result<Vec<u8>, String> {
 #[case::time_stamp("2010-12-01T10.20.30/package.json")]
 #[case::accent("für alle/package.json")]
 #[case::dot("./package.json")]
-#[case::dot_and_folder("./package/package.json")]
-#[case::doubled_slash("package//package.json")]
+#[case::dots("././package.json")]
+#[case::dot_inside("package/./package.json")]
 fn the_top_folder_may_have_any_name(#[case] path: &str) {
     let bytes = Tar::default().file(path, MANIFEST.as_bytes()).tgz();
     assert_eq!(read(&bytes).identity.version.text(), "1.0.0");
@@ -123,8 +123,8 @@ fn what_only_looks_like_the_manifest_is_not() {
         .file("package/._package.json", b"\0\x05\x16\x07")
         .file("package/lib/package.json", b"{\"name\":\"inner\",\"version\":\"9.0.0\"}")
         .file("package/xpackage.json", b"{}")
-        .file("package.json", b"{}")
-        .member("package/package.json/", EntryType::Directory, b"")
+        .file("package.yaml", b"{}")
+        .file("./package/package.json", b"{}")
         .file("package/package.json", MANIFEST.as_bytes())
         .tgz();
     assert_eq!(read(&bytes).identity.package.name(), "a");
@@ -138,29 +138,67 @@ fn what_only_looks_like_the_manifest_is_not() {
     assert_eq!(read(&again).identity.version.text(), "2.0.0");
 }
 
-#[test]
-fn the_last_of_several_manifests_counts_but_is_not_repackaged() {
-    let bytes = Tar::default()
-        .file("package/package.json", b"{\"name\":\"old\",\"version\":\"0.1.0\"}")
-        .file("other/package.json", MANIFEST.as_bytes())
-        .tgz();
-    let found = read(&bytes);
-    assert_eq!(found.identity.package.name(), "a");
-    assert!(found.warnings[0].contains("2 times"), "{:?}", found.warnings);
-    assert!(to_2(&bytes).unwrap_err().contains("package.json 2 times in its root"));
+#[rstest]
+#[case::twice("package/package.json", "package/package.json")]
+#[case::two_roots("package/package.json", "other/package.json")]
+#[case::dotted("./package.json", "package/package.json")]
+#[case::inner_dot("package/./package.json", "package/package.json")]
+fn two_manifests_must_be_equal(#[case] first: &str, #[case] second: &str) {
+    let with = |other: &str| {
+        Tar::default().file(first, other.as_bytes()).file(second, MANIFEST.as_bytes()).tgz()
+    };
+    let equal = with(MANIFEST);
+    assert!(read(&equal).warnings[0].contains("2 times"), "{:?}", read(&equal).warnings);
+    let again = to_2(&equal).unwrap();
+    assert_eq!(read(&again).identity.version.text(), "2.0.0");
+    let other = refusal(&with(r#"{"name":"a","version":"1.0.1"}"#));
+    assert!(other.contains("has two manifests"), "{other}");
+    let longer = refusal(&with(&format!("{MANIFEST}\n")));
+    assert!(longer.contains("has two manifests"), "{longer}");
+}
+
+#[rstest]
+#[case::at_the_top("package.json", EntryType::Regular)]
+#[case::other_case("package/Package.json", EntryType::Regular)]
+#[case::dot_behind("package/package.json.", EntryType::Regular)]
+#[case::stream("package/package.json::$DATA", EntryType::Regular)]
+#[case::backslash("package\\package.json", EntryType::Regular)]
+#[case::backslash_in_front("a\\b/package.json", EntryType::Regular)]
+#[case::folder("package/package.json/", EntryType::Directory)]
+#[case::below("package/package.json/x", EntryType::Regular)]
+#[case::symbolic_link("package/package.json", EntryType::Symlink)]
+#[case::hard_link("package/package.json", EntryType::Link)]
+#[case::pipe("package/package.json", EntryType::Fifo)]
+fn what_only_some_clients_take_for_the_manifest_is_refused(
+    #[case] path: &str,
+    #[case] kind: EntryType,
+) {
+    let mut header = Header::new_ustar();
+    header.as_mut_bytes()[..path.len()].copy_from_slice(path.as_bytes());
+    header.set_entry_type(kind);
+    if matches!(kind, EntryType::Symlink | EntryType::Link) {
+        header.set_link_name("package/other.json").unwrap();
+    }
+    header.set_size(0);
+    let bytes =
+        Tar::default().file("package/package.json", MANIFEST.as_bytes()).raw(header, b"").tgz();
+    let refusal = refusal(&bytes);
+    assert!(refusal.contains("means different things to different clients"), "{refusal}");
 }
 
 #[test]
 fn links_folders_and_devices_are_not_files() {
     let mut link = Header::new_ustar();
-    link.set_path("package/link").unwrap();
-    link.set_link_name("../../etc/passwd").unwrap();
+    link.set_path("package/bin/link").unwrap();
+    link.set_link_name("../lib/a").unwrap();
     link.set_entry_type(EntryType::Symlink);
     link.set_size(0);
     let mut hard = link.clone();
+    hard.set_link_name("package/lib/a").unwrap();
     hard.set_entry_type(EntryType::Link);
     let bytes = Tar::default()
         .member("package/", EntryType::Directory, b"")
+        .member("./", EntryType::Directory, b"")
         .raw(link, b"")
         .raw(hard, b"")
         .member("package/pipe", EntryType::Fifo, b"")
@@ -168,6 +206,90 @@ fn links_folders_and_devices_are_not_files() {
         .tgz();
     assert_eq!(manifest(&bytes)["dist"]["fileCount"], 1);
     assert_eq!(manifest(&bytes)["dist"]["unpackedSize"], MANIFEST.len());
+}
+
+#[rstest]
+#[case::absolute("package/a", "/etc/passwd", EntryType::Symlink)]
+#[case::out_of_the_archive("package/a", "../../etc/passwd", EntryType::Symlink)]
+#[case::out_of_the_package("package/a", "../other", EntryType::Symlink)]
+#[case::down_and_up("package/a/b", "c/../../../x", EntryType::Symlink)]
+#[case::drive("package/a", "C:\\x", EntryType::Symlink)]
+#[case::hard("package/a", "../../etc/passwd", EntryType::Link)]
+fn links_out_of_the_package_are_refused(
+    #[case] path: &str,
+    #[case] target: &str,
+    #[case] kind: EntryType,
+) {
+    let mut link = Header::new_ustar();
+    link.set_path(path).unwrap();
+    link.as_mut_bytes()[157..157 + target.len()].copy_from_slice(target.as_bytes());
+    link.set_entry_type(kind);
+    link.set_size(0);
+    let bytes =
+        Tar::default().file("package/package.json", MANIFEST.as_bytes()).raw(link, b"").tgz();
+    let refusal = refusal(&bytes);
+    assert!(refusal.contains("outside the folder"), "{refusal}");
+}
+
+#[rstest]
+#[case::target_of_a_file(&[(157, "x")], "it is none")]
+#[case::size_in_base_256(&[(124, "\x7f\0\0\0\0\0\0\0\0\0\0\0")], "octal")]
+#[case::prefix_of_gnu(&[(257, "ustar  \0"), (345, "p")], "prefix")]
+#[case::line_end_in_the_name(&[(90, "\n")], "line end")]
+#[case::long_name_of_old(&[(156, "N")], "npm alone")]
+fn headers_that_clients_read_in_different_ways_are_refused(
+    #[case] fields: &[(usize, &str)],
+    #[case] words: &str,
+) {
+    let mut header = Header::new_ustar();
+    header.set_path("package/a").unwrap();
+    header.set_size(0);
+    for (at, bytes) in fields {
+        header.as_mut_bytes()[*at..at + bytes.len()].copy_from_slice(bytes.as_bytes());
+    }
+    // Text cannot hold the mark of a binary number.
+    if header.as_bytes()[124] == 0x7f {
+        header.as_mut_bytes()[124] = 0x80;
+    }
+    let bytes =
+        Tar::default().file("package/package.json", MANIFEST.as_bytes()).raw(header, b"").tgz();
+    let refusal = refusal(&bytes);
+    assert!(refusal.contains(words), "{refusal}");
+}
+
+#[test]
+fn checksums_that_only_some_clients_understand_are_refused() {
+    let whole = Tar::default().file("package/package.json", MANIFEST.as_bytes()).end();
+    let with = |field: &[u8; 8]| {
+        let mut bytes = whole.clone();
+        bytes[148..156].copy_from_slice(field);
+        gzip(&bytes)
+    };
+    let sum = u32::from_str_radix(std::str::from_utf8(&whole[148..155]).unwrap(), 8).unwrap();
+    let field = |text: String| -> [u8; 8] { text.as_bytes().try_into().unwrap() };
+    for usual in [format!("{sum:06o}\0 "), format!("{sum:06o} \0"), format!("{sum:07o}\0")] {
+        assert_eq!(read(&with(&field(usual))).identity.package.name(), "a");
+    }
+    assert!(refusal(&with(&field(format!("{sum:08o}")))).contains("checksum"));
+}
+
+#[test]
+fn members_after_the_end_are_refused() {
+    let other =
+        Tar::default().file("package/package.json", b"{\"name\":\"b\",\"version\":\"2.0.0\"}");
+    let first = Tar::default().file("package/package.json", MANIFEST.as_bytes()).end();
+    let other = other.end();
+    for bytes in [gzip(&[&first[..], &other].concat()), [gzip(&first), gzip(&other)].concat()] {
+        assert!(refusal(&bytes).contains("follows its end"));
+    }
+}
+
+#[test]
+fn a_version_that_is_stated_too_often_is_not_replaced() {
+    let text =
+        |count: usize| format!("{{\"name\":\"a\"{}}}", ",\"version\":\"1.0.0\"".repeat(count));
+    assert!(to_2(&package(&text(100))).is_ok());
+    assert!(to_2(&package(&text(101))).unwrap_err().contains("more than 100 times"));
 }
 
 #[test]
@@ -251,6 +373,9 @@ fn plain_tar_text_in_gzip_and_no_manifest_are_told_apart() {
 #[case::backslashes("package\\..\\..\\x")]
 #[case::drive("C:/x")]
 #[case::network("\\\\host\\share")]
+#[case::absolute_for_npm("package//etc/passwd")]
+#[case::empty_component("package/a//b")]
+#[case::drive_for_npm("package/C:package.json")]
 fn paths_out_of_the_package_are_refused(#[case] path: &str) {
     let bytes =
         Tar::default().file("package/package.json", MANIFEST.as_bytes()).file(path, b"x").tgz();

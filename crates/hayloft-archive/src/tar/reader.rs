@@ -81,35 +81,13 @@ impl<R: Read> TarReader<R> {
             }
         }
     }
-
-    /// Reads what is left of the archive, and of the stream behind its end, to the last byte, so
-    /// that a checksum at the end of a compressed stream is met.
-    ///
-    /// Behind the end may be zeros alone: some readers, tar-stream under yarn 1 among them, go on
-    /// after it and find members there.
-    pub fn finish(mut self) -> Result<(), ArchiveError> {
-        while self.next()?.is_some() {}
-        loop {
-            let rest = match self.blocks.input().fill_buf() {
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-                other => other.map_err(ArchiveError::from_io)?,
-            };
-            if rest.is_empty() {
-                return Ok(());
-            }
-            if rest.iter().any(|byte| *byte != 0) {
-                return Err(damaged("something other than zeros follows its end"));
-            }
-            let length = rest.len();
-            self.blocks.input().consume(length);
-        }
-    }
 }
 
 impl<R: Read> TarReader<R> {
     /// Reads to the end of the stream: behind the end of the archive may be nothing but zeros.
     ///
-    /// Every reader ends there, but for those that are told to read on.
+    /// Every reader ends there, but for those that are told to read on and those, such as tar-stream under
+    /// yarn 1, that take what follows for members.
     pub fn finish(mut self) -> Result<(), ArchiveError> {
         while self.next()?.is_some() {}
         only_zeros(self.blocks.input()).map_err(ArchiveError::from_io)?;
