@@ -22,6 +22,7 @@
 //! ```
 #![doc = include_str!("ambiguous.md")]
 
+mod cost;
 mod file_name;
 mod form;
 mod headers;

@@ -6,6 +6,7 @@ use hayloft_archive::{
 };
 use hayloft_feed::{FeedTypeError, Limits, ReadSeek, Repackaged, WriteSeek};
 
+use crate::cost::{charge_headers, charge_json, charge_toml};
 use crate::metadata::{ReadMetadata, with_version};
 use crate::repackage::{RepackageError, Target, extended_history};
 use crate::sdist::{
@@ -42,7 +43,7 @@ pub(crate) fn repackage_tar(
     limits: &Limits,
     out: &mut dyn WriteSeek,
 ) -> Result<Repackaged, FeedTypeError> {
-    let plan = Plan::of(Sdist::read_tar(source, limits, &is_wanted)?, target)?;
+    let plan = Plan::of(Sdist::read_tar(source, limits, &is_wanted)?, target, limits)?;
     let written = |error: ArchiveError| FeedTypeError::from(RepackageError::Archive(error));
     let append: Vec<TarAppend> = plan
         .history
@@ -70,7 +71,7 @@ pub(crate) fn repackage_zip(
     out: &mut dyn WriteSeek,
 ) -> Result<Repackaged, FeedTypeError> {
     let mut zip = Zip::open(source, limits).map_err(|error| error.into_feed_type_error(TAG))?;
-    let plan = Plan::of(Sdist::read_zip(&mut zip, limits, &is_wanted)?, target)?;
+    let plan = Plan::of(Sdist::read_zip(&mut zip, limits, &is_wanted)?, target, limits)?;
     let mut edits = Vec::new();
     for entry in zip.entries() {
         let index = entry.index();
@@ -102,12 +103,20 @@ fn is_wanted(path: &str) -> bool {
 }
 
 impl Plan {
-    fn of(sdist: Sdist, target: &Target<'_>) -> Result<Self, FeedTypeError> {
+    fn of(sdist: Sdist, target: &Target<'_>, limits: &Limits) -> Result<Self, FeedTypeError> {
         let new_top = target.renamed(&sdist.top)?;
         if let Some(path) = sdist.duplicate {
             return Err(RepackageError::Duplicate(path).into());
         }
         let files = &sdist.files;
+        for (path, bytes) in files {
+            match path.as_str() {
+                PYPROJECT => charge_toml(bytes, limits)?,
+                HISTORY => charge_json(bytes, limits)?,
+                // Read as headers or lines, and changed as a whole.
+                _ => charge_headers(bytes, limits)?,
+            }
+        }
         let document = files.get(PKG_INFO).ok_or_else(|| refused(SdistError::NoMetadata))?;
         let metadata =
             ReadMetadata::parse(document).map_err(|error| refused(SdistError::Metadata(error)))?;

@@ -4,6 +4,7 @@ use std::io::Write;
 use hayloft_archive::{Comments, ZipEdit, ZipOutput};
 use hayloft_feed::{FeedTypeError, Limits, ReadSeek, Repackaged, WriteSeek, json};
 
+use crate::cost::{charge_headers, charge_json, charge_rows};
 use crate::metadata::{ReadMetadata, with_version};
 use crate::name::normalize;
 use crate::record::{Checker, Record, RecordError, Row, RowEdit, Sum};
@@ -32,10 +33,12 @@ pub(crate) fn repackage(
     let mut wheel = Wheel::open(source, limits)?;
     let new_prefix = target.renamed(&wheel.prefix)?;
     let record_bytes = wheel.required(RECORD, limits.metadata)?;
+    charge_rows(&record_bytes, limits)?;
     let record = Record::parse(&record_bytes, limits.entries).map_err(RepackageError::Record)?;
     verify(&mut wheel, &record, target, limits)?;
 
     let metadata_bytes = wheel.required(METADATA, limits.manifest)?;
+    charge_headers(&metadata_bytes, limits)?;
     let metadata = ReadMetadata::parse(&metadata_bytes)
         .map_err(|error| refused(WheelError::Metadata(error)))?;
     let mut contents = Contents { changed: BTreeMap::new(), removed: Vec::new() };
@@ -45,6 +48,7 @@ pub(crate) fn repackage(
     contents.changed.insert(path, changed);
     if let Some(bytes) =
         wheel.info_file(OLD_METADATA, limits.manifest)?.filter(|old| old.len() <= MAX_OLD_METADATA)
+        && charge_json(&bytes, limits).is_ok()
         && let Some(changed) = with_version_in_json(&bytes, target)
     {
         contents.changed.insert(wheel.info_path(OLD_METADATA), changed);
@@ -62,6 +66,9 @@ pub(crate) fn repackage(
     };
     let history_path = wheel.info_path(HISTORY);
     let existing = wheel.info_file(HISTORY, limits.manifest)?;
+    if let Some(existing) = &existing {
+        charge_json(existing, limits)?;
+    }
     let history = extended_history(&history_path, existing.as_deref(), &entry)?;
     let names = Names { old: wheel.prefix.clone(), new: new_prefix };
     let new_history =

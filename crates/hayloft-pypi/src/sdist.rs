@@ -8,6 +8,7 @@ use hayloft_archive::{
 use hayloft_feed::{FeedTypeError, HistoryEntry, Limits, PathFault, ReadSeek, shorten};
 use sha2::{Digest as _, Sha256};
 
+use crate::cost::{MEMBER, charge, charge_headers, charge_json};
 use crate::file_name::{SdistForm, split_name_and_version};
 use crate::metadata::{MetadataError, ReadMetadata};
 use crate::version_source::{PYPROJECT, SETUP_CFG, SETUP_PY};
@@ -135,6 +136,10 @@ pub(crate) fn inspect(
         }
     };
     let document = sdist.files.remove(PKG_INFO).ok_or_else(|| refused(SdistError::NoMetadata))?;
+    charge_headers(&document, limits)?;
+    if let Some(history) = sdist.files.get(HISTORY) {
+        charge_json(history, limits)?;
+    }
     let mut metadata =
         ReadMetadata::parse(&document).map_err(|error| refused(SdistError::Metadata(error)))?;
     if split_name_and_version(&sdist.top, &metadata.name, &metadata.version).is_none() {
@@ -176,6 +181,7 @@ impl Sdist {
         let mut reader = TarReader::new(&mut stream, limits);
         while let Some(mut member) = reader.next().map_err(archive)? {
             check_tar_member(member.entry()).map_err(refused)?;
+            charge(limits, MEMBER)?;
             walk.links.entry(member.entry()).map_err(archive)?;
             let is_directory = member.kind() == TarKind::Directory;
             let Some(path) = walk.member(member.path(), is_directory).map_err(refused)? else {

@@ -3,6 +3,7 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 use hayloft_archive::{Links, Portability, Zip, ZipEntry, leaves_directory};
 use hayloft_feed::{FeedTypeError, HistoryEntry, Limits, PathFault, ReadSeek, shorten};
 
+use crate::cost::{charge_headers, charge_json, charge_rows};
 use crate::file_name::{FileName, WheelName, split_name_and_version};
 use crate::headers::{Headers, HeadersError};
 use crate::metadata::{MetadataError, ReadMetadata};
@@ -225,6 +226,7 @@ impl<'a> Wheel<'a> {
 
     pub(crate) fn inspect(&mut self, limits: &Limits) -> Result<ReadWheel, FeedTypeError> {
         let document = self.required(METADATA, limits.manifest)?;
+        charge_headers(&document, limits)?;
         let mut metadata =
             ReadMetadata::parse(&document).map_err(|error| refused(WheelError::Metadata(error)))?;
         if split_name_and_version(&self.prefix, &metadata.name, &metadata.version).is_none() {
@@ -236,11 +238,15 @@ impl<'a> Wheel<'a> {
         }
         self.check_paths(&mut metadata).map_err(refused)?;
         check_links(&mut self.zip, None)?;
-        let about = About::parse(&self.required(WHEEL, limits.manifest)?).map_err(refused)?;
+        let about = self.required(WHEEL, limits.manifest)?;
+        charge_headers(&about, limits)?;
+        let about = About::parse(&about).map_err(refused)?;
         let record = self.required(RECORD, limits.metadata)?;
+        charge_rows(&record, limits)?;
         self.compare_with_record(&record, limits, &mut metadata.warnings)?;
         let mut history = Vec::new();
         if let Some(bytes) = self.info_file(HISTORY, history_limit(limits))? {
+            charge_json(&bytes, limits)?;
             history = read_history(&bytes, &mut metadata.warnings);
         }
         Ok(ReadWheel { metadata, document, history, about })

@@ -1,6 +1,7 @@
 use std::collections::BTreeMap;
 
 use data_encoding::HEXLOWER;
+use hayloft_feed::Account;
 use sha1::Sha1;
 use sha2::{Digest, Sha256, Sha512};
 
@@ -71,9 +72,10 @@ pub enum ChecksumsError {
 pub(crate) fn verify(
     text: &[u8],
     members: &BTreeMap<String, MemberDigests>,
+    account: &Account,
 ) -> Result<(), ChecksumsError> {
     let source = SourceText::new(text);
-    let root = yaml::parse(&source, |_| true).map_err(ChecksumsError::Yaml)?;
+    let root = yaml::parse(&source, |_| true, account).map_err(ChecksumsError::Yaml)?;
     for (algorithm, listed) in root.pairs().ok_or(ChecksumsError::Shape)? {
         let algorithm = algorithm.text().ok_or(ChecksumsError::Shape)?;
         for (member, stated) in listed.pairs().ok_or(ChecksumsError::Shape)? {
@@ -129,7 +131,7 @@ mod tests {
     fn what_is_written_is_verified() {
         let members = members();
         let listed: Vec<_> = members.iter().map(|(name, d)| (name.as_str(), d)).collect();
-        verify(render(&listed).as_bytes(), &members).unwrap();
+        verify(render(&listed).as_bytes(), &members, &Account::default()).unwrap();
     }
 
     #[test]
@@ -137,14 +139,17 @@ mod tests {
         let members = members();
         let wrong = "SHA1:\n  metadata.gz: '00'\n";
         assert!(matches!(
-            verify(wrong.as_bytes(), &members),
+            verify(wrong.as_bytes(), &members, &Account::default()),
             Err(ChecksumsError::Mismatch { member, .. }) if member == "metadata.gz"
         ));
         let stranger = "SHA512:\n  other: abc\n";
         assert!(matches!(
-            verify(stranger.as_bytes(), &members),
+            verify(stranger.as_bytes(), &members, &Account::default()),
             Err(ChecksumsError::NoSuchMember(name)) if name == "other"
         ));
-        assert!(matches!(verify(b"- a\n", &members), Err(ChecksumsError::Shape)));
+        assert!(matches!(
+            verify(b"- a\n", &members, &Account::default()),
+            Err(ChecksumsError::Shape)
+        ));
     }
 }

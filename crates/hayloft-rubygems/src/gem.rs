@@ -5,7 +5,7 @@ use data_encoding::HEXLOWER;
 use hayloft_archive::{ArchiveError, Compression, TarKind, TarReader, Trailing, decoder_with};
 use hayloft_feed::{
     Digests, FeedType, FeedTypeError, FileRole, HistoryEntry, HistoryError, Identity, Inspected,
-    Limits, PathFault, ReadSeek,
+    Limits, PathFault, ReadError, ReadSeek, json,
 };
 use serde::Serialize;
 
@@ -120,7 +120,8 @@ pub(crate) fn read(content: &mut dyn ReadSeek, limits: &Limits) -> Result<Conten
         let mut stored = HashingReader::new(&mut member);
         match name.as_str() {
             "metadata" => {
-                metadata = Some(limited(&mut stored, METADATA_LIMIT.min(limits.manifest), &name)?);
+                metadata =
+                    Some(limited(&mut stored, METADATA_LIMIT.min(limits.manifest), &name, limits)?);
             }
             "metadata.gz" => {
                 metadata = Some(inflated(&mut stored, METADATA_LIMIT, &name, limits)?);
@@ -133,11 +134,12 @@ pub(crate) fn read(content: &mut dyn ReadSeek, limits: &Limits) -> Result<Conten
                 found.warnings = files::check(&mut plain, limits)?;
             }
             HISTORY => {
-                let bytes = limited(&mut stored, HISTORY_LIMIT.min(limits.manifest), &name)?;
+                let bytes =
+                    limited(&mut stored, HISTORY_LIMIT.min(limits.manifest), &name, limits)?;
                 found.history = Some(String::from_utf8_lossy(&bytes).into_owned());
             }
             signature if is_signature(signature) => {
-                limited(&mut stored, SIGNATURE_LIMIT, &name)?;
+                limited(&mut stored, SIGNATURE_LIMIT, &name, limits)?;
                 found.signatures.push(name.clone());
             }
             _ => return Err(refused(GemError::UnknownMember(name))),
@@ -154,7 +156,7 @@ pub(crate) fn read(content: &mut dyn ReadSeek, limits: &Limits) -> Result<Conten
         return Err(refused(GemError::MissingMember(DATA)));
     }
     if let Some(text) = checksums {
-        checksums::verify(&text, &found.digests)
+        checksums::verify(&text, &found.digests, &limits.account)
             .map_err(|error| refused(GemError::Checksums(error)))?;
     }
     Ok(found)
@@ -178,9 +180,15 @@ fn is_signature(name: &str) -> bool {
         .is_some_and(|signed| matches!(signed, "metadata" | "metadata.gz" | DATA | CHECKSUMS))
 }
 
-fn limited(reader: &mut dyn Read, limit: u64, name: &str) -> Result<Vec<u8>, FeedTypeError> {
-    Limits::read(reader, limit).map_err(|error| match error {
-        hayloft_feed::ReadError::Io(error) => damaged(ArchiveError::from_io(error)),
+fn limited(
+    reader: &mut dyn Read,
+    limit: u64,
+    name: &str,
+    limits: &Limits,
+) -> Result<Vec<u8>, FeedTypeError> {
+    limits.load(reader, limit).map_err(|error| match error {
+        ReadError::Io(error) => damaged(ArchiveError::from_io(error)),
+        ReadError::Exhausted(exhausted) => damaged(exhausted.into()),
         _ => damaged(ArchiveError::TooLarge { what: format!("`{name}`"), limit }),
     })
 }
@@ -192,7 +200,7 @@ fn inflated(
     limits: &Limits,
 ) -> Result<Vec<u8>, FeedTypeError> {
     let mut plain = gunzip(stored, limits)?;
-    limited(&mut plain, limit.min(limits.manifest), name)
+    limited(&mut plain, limit.min(limits.manifest), name, limits)
 }
 
 /// RubyGems reads the first gzip member alone, other tools all of them.
@@ -230,9 +238,9 @@ impl Read for HashingReader<'_> {
 }
 
 /// What a gem is, from its specification.
-pub(crate) fn specification(contents: &Contents) -> Result<Parsed, FeedTypeError> {
-    let parsed =
-        gemspec::parse(&contents.metadata).map_err(|error| refused(GemError::Gemspec(error)))?;
+pub(crate) fn specification(contents: &Contents, limits: &Limits) -> Result<Parsed, FeedTypeError> {
+    let parsed = gemspec::parse(&contents.metadata, &limits.account)
+        .map_err(|error| refused(GemError::Gemspec(error)))?;
     if parsed.gemspec.certificates > 0 {
         let unsigned = contents
             .digests
@@ -246,9 +254,14 @@ pub(crate) fn specification(contents: &Contents) -> Result<Parsed, FeedTypeError
     Ok(parsed)
 }
 
-pub(crate) fn history(contents: &Contents) -> Result<Vec<HistoryEntry>, FeedTypeError> {
+pub(crate) fn history(
+    contents: &Contents,
+    limits: &Limits,
+) -> Result<Vec<HistoryEntry>, FeedTypeError> {
     match &contents.history {
         Some(text) => {
+            let tree = json::tree_size(text.as_bytes());
+            limits.account.charge(tree).map_err(|exhausted| damaged(exhausted.into()))?;
             HistoryEntry::parse_list(text).map_err(|error| refused(GemError::History(error)))
         }
         None => Ok(Vec::new()),
@@ -272,7 +285,7 @@ pub(crate) fn inspect(
     limits: &Limits,
 ) -> Result<Inspected, FeedTypeError> {
     let contents = read(content, limits)?;
-    let parsed = specification(&contents)?;
+    let parsed = specification(&contents, limits)?;
     let identity = Identity {
         package: rubygems.package_name("", parsed.name.as_str())?,
         version: rubygems.version(parsed.version.as_str())?,
@@ -285,7 +298,7 @@ pub(crate) fn inspect(
         signed: !contents.signatures.is_empty(),
     };
     let manifest = serde_json::to_string(&manifest).map_err(|e| FeedTypeError::Io(e.into()))?;
-    let history = history(&contents)?;
+    let history = history(&contents, limits)?;
     let mut warnings = contents.warnings;
     if !contents.digests.contains_key(CHECKSUMS) {
         warnings.push("the gem has no checksums.yaml.gz; its members are not vouched for".into());

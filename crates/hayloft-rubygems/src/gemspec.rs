@@ -1,6 +1,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
+use hayloft_feed::Account;
 use serde::Serialize;
 
 use crate::yaml::{self, Node, SourceText, Tag, YamlError};
@@ -159,13 +160,14 @@ pub(crate) struct Parsed {
 }
 
 /// Reads a specification.
-pub(crate) fn parse(bytes: &[u8]) -> Result<Parsed, GemspecError> {
+/// Memory is charged to `account`: of the tree as it grows, of the fields made of it ahead.
+pub(crate) fn parse(bytes: &[u8], account: &Account) -> Result<Parsed, GemspecError> {
     let source = SourceText::new(bytes);
-    let parsed = parse_text(&source)?;
+    let parsed = parse_text(&source, account)?;
     // Ruby's YAML ends lines at these, too: a key may stand where others read text.
     if source.is_utf8 && source.text.contains(['\u{85}', '\u{2028}', '\u{2029}']) {
         let lines = source.text.replace(['\u{85}', '\u{2028}', '\u{2029}'], "\n");
-        let other = parse_text(&SourceText::new(lines.as_bytes()))?;
+        let other = parse_text(&SourceText::new(lines.as_bytes()), account)?;
         if !parsed.gemspec.is_identified_as(&other.gemspec) {
             return Err(GemspecError::Lines);
         }
@@ -205,8 +207,11 @@ fn is_wanted(key: &str) -> bool {
     )
 }
 
-fn parse_text(source: &SourceText<'_>) -> Result<Parsed, GemspecError> {
-    let root = yaml::parse(source, is_wanted).map_err(GemspecError::Yaml)?;
+fn parse_text(source: &SourceText<'_>, account: &Account) -> Result<Parsed, GemspecError> {
+    let root = yaml::parse(source, is_wanted, account).map_err(GemspecError::Yaml)?;
+    // The fields, the manifest and the line of the index are each made of all of it.
+    let fields = root.weight().saturating_mul(4);
+    account.charge(fields).map_err(|error| GemspecError::Yaml(YamlError::Exhausted(error)))?;
     if root.tag != Some(Tag::Specification) || root.pairs().is_none() {
         return Err(GemspecError::NotASpecification);
     }

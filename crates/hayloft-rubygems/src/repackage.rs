@@ -17,8 +17,8 @@ pub(crate) fn repackage(
     limits: &Limits,
 ) -> Result<Repackaged, FeedTypeError> {
     let contents = gem::read(order.source, limits)?;
-    let parsed = gem::specification(&contents)?;
-    gem::history(&contents)?;
+    let parsed = gem::specification(&contents, limits)?;
+    gem::history(&contents, limits)?;
     let version: GemVersion = order.to.version.text().parse().map_err(not_repackageable)?;
     let metadata = with_version(&contents.metadata, &parsed.root, &version)
         .map_err(|error: SpecificationEditError| not_repackageable(error))?;

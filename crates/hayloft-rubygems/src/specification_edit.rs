@@ -119,7 +119,7 @@ mod tests {
     use crate::gemspec;
 
     fn edited(text: &str, version: &str) -> String {
-        let parsed = gemspec::parse(text.as_bytes()).unwrap();
+        let parsed = gemspec::parse(text.as_bytes(), &hayloft_feed::Account::default()).unwrap();
         let version: GemVersion = version.parse().unwrap();
         String::from_utf8(with_version(text.as_bytes(), &parsed.root, &version).unwrap()).unwrap()
     }

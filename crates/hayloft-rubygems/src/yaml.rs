@@ -4,6 +4,7 @@ use std::ops::Range;
 use std::rc::Rc;
 
 use data_encoding::BASE64_NOPAD;
+use hayloft_feed::{Account, Exhausted};
 use saphyr_parser::{Event, Parser, ScalarStyle, Span};
 
 /// Deepest nesting of a gemspec.
@@ -13,6 +14,8 @@ const NODES: usize = 200_000;
 const ALIASES: usize = 1_000;
 /// Bytes that a node takes beside its text, for what is read again through aliases.
 const NODE: usize = 16;
+/// Bytes of memory of a node, its place in a list and its key in a table of keys, besides its text.
+const HELD: usize = 256;
 /// What aliases may add to a text of any length, in bytes.
 const ALIASED: usize = 64 << 10;
 
@@ -113,6 +116,9 @@ pub enum YamlError {
         /// As written.
         key: String,
     },
+    /// There is too little memory left for it.
+    #[error(transparent)]
+    Exhausted(#[from] Exhausted),
     /// Binary text that does not decode.
     #[error("line {0}: the text is not base 64")]
     Binary(usize),
@@ -170,8 +176,13 @@ impl<'t> Positions<'t> {
 
 /// Reads the one document of `source`; of the outermost mapping only the keys that `wanted` accepts
 /// are kept.
-pub(crate) fn parse(source: &SourceText<'_>, wanted: fn(&str) -> bool) -> Result<Node, YamlError> {
+pub(crate) fn parse(
+    source: &SourceText<'_>,
+    wanted: fn(&str) -> bool,
+    account: &Account,
+) -> Result<Node, YamlError> {
     let mut reader = Reader {
+        account,
         positions: Positions::new(source),
         wanted,
         open: Vec::new(),
@@ -206,6 +217,7 @@ struct Open {
 }
 
 struct Reader<'t> {
+    account: &'t Account,
     positions: Positions<'t>,
     wanted: fn(&str) -> bool,
     open: Vec<Open>,
@@ -284,6 +296,10 @@ impl Reader<'_> {
         self.open.first().and_then(|open| open.key.as_ref()).and_then(|key| key.text())
     }
 
+    fn is_kept(&self) -> bool {
+        self.outermost_key().is_none_or(self.wanted)
+    }
+
     fn alias(&mut self, anchor: usize, line: usize) -> Result<(), YamlError> {
         self.aliases += 1;
         if self.aliases > ALIASES {
@@ -309,6 +325,10 @@ impl Reader<'_> {
         if self.nodes > NODES {
             return Err(YamlError::Limit { line, what: "nodes" });
         }
+        if anchor > 0 || self.is_kept() {
+            let held = HELD + node.text().map_or(0, |text| 2 * text.len());
+            self.account.charge(u64::try_from(held).unwrap_or(u64::MAX))?;
+        }
         let node = Rc::new(node);
         if anchor > 0 {
             self.anchors.insert(anchor, Rc::clone(&node));
@@ -317,10 +337,7 @@ impl Reader<'_> {
     }
 
     fn attach(&mut self, node: Rc<Node>, line: usize) -> Result<(), YamlError> {
-        let kept = match self.outermost_key() {
-            Some(key) => (self.wanted)(key),
-            None => true,
-        };
+        let kept = self.is_kept();
         let Some(parent) = self.open.last_mut() else {
             self.documents += 1;
             self.document = Some(node);
@@ -420,6 +437,11 @@ fn check_symbol(text: &str, plain: bool, tag: Option<Tag>, line: usize) -> Resul
 }
 
 impl Node {
+    /// Bytes of all that is read in it, aliases followed.
+    pub(crate) fn weight(&self) -> u64 {
+        u64::try_from(self.weight).unwrap_or(u64::MAX)
+    }
+
     /// The text of a scalar.
     pub(crate) fn text(&self) -> Option<&str> {
         match &self.value {

@@ -14,8 +14,9 @@
 mod support;
 
 use allocation_counter::{AllocationInfo, measure};
+use hayloft_feed::{Account, Limits, Terms};
 use hayloft_rubygems::RubyGems;
-use hayloft_testkit::inspect;
+use hayloft_testkit::{Sample, inspect};
 use rstest::rstest;
 use support::{SPECIFICATION, Tar, data, gem, gzip, with_files};
 
@@ -80,6 +81,16 @@ fn aliases_cost_what_they_take_in_the_file(#[case] text: String) {
 
 type Make = fn(usize) -> String;
 
+/// What is charged is at least what is held.
+fn charged(gem: &[u8], held: u64) {
+    let mut terms = Terms::default();
+    terms.memory = held / 2;
+    let mut limits = Limits::default();
+    limits.account = Account::new(terms);
+    let _ = Sample::unnamed(gem).inspect(&RubyGems, &limits);
+    assert!(limits.account.exhausted().is_some(), "{held} bytes were not charged");
+}
+
 /// Twice the text is at most about twice the memory and twice the allocations.
 #[rstest]
 #[case::aliased_requirements(aliased_requirements)]
@@ -111,6 +122,9 @@ fn work_is_linear(#[case] make: Make) {
     }
     let length = u64::try_from(make(2 * SIZE).len()).unwrap();
     assert!(two.bytes_max < 100 * length + 1_000_000, "{two:?} for {length} bytes");
+    if two.bytes_max > 1 << 20 {
+        charged(&gem(&make(2 * SIZE)), two.bytes_max);
+    }
 }
 
 #[test]
@@ -122,6 +136,7 @@ fn a_small_file_that_unfolds_is_bounded() {
         let cost = cost(&gem);
         println!("{line:?}: {} bytes of gem: {cost:?}", gem.len());
         assert!(cost.bytes_max < 80 << 20, "{line:?}: {cost:?}");
+        charged(&gem, cost.bytes_max);
     }
 }
 
