@@ -5,7 +5,7 @@ use hayloft_feed::{
 use crate::nuspec::{self, Nuspec};
 use crate::package::{self, Package, PackageError};
 use crate::xml::XmlText;
-use crate::{EmbeddedFile, License, Manifest, NuspecError, signature, symbols};
+use crate::{EmbeddedFile, License, Manifest, NuspecError, native, signature, symbols};
 
 /// Extensions of license files that the public gallery takes.
 const LICENSE_EXTENSIONS: [&str; 2] = ["txt", "md"];
@@ -43,6 +43,9 @@ pub(crate) fn inspect(upload: Upload<'_>, limits: &Limits) -> Result<Inspected, 
     };
     if let Some((index, layout, message)) = signed {
         manifest.signature = Some(signature::check(content, &layout, index, &message)?);
+    }
+    if inspected.role == FileRole::Package {
+        inspected.fragments = native::fragments(&manifest).map_err(package::detail)?;
     }
     inspected.manifest = serde_json::to_string(&manifest).map_err(package::detail)?;
     Ok(inspected)

@@ -31,8 +31,13 @@
 //! | bytes behind the end record, another end record in its comment | skipped, or refused | refused |
 //! | a signature with two signers or two hashes | refuse, or take one | refused |
 //!
-//! What is *not* here: the HTTP protocol, and the rule of galleries against entries dated in the
-//! future, which needs a clock.
+//! # The protocol
+//!
+//! [`NuGet`] is also what its clients speak, by [`Native`](hayloft_feed::native::Native): V3, and
+//! V2 (`OData`) as far as nuget.exe, Chocolatey and PowerShell need it.
+//!
+//! What is *not* here: HTTP itself, a symbol server, and the rule of galleries against entries
+//! dated in the future, which needs a clock.
 //!
 //! ```
 //! use hayloft_feed::FeedType;
@@ -54,6 +59,7 @@ mod framework;
 mod inspect;
 mod manifest;
 mod name;
+mod native;
 mod nuspec;
 mod package;
 mod range;
@@ -63,9 +69,10 @@ mod symbols;
 mod version;
 mod xml;
 
+use hayloft_feed::native::{FeedView, Native};
 use hayloft_feed::{
-    Coordinates, FeedType, FeedTypeError, Identity, Inspected, Limits, PackageName, Qualifiers,
-    Repackage, Repackaged, Upload, Version,
+    Coordinates, FeedType, FeedTypeError, Identity, IndexChange, IndexError, IndexWriter,
+    Inspected, Limits, PackageName, Qualifiers, Repackage, Repackaged, Upload, Version,
 };
 
 pub use framework::{TargetFramework, TargetFrameworkError};
@@ -175,6 +182,23 @@ impl FeedType for NuGet {
 
     fn inspect(&self, upload: Upload<'_>, limits: &Limits) -> Result<Inspected, FeedTypeError> {
         inspect::inspect(upload, limits)
+    }
+
+    fn index_revision(&self) -> u32 {
+        native::INDEX_REVISION
+    }
+
+    fn index(
+        &self,
+        change: &IndexChange<'_>,
+        view: &dyn FeedView,
+        out: &mut dyn IndexWriter,
+    ) -> Result<(), IndexError> {
+        native::index(change, view, out)
+    }
+
+    fn native(&self) -> Option<&dyn Native> {
+        Some(self)
     }
 
     fn retarget(&self, from: &Identity, version: &Version) -> Result<Identity, FeedTypeError> {

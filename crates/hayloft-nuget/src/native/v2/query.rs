@@ -1,0 +1,236 @@
+use hayloft_feed::native::query_pairs;
+use hayloft_feed::shorten;
+
+use super::expression::{Expression, Property, quoted};
+use crate::native::traits::Audience;
+
+/// Entries of an answer unless fewer are asked for.
+pub(crate) const PAGE: usize = 100;
+/// Entries of an answer to clients that list all packages in one request.
+const MOST: usize = 6_000;
+
+/// Which of the feed's collections is asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Collection {
+    /// `FindPackagesById()`: all versions of one package.
+    ById,
+    /// `Search()`: what is listed.
+    Search,
+    /// `Packages()`.
+    Packages,
+}
+
+/// What is asked of a collection.
+#[derive(Debug)]
+pub(crate) struct Query {
+    pub(crate) collection: Collection,
+    pub(crate) filter: Option<Expression>,
+    /// Property, and whether the highest comes first.
+    pub(crate) order: Vec<(Property, bool)>,
+    pub(crate) skip: usize,
+    pub(crate) top: Option<usize>,
+    /// Whether the number of all matches is to be told.
+    pub(crate) counted: bool,
+    /// The package asked for.
+    pub(crate) id: Option<String>,
+    pub(crate) search_term: Option<String>,
+    pub(crate) audience: Audience,
+    /// The query without what pages differ in.
+    rest: String,
+}
+
+impl Query {
+    /// `Err` says what is not known here.
+    pub(crate) fn parse(collection: Collection, query: &str) -> Result<Self, String> {
+        let get = |name: &str| {
+            let mut pairs = query_pairs(query);
+            pairs.find(|(found, _)| found.eq_ignore_ascii_case(name)).map(|(_, value)| value)
+        };
+        let number = |name: &str| match get(name) {
+            None => Ok(None),
+            Some(text) => text
+                .trim()
+                .parse::<u32>()
+                .map(|number| usize::try_from(number).ok())
+                .map_err(|_| format!("`{name}` is `{}`; it has to be a number", shorten(&text))),
+        };
+        for unknown in ["$expand", "$select", "$apply", "$format"] {
+            if get(unknown).is_some_and(|text| !text.is_empty()) {
+                return Err(format!("`{unknown}` is not known here"));
+            }
+        }
+        let filter = get("$filter").filter(|text| !text.trim().is_empty());
+        let filter = filter.map(|text| Expression::parse(&text)).transpose()?;
+        let text = |name| get(name).map(|text| text_of(&text)).filter(|text| !text.is_empty());
+        let id = text("id").or_else(|| {
+            let conjuncts = filter.as_ref().map(Expression::conjuncts).unwrap_or_default();
+            conjuncts.into_iter().find_map(Expression::id).map(str::to_owned)
+        });
+        let prerelease = get("includePrerelease").map(|text| text.eq_ignore_ascii_case("true"));
+        let level = get("semVerLevel").unwrap_or_default();
+        let counted = get("$inlinecount").is_some_and(|text| text.eq_ignore_ascii_case("allpages"));
+        let rest: Vec<&str> = query
+            .split('&')
+            .filter(|pair| {
+                let name = query_pairs(pair).next().map(|(name, _)| name.to_ascii_lowercase());
+                !pair.is_empty() && !matches!(name.as_deref(), Some("$skip" | "$top"))
+            })
+            .collect();
+        Ok(Self {
+            collection,
+            order: order(&get("$orderby").unwrap_or_default())?,
+            skip: number("$skip")?.unwrap_or_default(),
+            top: number("$top")?,
+            counted,
+            id,
+            search_term: text("searchTerm"),
+            audience: Audience {
+                // Only `Search` leaves prereleases out unless they are asked for.
+                prerelease: prerelease.unwrap_or(collection != Collection::Search),
+                semver2: text_of(&level).starts_with('2'),
+            },
+            rest: rest.join("&"),
+            filter,
+        })
+    }
+
+    /// The flag that singles out one version of each package, if nothing else is asked of it.
+    pub(crate) fn only_latest(&self) -> Option<Property> {
+        let flags: Option<Vec<Property>> =
+            self.filter.as_ref()?.conjuncts().into_iter().map(Expression::flag).collect();
+        self.latest().filter(|_| {
+            flags.is_some_and(|flags| {
+                flags.iter().all(|flag| {
+                    matches!(flag, Property::IsLatestVersion | Property::IsAbsoluteLatestVersion)
+                })
+            })
+        })
+    }
+
+    /// A flag that only one version of each package can have.
+    pub(crate) fn latest(&self) -> Option<Property> {
+        let conjuncts = self.filter.as_ref().map(Expression::conjuncts).unwrap_or_default();
+        let mut flags = conjuncts.into_iter().filter_map(Expression::flag);
+        flags.find(|flag| {
+            matches!(flag, Property::IsLatestVersion | Property::IsAbsoluteLatestVersion)
+        })
+    }
+
+    /// How many entries the answer may have.
+    pub(crate) fn most(&self) -> usize {
+        let most = if self.only_latest().is_some() { MOST } else { PAGE };
+        self.top.map_or(PAGE, |top| top.min(most))
+    }
+
+    /// True if the order is that of packages by id and of versions upwards.
+    pub(crate) fn is_natural(&self) -> bool {
+        match self.order.as_slice() {
+            [] | [(Property::Id, false)] => true,
+            [(Property::Id, false), (property, false)] => {
+                matches!(property, Property::Version | Property::NormalizedVersion)
+            }
+            _ => false,
+        }
+    }
+
+    /// The query of the page behind this one, which has `sent` entries.
+    pub(crate) fn next(&self, sent: usize) -> String {
+        let skip = self.skip.saturating_add(sent);
+        let top = self.top.map(|top| format!("&$top={}", top.saturating_sub(sent)));
+        let rest = if self.rest.is_empty() { String::new() } else { format!("{}&", self.rest) };
+        format!("{rest}$skip={skip}{}", top.unwrap_or_default())
+    }
+}
+
+/// A value with or without quotes.
+fn text_of(text: &str) -> String {
+    match quoted(text.trim()) {
+        Some((text, _)) => text,
+        None => text.trim().to_owned(),
+    }
+}
+
+fn order(text: &str) -> Result<Vec<(Property, bool)>, String> {
+    let parts = text.split(',').map(str::trim).filter(|part| !part.is_empty());
+    parts
+        .map(|part| {
+            let mut words = part.split_whitespace();
+            let name = words.next().unwrap_or_default();
+            let downwards = match (words.next(), words.next()) {
+                (None | Some("asc"), None) => false,
+                (Some("desc"), None) => true,
+                _ => return Err(format!("`{}` is no order", shorten(part))),
+            };
+            let known = Property::named(name).filter(|property| {
+                matches!(
+                    property,
+                    Property::Id
+                        | Property::Version
+                        | Property::NormalizedVersion
+                        | Property::DownloadCount
+                        | Property::Published
+                )
+            });
+            let property =
+                known.ok_or_else(|| format!("`{}` is not known in orders", shorten(name)))?;
+            Ok((property, downwards))
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(collection: Collection, query: &str) -> Query {
+        Query::parse(collection, query).unwrap()
+    }
+
+    #[test]
+    fn options_are_read_however_they_are_encoded() {
+        let found = parse(
+            Collection::ById,
+            "%24filter=Id+eq+%27A%27+and+IsLatestVersion&%24inlinecount=allpages&id=%27it%27%27s%27\
+             &$orderby=Id,NormalizedVersion%20desc&%24skip=100&$top=40&semVerLevel=2.0.0",
+        );
+        assert_eq!(found.id.as_deref(), Some("it's"));
+        assert_eq!((found.skip, found.top, found.counted), (100, Some(40), true));
+        assert_eq!(found.audience, Audience { prerelease: true, semver2: true });
+        assert_eq!(found.order, [(Property::Id, false), (Property::NormalizedVersion, true)]);
+        assert!(!found.is_natural());
+        assert!(found.next(40).ends_with("&$skip=140&$top=0"), "{}", found.next(40));
+    }
+
+    #[test]
+    fn searches_leave_prereleases_out() {
+        let found = parse(Collection::Search, "searchTerm='a%20b'&includePrerelease=false");
+        assert_eq!(found.audience, Audience { prerelease: false, semver2: false });
+        assert_eq!(found.search_term.as_deref(), Some("a b"));
+        assert!(parse(Collection::Search, "includePrerelease=true").audience.prerelease);
+    }
+
+    #[test]
+    fn only_lists_of_the_latest_are_long() {
+        let all = parse(Collection::Search, "$filter=IsLatestVersion&$top=6000");
+        assert_eq!(all.most(), 6000);
+        let tagged = "$filter=IsLatestVersion and substringof('x',Tags)&$top=6000";
+        assert_eq!(parse(Collection::Search, tagged).most(), 100);
+        assert_eq!(parse(Collection::Search, "").most(), 100);
+        assert_eq!(parse(Collection::Search, "$top=0").most(), 0);
+    }
+
+    #[test]
+    fn what_is_not_known_is_named() {
+        for (query, expected) in [
+            ("$filter=IsApproved", "IsApproved"),
+            ("$orderby=Title", "`Title` is not known in orders"),
+            ("$orderby=Id down", "`Id down` is no order"),
+            ("$top=x", "`$top` is `x`"),
+            ("$skip=-1", "`$skip`"),
+            ("$expand=Files", "`$expand`"),
+        ] {
+            let error = Query::parse(Collection::Packages, query).unwrap_err();
+            assert!(error.contains(expected), "{error}");
+        }
+    }
+}
