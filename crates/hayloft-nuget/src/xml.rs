@@ -43,6 +43,9 @@ pub enum XmlError {
         /// How many are read.
         limit: usize,
     },
+    /// More memory than there is for reading packages.
+    #[error("takes more memory than there is to read it")]
+    Exhausted,
     /// What the parser says.
     #[error("is not well-formed XML: {0}")]
     Malformed(String),
@@ -97,7 +100,10 @@ impl XmlText {
 
     /// Parses what [`measure`] found to be harmless.
     pub(crate) fn parse(&self, limits: &Limits) -> Result<Document<'_>, XmlError> {
+        let charge = |bytes| limits.account.charge(bytes).map_err(|_| XmlError::Exhausted);
+        charge(u64::try_from(self.text.len()).unwrap_or(u64::MAX))?;
         measure(&self.text, limits)?;
+        charge(tree_size(&self.text))?;
         let options = ParsingOptions { nodes_limit: MOST_NODES, ..ParsingOptions::default() };
         let document = Document::parse_with_options(&self.text, options)
             .map_err(|error| XmlError::Malformed(shorten(&error.to_string())))?;
@@ -186,6 +192,14 @@ fn utf16(body: &[u8], unit: fn([u8; 2]) -> u16) -> Result<String, XmlError> {
 fn is_noncharacter(letter: char) -> bool {
     let code = u32::from(letter);
     (0xfdd0..=0xfdef).contains(&code) || code & 0xfffe == 0xfffe
+}
+
+/// Bytes that reading a decoded text takes: the parser's nodes and attributes, what is kept of it,
+/// and that again as JSON.
+fn tree_size(text: &str) -> u64 {
+    let signs = text.bytes().filter(|byte| matches!(byte, b'<' | b'=')).count();
+    let size = text.len().saturating_mul(4).saturating_add(signs.saturating_mul(250));
+    u64::try_from(size).unwrap_or(u64::MAX)
 }
 
 /// Refuses what would cost the parser more than the length of the text.

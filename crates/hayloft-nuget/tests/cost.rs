@@ -11,6 +11,11 @@
 
 mod support;
 
+use std::collections::BTreeMap;
+use std::io::Cursor;
+
+use hayloft_feed::{Account, FeedType, Limits, Terms, Upload};
+use hayloft_nuget::NuGet;
 use rstest::rstest;
 use support::{inspect, package, repackage};
 
@@ -69,6 +74,25 @@ fn twice_the_manifest_costs_at_most_twice(#[case] metadata: fn(usize) -> String)
     assert!(held <= 60 * length as u64 + (1 << 20), "{small:?} {large:?}");
 }
 
+/// Whether an inspection says that it takes more memory than this.
+fn takes_more_than(memory: u64, bytes: &[u8]) -> bool {
+    let mut terms = Terms::default();
+    terms.memory = memory;
+    let mut limits = Limits::default();
+    limits.account = Account::new(terms);
+    let upload = Upload {
+        content: &mut Cursor::new(bytes),
+        size: bytes.len() as u64,
+        digests: &hayloft_testkit::digests(bytes),
+        file_name: None,
+        hints: &BTreeMap::new(),
+        remembered: &BTreeMap::new(),
+    };
+    let found = NuGet.inspect(upload, &limits);
+    assert!(found.is_err() || limits.account.exhausted().is_none());
+    limits.account.exhausted().is_some()
+}
+
 #[test]
 fn the_largest_manifests_hold_little_memory() {
     let size = (3 << 20) - 400;
@@ -98,7 +122,9 @@ fn the_largest_manifests_hold_little_memory() {
         fill("<!--"),
     ];
     for shape in shapes {
-        let (_, _, held) = cost(&package(&shape, &[]));
+        let bytes = package(&shape, &[]);
+        let (_, _, held) = cost(&bytes);
+        assert!(takes_more_than(held * 4 / 5, &bytes), "less is charged than was held");
         let start: String = shape.chars().take(60).collect();
         println!("{:4} MiB  {start}", held >> 20);
         assert!(held < 24 << 20, "{} MiB for {start}", held >> 20);
