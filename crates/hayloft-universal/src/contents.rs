@@ -1,6 +1,5 @@
 use hayloft_feed::json::{JsonEditError, Object};
 use hayloft_feed::shorten;
-use serde_json::value::RawValue;
 
 use crate::identification::{Identification, IdentificationError, Sha1Text, Sha1TextError};
 
@@ -90,11 +89,6 @@ impl From<JsonEditError> for VirtualItemError {
     fn from(error: JsonEditError) -> Self {
         Self::Property(error)
     }
-}
-
-/// The raw elements of a JSON array.
-pub(crate) fn elements(raw: &str) -> Result<Vec<&RawValue>, serde_json::Error> {
-    serde_json::from_str(raw)
 }
 
 impl VirtualItem {

@@ -2,6 +2,24 @@
 //!
 //! Names, SemVer 2 versions with numbers of any size, the manifest with its dependencies and
 //! virtual parts, reading and writing of packages, and repackaging by a span edit of the manifest.
+//!
+//! Where an archive could be read in several ways, this is what the ecosystem's readers do:
+//!
+//! | in the archive | its readers | here |
+//! |---|---|---|
+//! | `upack.json` in the root | the manifest, by its exact name | the manifest |
+//! | two of them, or `./upack.json` beside it | the first or the last | refused |
+//! | `UPACK.json` beside it | a file like others | accepted; left out when repackaging |
+//! | `UPACK.json` or `./upack.json` alone | no package | refused |
+//! | `\` between components | as `/` | as `/` |
+//! | `package/`, `Package/` | content, in any case | content |
+//! | other files twice | both written, or an error | accepted with a warning |
+//! | names that lead outside, also below `package/` | written there | refused |
+//! | names that Windows takes for others (`nul`, `a.`, `a:b`) | written elsewhere or not at all | refused |
+//! | symbolic links | written as files that hold the target | refused if that leads outside |
+//! | entries that only one of directory and stream shows | the directory's | refused |
+//! | a bare manifest | a virtual package | accepted if it has `contents` |
+//!
 //! Not here: assembling virtual packages, which needs the packages of a feed, and the feed API.
 //!
 //! ```

@@ -1,7 +1,7 @@
-use hayloft_feed::json::{JsonEditError, Object};
-use hayloft_feed::{HistoryEntry, HistoryError, Limits, shorten};
+use hayloft_feed::json::{JsonEditError, Object, for_each_element};
+use hayloft_feed::{Exhausted, HistoryEntry, HistoryError, Limits, shorten};
 
-use crate::contents::{Place, VirtualItem, VirtualItemError, elements};
+use crate::contents::{Place, VirtualItem, VirtualItemError};
 use crate::warnings::warnings;
 use crate::{FullName, FullNameError, UniversalVersion, VersionError};
 
@@ -45,6 +45,9 @@ pub enum ManifestError {
         /// Levels allowed.
         limit: usize,
     },
+    /// There is too little memory left to read it.
+    #[error(transparent)]
+    Exhausted(#[from] Exhausted),
     /// Not an object, or a property that decides something is repeated or no text.
     #[error("upack.json is malformed")]
     Json(#[from] JsonEditError),
@@ -70,7 +73,13 @@ pub enum ManifestError {
         property: &'static str,
         /// Why.
         #[source]
-        source: serde_json::Error,
+        source: JsonEditError,
+    },
+    /// More than a package can sensibly be assembled from.
+    #[error("`{property}` of upack.json has more than {MOST_ITEMS} items")]
+    ManyItems {
+        /// `contents` or `metaContents`.
+        property: &'static str,
     },
     /// A virtual package is assembled from something.
     #[error("`contents` of upack.json is empty; a virtual package needs at least one item")]
@@ -91,6 +100,9 @@ pub enum ManifestError {
     History(#[source] HistoryError),
 }
 
+/// Items of `contents`, and of `metaContents`.
+const MOST_ITEMS: usize = 10_000;
+
 /// The property that holds the repackaging history.
 const HISTORY: &str = "repackageHistory";
 
@@ -102,6 +114,9 @@ impl Manifest {
         if is_nested_deeper(text, limits.depth) {
             return Err(ManifestError::Depth { limit: limits.depth });
         }
+        // Its text is kept, its parts are read one at a time.
+        let length = u64::try_from(text.len()).unwrap_or(u64::MAX);
+        limits.account.charge(length.saturating_mul(6))?;
         let object = Object::parse(text)?;
         let group = match object.unique("group")? {
             Some(member) if member.raw != "null" => object.string("group")?.unwrap_or_default(),
@@ -238,18 +253,23 @@ fn items(
     property: &'static str,
     place: Place,
 ) -> Result<Vec<VirtualItem>, ManifestError> {
-    let elements =
-        elements(raw).map_err(|source| ManifestError::NoList { property, source })?.into_iter();
-    elements
-        .enumerate()
-        .map(|(at, raw)| {
-            VirtualItem::parse(raw.get(), place).map_err(|source| ManifestError::Item {
-                property,
-                number: at + 1,
-                source,
-            })
-        })
-        .collect()
+    let mut items = Ok(Vec::new());
+    for_each_element(raw, &mut |element| {
+        let Ok(read) = &mut items else { return };
+        if read.len() == MOST_ITEMS {
+            items = Err(ManifestError::ManyItems { property });
+            return;
+        }
+        match VirtualItem::parse(element, place) {
+            Ok(item) => read.push(item),
+            Err(source) => {
+                let number = read.len() + 1;
+                items = Err(ManifestError::Item { property, number, source });
+            }
+        }
+    })
+    .map_err(|source| ManifestError::NoList { property, source })?;
+    items
 }
 
 /// The object `text` with the text `value` as `key`, at its place or else at the end.

@@ -1,7 +1,7 @@
 use std::io::{self, Read, SeekFrom, Write};
 
 use hayloft_archive::{ArchiveError, DosTime, Duplicates, Zip, ZipEntry, ZipRules};
-use hayloft_feed::{Limits, ReadError, ReadSeek};
+use hayloft_feed::{Limits, PathFault, ReadError, ReadSeek};
 
 use crate::manifest::{Manifest, ManifestError};
 
@@ -41,6 +41,17 @@ pub enum PackageError {
     /// Two of them.
     #[error("the archive has more than one `{MANIFEST}`")]
     TwoManifests,
+    /// A name that leads outside, or means something else on Windows, where most clients run.
+    #[error("the entry name `{}` {}", hayloft_feed::shorten(name), fault.text())]
+    Name {
+        /// As stored, with `/` for every backslash.
+        name: String,
+        /// Which rule it breaks.
+        fault: PathFault,
+    },
+    /// A symbolic link out of the directory that is unpacked into.
+    #[error("the entry `{}` is a symbolic link that leads outside", hayloft_feed::shorten(.0))]
+    Link(String),
     /// The manifest is larger than the limit.
     #[error("`{MANIFEST}` is larger than the limit of {limit} bytes")]
     TooLarge {
@@ -73,6 +84,7 @@ impl From<ReadError> for PackageError {
         match error {
             ReadError::TooLarge { limit } => Self::TooLarge { limit },
             ReadError::Io(error) => Self::Archive(ArchiveError::Io(error)),
+            ReadError::Exhausted(error) => Self::Archive(error.into()),
             other => Self::Archive(ArchiveError::Io(io::Error::other(other))),
         }
     }
@@ -133,7 +145,7 @@ impl<'a> Package<'a> {
             return Err(PackageError::Form);
         }
         content.seek(SeekFrom::Start(0)).map_err(ArchiveError::Io)?;
-        let written = Limits::read(content, limits.manifest.min(limits.metadata))?;
+        let written = limits.load(content, limits.manifest.min(limits.metadata))?;
         let manifest = Manifest::parse(&written, limits)?;
         if manifest.virtual_parts().is_none() {
             return Err(PackageError::BareWithoutContents);
@@ -145,8 +157,12 @@ impl<'a> Package<'a> {
         // Real packages have equal names; only the manifest's must be unique.
         let rules = ZipRules { duplicates: Duplicates::Allowed };
         let mut zip = Zip::open_with(content, limits, &rules)?;
-        let mut manifests = zip.entries().iter().filter(|entry| entry.path() == MANIFEST);
-        let index = manifests.next().ok_or(PackageError::NoManifest)?.index();
+        check_names(&mut zip)?;
+        let mut manifests = zip.entries().iter().filter(|entry| is_the_manifest(entry));
+        let index = match manifests.next() {
+            Some(entry) if entry.path() == MANIFEST => entry.index(),
+            _ => return Err(PackageError::NoManifest),
+        };
         if manifests.next().is_some() {
             return Err(PackageError::TwoManifests);
         }
@@ -237,6 +253,57 @@ impl<'a> Package<'a> {
     }
 }
 
+/// Longest target of a link on any system.
+const LONGEST_TARGET: u64 = 4096;
+
+/// Refuses names that could be unpacked elsewhere than they say. The ecosystem's clients write a
+/// link as a file that holds its target; other programs that unpack the archive make the link.
+fn check_names(zip: &mut Zip<'_>) -> Result<(), PackageError> {
+    let mut links = Vec::new();
+    for entry in zip.entries() {
+        if let Some(fault) = PathFault::of(entry.path().as_bytes()) {
+            return Err(PackageError::Name { name: entry.path().to_owned(), fault });
+        }
+        if entry.is_symbolic_link() {
+            links.push((entry.index(), entry.path().to_owned()));
+        }
+    }
+    for (index, path) in links {
+        let target = zip.read(index, LONGEST_TARGET)?;
+        let Ok(target) = std::str::from_utf8(&target) else { return Err(PackageError::Link(path)) };
+        if leads_outside(content_path(&path).unwrap_or(&path), &target.replace('\\', "/")) {
+            return Err(PackageError::Link(path));
+        }
+    }
+    Ok(())
+}
+
+/// Whether a link at `path` leads out of the root of that path.
+fn leads_outside(path: &str, target: &str) -> bool {
+    let named = |part: &&str| !matches!(*part, "" | ".");
+    let mut depth = path.split('/').filter(named).count().saturating_sub(1);
+    if target.is_empty() || target.starts_with('/') || target.contains([':', '\0']) {
+        return true;
+    }
+    for part in target.split('/').filter(named) {
+        if part.trim_end_matches([' ', '.']).is_empty() {
+            match depth.checked_sub(1) {
+                Some(up) => depth = up,
+                None => return true,
+            }
+        } else {
+            depth += 1;
+        }
+    }
+    false
+}
+
+/// The manifest however it is written: readers that normalize paths take `./upack.json` for it.
+fn is_the_manifest(entry: &ZipEntry) -> bool {
+    let mut parts = entry.path().split('/').filter(|part| !matches!(*part, "" | "."));
+    parts.next() == Some(MANIFEST) && parts.next().is_none()
+}
+
 /// A file in the root that some readers would take for the manifest.
 pub(crate) fn is_twin_of_the_manifest(entry: &ZipEntry) -> bool {
     let parts = entry.path().split('/').filter(|part| !matches!(*part, "" | "."));
@@ -250,6 +317,24 @@ mod tests {
     use rstest::rstest;
 
     use super::*;
+
+    #[rstest]
+    #[case::beside("a/b", "c", false)]
+    #[case::up_within("a/b/c", "../../d", false)]
+    #[case::up_and_out("a/b", "../../d", true)]
+    #[case::out_of_the_content("a", "../b", true)]
+    #[case::down_and_out("a/b", "c/../../../d", true)]
+    #[case::absolute("a/b", "/etc/passwd", true)]
+    #[case::drive("a/b", "C:/x", true)]
+    #[case::blank_parent("a", ".. /b", true)]
+    #[case::empty("a", "", true)]
+    fn links_out_of_the_root_are_known(
+        #[case] path: &str,
+        #[case] target: &str,
+        #[case] expected: bool,
+    ) {
+        assert_eq!(leads_outside(path, target), expected);
+    }
 
     #[rstest]
     #[case("package/a", Some("a"))]

@@ -1,5 +1,10 @@
-use hayloft_feed::json::Object;
+use std::borrow::Cow;
+use std::collections::HashSet;
+use std::hash::{Hash, Hasher};
+
+use hayloft_feed::json::{Object, for_each_element};
 use hayloft_feed::shorten;
+use serde::Deserialize;
 
 use crate::Dependency;
 
@@ -24,29 +29,71 @@ pub(crate) fn warnings(manifest: &Object<'_>) -> Vec<String> {
             found.push(format!("`{key}` is not an absolute URL: `{}`", shorten(&text)));
         }
     }
-    let tags = list(manifest, "tags", &mut found);
-    for (at, tag) in tags.iter().enumerate() {
+    check_tags(manifest, &mut found);
+    let mut wrong = Vec::new();
+    list(manifest, "dependencies", &mut found, &mut |dependency| {
+        if wrong.len() < MOST
+            && let Err(error) = dependency.parse::<Dependency>()
+        {
+            wrong.push(format!("`{}` is not a dependency: {error}", shorten(dependency)));
+        }
+    });
+    found.append(&mut wrong);
+    found.truncate(MOST);
+    found
+}
+
+fn check_tags(manifest: &Object<'_>, found: &mut Vec<String>) {
+    let mut seen = HashSet::new();
+    let mut wrong = Vec::new();
+    let mut count = 0;
+    list(manifest, "tags", found, &mut |tag| {
+        count += 1;
+        if count > MOST_TAGS || wrong.len() >= MOST {
+            return;
+        }
         if !is_tag(tag) {
-            found.push(format!(
+            wrong.push(format!(
                 "`{}` is not a tag: 1 to 50 letters, digits and `-._`, no digit first",
                 shorten(tag)
             ));
         }
-        if tags.iter().take(at).any(|other| other.eq_ignore_ascii_case(tag)) {
-            found.push(format!("the tag `{}` is given more than once", shorten(tag)));
+        if !seen.insert(Tag::new(tag)) {
+            wrong.push(format!("the tag `{}` is given more than once", shorten(tag)));
         }
-        if found.len() > MOST {
-            break;
-        }
+    });
+    if count > MOST_TAGS {
+        wrong.push(format!("there are more than {MOST_TAGS} tags; the rest is not looked at"));
     }
-    for dependency in list(manifest, "dependencies", &mut found) {
-        if let Err(error) = dependency.parse::<Dependency>() {
-            found.push(format!("`{}` is not a dependency: {error}", shorten(&dependency)));
-        }
-    }
-    found.truncate(MOST);
-    found
+    found.append(&mut wrong);
 }
+
+/// A tag as it is compared with others: without ASCII case.
+#[derive(Eq)]
+struct Tag(Box<str>);
+
+impl Hash for Tag {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.0.hash(state);
+    }
+}
+
+impl PartialEq for Tag {
+    fn eq(&self, other: &Self) -> bool {
+        #[cfg(test)]
+        tests::COMPARED.set(tests::COMPARED.get() + 1);
+        self.0 == other.0
+    }
+}
+
+impl Tag {
+    fn new(text: &str) -> Self {
+        Self(text.to_ascii_lowercase().into())
+    }
+}
+
+/// Tags that are compared with each other.
+const MOST_TAGS: usize = 10_000;
 
 /// Warnings kept of one manifest; the rest would only repeat them.
 const MOST: usize = 50;
@@ -69,25 +116,35 @@ fn text(manifest: &Object<'_>, key: &str, found: &mut Vec<String>) -> Option<Str
     text
 }
 
-/// A list of texts; readers take a single text too.
-fn list(manifest: &Object<'_>, key: &str, found: &mut Vec<String>) -> Vec<String> {
-    let Some(member) = manifest.members().iter().rfind(|member| member.key == key) else {
-        return Vec::new();
-    };
+/// Shows each of a list of texts; readers take a single text too.
+fn list(manifest: &Object<'_>, key: &str, found: &mut Vec<String>, see: &mut dyn FnMut(&str)) {
+    let Some(member) = manifest.members().iter().rfind(|member| member.key == key) else { return };
     if member.raw == "null" {
-        return Vec::new();
+        return;
     }
-    if let Ok(single) = serde_json::from_str(member.raw) {
-        return vec![single];
+    let mut texts_only = true;
+    let mut read = |raw: &str| match serde_json::from_str::<Text<'_>>(raw) {
+        Ok(text) => see(&text.0),
+        Err(_) => texts_only = false,
+    };
+    if !member.raw.starts_with('[') {
+        read(member.raw);
+    } else if for_each_element(member.raw, &mut read).is_err() {
+        texts_only = false;
     }
-    serde_json::from_str(member.raw).unwrap_or_else(|_| {
+    if !texts_only {
         found.push(format!("`{key}` is not a list of texts"));
-        Vec::new()
-    })
+    }
 }
+
+#[derive(Deserialize)]
+#[serde(transparent)]
+struct Text<'t>(#[serde(borrow)] Cow<'t, str>);
 
 #[cfg(test)]
 mod tests {
+    use std::cell::Cell;
+
     use rstest::rstest;
 
     use super::*;
@@ -125,6 +182,30 @@ mod tests {
     )]
     fn properties_that_break_a_rule_are_named(#[case] property: &str, #[case] warning: &str) {
         assert_eq!(warnings_of(property), [warning]);
+    }
+
+    thread_local! {
+        /// Comparisons of tags on this thread.
+        pub(super) static COMPARED: Cell<usize> = const { Cell::new(0) };
+    }
+
+    #[test]
+    fn twice_the_tags_are_compared_at_most_twice_as_often() {
+        let compared = |count: usize| {
+            let tags: Vec<String> = (0..count).map(|number| format!("\"t{number}\"")).collect();
+            COMPARED.set(0);
+            assert_eq!(warnings_of(&format!("\"tags\":[{}]", tags.join(","))), [""; 0]);
+            COMPARED.get()
+        };
+        for count in [1000, 5000, MOST_TAGS] {
+            assert!(
+                compared(count) <= 2 * count,
+                "{count} tags took {} comparisons",
+                compared(count)
+            );
+        }
+        let many = vec!["\"a\""; MOST_TAGS + 1].join(",");
+        assert!(warnings_of(&format!("\"tags\":[{many}]")).len() <= MOST);
     }
 
     #[test]

@@ -61,6 +61,15 @@ fn chain(error: &dyn Error) -> String {
 #[case::parent_by_backslash("package\\..\\..\\a")]
 #[case::absolute("/etc/passwd")]
 #[case::drive("C:/a")]
+#[case::absolute_below_the_content("package//etc/cron.d/x")]
+#[case::absolute_below_the_content_by_backslash("package\\\\etc\\x")]
+#[case::drive_below_the_content("package/C:/x")]
+#[case::parent_with_blank("package/.. /x")]
+#[case::device("package/nul.txt")]
+#[case::stream("package/a:b")]
+#[case::trailing_dot("package/a.")]
+#[case::trailing_blank("package/a /b")]
+#[case::control("package/a\u{1b}[2J")]
 fn names_that_lead_outside_are_refused(#[case] name: &str) {
     let refused = refusal(&archive(&[("upack.json", MANIFEST), (name, b"a")]));
     assert!(refused.contains("the entry name"), "{refused}");
@@ -75,6 +84,36 @@ fn an_archive_needs_one_manifest_in_its_root() {
     let files: [(&str, &[u8]); 2] = [("upack.json", MANIFEST), ("upack.jsoN", MANIFEST)];
     let two = refusal(&archive_with_equal_names(&files, "upack.json"));
     assert!(two.ends_with("the archive has more than one `upack.json`"), "{two}");
+}
+
+#[rstest]
+#[case::dotted("./upack.json")]
+#[case::dotted_by_backslash(".\\upack.json")]
+#[case::dots("././upack.json")]
+fn a_second_spelling_of_the_manifest_is_a_second_manifest(#[case] name: &str) {
+    for files in
+        [[("upack.json", MANIFEST), (name, MANIFEST)], [(name, MANIFEST), ("upack.json", MANIFEST)]]
+    {
+        let refused = refusal(&archive(&files));
+        assert!(refused.contains("`upack.json`"), "{refused}");
+    }
+    let alone = refusal(&archive(&[(name, MANIFEST)]));
+    assert!(alone.ends_with("has no `upack.json` in its root"), "{alone}");
+}
+
+#[rstest]
+#[case::inside("bin/tool", true)]
+#[case::up_within("../lib/a", true)]
+#[case::out_of_the_content("../../upack.json", false)]
+#[case::absolute("/etc/passwd", false)]
+#[case::drive("C:\\x", false)]
+fn symbolic_links_stay_inside(#[case] target: &str, #[case] accepted: bool) {
+    let mut writer = ZipWriter::new(Cursor::new(Vec::new()));
+    writer.start_file("upack.json", SimpleFileOptions::default()).unwrap();
+    writer.write_all(MANIFEST).unwrap();
+    writer.add_symlink("package/sub/link", target, SimpleFileOptions::default()).unwrap();
+    let read = read(&writer.finish().unwrap().into_inner());
+    assert_eq!(read.is_ok(), accepted, "{read:?}");
 }
 
 #[test]
