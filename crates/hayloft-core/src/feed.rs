@@ -68,8 +68,6 @@ pub struct Feed {
     pub settings: FeedSettings,
     /// When it was created.
     pub created: Timestamp,
-    /// Grows with every change in the feed but download counts; unique in the store.
-    pub revision: u64,
 }
 
 /// A feed as a caller may change it in [`Store::update_feed`](crate::Store::update_feed).

@@ -33,6 +33,7 @@ mod package;
 mod pins;
 mod plan;
 mod publish;
+mod reading;
 mod records;
 mod resolve;
 mod rows;
@@ -40,6 +41,7 @@ mod rows_pager;
 mod select;
 #[cfg(feature = "sim")]
 pub mod sim;
+mod small;
 mod staging;
 mod store;
 mod storing;

@@ -5,7 +5,8 @@ use std::collections::{BTreeMap, HashSet};
 use std::ops::Bound;
 
 use crate::codec::{self, Record};
-use crate::records::{AuditRecord, CountersRecord, JobRecord};
+use crate::records::{AuditRecord, CountersRecord, JobRecord, NumberRecord};
+use crate::small::{Changed, SMALL_ROW, is_small};
 use crate::tables::{self, Total};
 use crate::{
     Batch, CommitError, Direction, Expect, KeyRange, MetaError, MetaRead, MetaTurn, Row,
@@ -190,13 +191,19 @@ impl<'a> Plan<'a> {
     }
 
     /// Writes all accepted changes, under the condition that no one else committed meanwhile.
-    pub(crate) fn commit(self, more_wait: bool) -> Result<Result<(), CommitError>, StoreError> {
+    /// Tells what becomes of the small tables by it.
+    pub(crate) fn commit(
+        self,
+        more_wait: bool,
+    ) -> Result<(Result<(), CommitError>, Changed), StoreError> {
         let (base, mut batch) = self.into_batch()?;
         batch.more_wait = more_wait;
-        Ok(match base {
+        let changed = Changed::of(&batch);
+        let outcome = match base {
             Base::Turn(turn) => turn.commit(batch),
             Base::Rehearsal { .. } => Ok(()),
-        })
+        };
+        Ok((outcome, changed))
     }
 
     fn into_batch(mut self) -> Result<(Base<'a>, Batch), StoreError> {
@@ -208,6 +215,12 @@ impl<'a> Plan<'a> {
             put: vec![(tables::META, COUNTERS.to_vec(), counters)],
             ..Batch::default()
         };
+        if self.accepted.0.keys().any(|table| is_small(*table)) {
+            let number = NumberRecord(self.accepted_counters.sequence);
+            let key = SMALL_ROW.to_vec();
+            let value = codec::encode(tables::META, &key, &number)?;
+            batch.put.push((tables::META, key, value));
+        }
         for (table, rows) in self.accepted.0 {
             for (key, change) in rows {
                 match change {

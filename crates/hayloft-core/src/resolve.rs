@@ -10,7 +10,7 @@ use crate::records::{
     FeedNameRecord, FeedRecord, FeedState, FileValue, PackageRecord, Pointer, StatusRecord,
     VersionRecord,
 };
-use crate::tables::{self, Total};
+use crate::tables;
 use crate::{
     Direction, Feed, FeedTypes, LookupError, MetaRead, NoSuchFeed, SelectError, Selector, Status,
     StoreError, UnknownFeedType, Wanted, rows,
@@ -93,18 +93,20 @@ impl FeedHandle {
         id: u32,
     ) -> Result<Option<Self>, StoreError> {
         let record: Option<FeedRecord> = rows::get(read, tables::FEED, &tables::feed(id))?;
-        Ok(record.filter(|record| record.state == FeedState::Live).map(|record| {
-            let feed_type = types.get(&record.tag).cloned();
-            Self { id, record, feed_type }
-        }))
+        let live = record.filter(|record| record.state == FeedState::Live);
+        Ok(live.map(|record| Self::of(types, id, record)))
+    }
+
+    /// A feed by its row.
+    pub(crate) fn of(types: &FeedTypes, id: u32, record: FeedRecord) -> Self {
+        let feed_type = types.get(&record.tag).cloned();
+        Self { id, record, feed_type }
     }
 
     /// The feed for callers.
-    pub(crate) fn shown(&self, read: &dyn MetaRead) -> Result<Feed, StoreError> {
-        let revision =
-            rows::counter(read, tables::TOTALS, &tables::total(self.id, Total::Revision))?;
+    pub(crate) fn shown(&self) -> Feed {
         let draft = self.record.draft();
-        Ok(Feed {
+        Feed {
             id: self.id,
             name: draft.name,
             alternates: draft.alternates,
@@ -115,8 +117,7 @@ impl FeedHandle {
             feed_type: draft.feed_type,
             settings: draft.settings,
             created: crate::Timestamp::from_millis(self.record.created),
-            revision: revision.unsigned_abs(),
-        })
+        }
     }
 
     /// The type, which changes of content need.

@@ -15,11 +15,12 @@ use crate::metrics::Meter;
 use crate::pins::Pins;
 use crate::plan::Plan;
 use crate::records::{FormatRecord, LogPositionRecord, NumberRecord, SaltRecord};
+use crate::small::SmallTables;
 use crate::staging::StagingArea;
-use crate::writer::{Writer, check_outside_plan};
+use crate::writer::{Below, Writer, check_outside_plan};
 use crate::{
     BlobKey, BlobStore, Feed, FeedTypes, Fs, FsLock, LocalBlobs, MetaRead, MetaStore, Metrics,
-    OpenMetaError, OpenOptions, RealFs, RedbOptions, RedbStore, StoreError, Timestamp, rows,
+    OpenMetaError, OpenOptions, RealFs, RedbOptions, RedbStore, StoreError, Timestamp, Want, rows,
     tables,
 };
 
@@ -58,6 +59,9 @@ pub(crate) struct Inner {
     pub(crate) fs: Arc<dyn Fs>,
     /// `None` once closed.
     meta: RwLock<Option<Arc<dyn MetaStore>>>,
+    /// True if other processes write to the metadata too.
+    shared: bool,
+    pub(crate) small: Arc<SmallTables>,
     pub(crate) blobs: Arc<dyn BlobStore>,
     pub(crate) writer: Writer,
     pub(crate) context: Arc<Context>,
@@ -218,7 +222,13 @@ impl Store {
         layout.make_directories(fs.as_ref())?;
         let parts = make(&layout.root, opened)?;
         let meter = Arc::new(Meter::default());
-        let writer = Writer::start(parts.meta.clone(), options.clock.clone(), meter.clone())?;
+        let small = Arc::new(SmallTables::default());
+        let writer = Writer::start(Below {
+            meta: parts.meta.clone(),
+            clock: options.clock.clone(),
+            meter: meter.clone(),
+            small: small.clone(),
+        })?;
         let started = begin(&parts, &writer, &layout, opened)?;
         let downloads =
             Arc::new(Downloads::open(parts.fs.clone(), &layout.root, &started.begun.position)?);
@@ -237,6 +247,8 @@ impl Store {
             layout,
             opened,
             fs: parts.fs,
+            shared: parts.meta.is_shared(),
+            small,
             meta: RwLock::new(Some(parts.meta)),
             blobs: parts.blobs,
             writer,
@@ -327,8 +339,17 @@ impl Store {
 impl Inner {
     /// The state after the newest commit.
     pub(crate) fn snapshot(&self) -> Result<Box<dyn MetaRead>, StoreError> {
+        self.snapshot_with(&[])
+    }
+
+    /// The same, where `wants` is going to be asked for.
+    pub(crate) fn snapshot_with(&self, wants: &[Want]) -> Result<Box<dyn MetaRead>, StoreError> {
         let meta = self.meta.read().unwrap_or_else(PoisonError::into_inner);
-        Ok(meta.as_ref().ok_or(StoreError::Closed)?.snapshot(&[])?)
+        Ok(meta.as_ref().ok_or(StoreError::Closed)?.snapshot(wants)?)
+    }
+
+    pub(crate) fn is_shared(&self) -> bool {
+        self.shared
     }
 
     pub(crate) fn is_closed(&self) -> bool {

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use crate::metrics::Meter;
 use crate::plan::Plan;
+use crate::small::SmallTables;
 use crate::{Clock, CommitError, MetaStore, StoreError, Want};
 
 /// Most operations in one commit.
@@ -136,15 +137,11 @@ impl std::fmt::Debug for Writer {
 }
 
 impl Writer {
-    pub(crate) fn start(
-        meta: Arc<dyn MetaStore>,
-        clock: Arc<dyn Clock>,
-        meter: Arc<Meter>,
-    ) -> Result<Self, StoreError> {
+    pub(crate) fn start(below: Below) -> Result<Self, StoreError> {
         let (queue, operations) = mpsc::sync_channel(QUEUE);
         let stopped = Arc::new(AtomicBool::new(false));
-        let rehearsals = meta.is_shared().then(|| (meta.clone(), clock.clone()));
-        let thread = Thread { meta, clock, meter, stopped: stopped.clone() };
+        let rehearsals = below.meta.is_shared().then(|| (below.meta.clone(), below.clock.clone()));
+        let thread = Thread { below, stopped: stopped.clone() };
         let thread = thread::Builder::new()
             .name("hayloft-writer".to_owned())
             .spawn(move || thread.run(&operations))
@@ -213,10 +210,16 @@ impl Drop for Writer {
     }
 }
 
+/// What the writer works on.
+pub(crate) struct Below {
+    pub(crate) meta: Arc<dyn MetaStore>,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) meter: Arc<Meter>,
+    pub(crate) small: Arc<SmallTables>,
+}
+
 struct Thread {
-    meta: Arc<dyn MetaStore>,
-    clock: Arc<dyn Clock>,
-    meter: Arc<Meter>,
+    below: Below,
     stopped: Arc<AtomicBool>,
 }
 
@@ -258,10 +261,11 @@ impl Thread {
         if self.stopped.load(Ordering::Acquire) {
             return Err(StoreError::Stopped);
         }
+        let Below { meta, clock, meter, small } = &self.below;
         let wants: Vec<Want> = batch.iter().flat_map(|one| one.wants()).cloned().collect();
         let begun = Instant::now();
         let accepted = loop {
-            let mut plan = Plan::begin(self.meta.turn(&wants)?, self.clock.now())?;
+            let mut plan = Plan::begin(meta.turn(&wants)?, clock.now())?;
             let mut accepted = 0;
             for operation in batch.iter_mut() {
                 if operation.plan(&mut plan) {
@@ -272,18 +276,24 @@ impl Thread {
                 }
             }
             // A shared engine may show what it then loses, unless a later commit of ours stands.
-            if accepted == 0 || (plan.is_empty() && !self.meta.is_shared()) {
+            if accepted == 0 || (plan.is_empty() && !meta.is_shared()) {
                 return Ok(());
             }
-            match plan.commit(more_wait)? {
-                Ok(()) => break accepted,
-                Err(CommitError::Conflict) if self.meta.is_shared() && begun.elapsed() < AGAIN => {}
+            let (outcome, changed) = plan.commit(more_wait)?;
+            match outcome {
+                Ok(()) => {
+                    if !changed.is_empty() && !meta.is_shared() {
+                        small.apply(&changed);
+                    }
+                    break accepted;
+                }
+                Err(CommitError::Conflict) if meta.is_shared() && begun.elapsed() < AGAIN => {}
                 Err(error) => return Err(self.failed(error)),
             }
         };
-        Meter::count(&self.meter.commits);
-        self.meter.changes.fetch_add(accepted, Ordering::Relaxed);
-        self.meter.largest_batch.fetch_max(accepted, Ordering::Relaxed);
+        Meter::count(&meter.commits);
+        meter.changes.fetch_add(accepted, Ordering::Relaxed);
+        meter.largest_batch.fetch_max(accepted, Ordering::Relaxed);
         Ok(())
     }
 
@@ -291,7 +301,7 @@ impl Thread {
         tracing::error!(%error, "a commit failed");
         match error {
             CommitError::Rejected(_) => {
-                if self.meta.must_reopen() {
+                if self.below.meta.must_reopen() {
                     self.stopped.store(true, Ordering::Release);
                 }
                 StoreError::NotStored(Arc::new(error))
@@ -310,7 +320,8 @@ impl Thread {
 
     /// A shared engine is its own judge of what it holds; any other has to be opened anew.
     fn stop_unless_shared(&self) {
-        if !self.meta.is_shared() {
+        if !self.below.meta.is_shared() {
+            self.below.small.forget();
             self.stopped.store(true, Ordering::Release);
         }
     }
@@ -343,12 +354,13 @@ mod tests {
         let fs: Arc<dyn Fs> = Arc::new(RealFs);
         let path = directory.path().join("meta.redb");
         let meta = RedbStore::create(&fs, &path, &RedbOptions::default()).unwrap();
-        let thread = Thread {
+        let below = Below {
             meta: Arc::new(meta),
             clock: Arc::new(SystemClock),
             meter: Arc::default(),
-            stopped: Arc::default(),
+            small: Arc::default(),
         };
+        let thread = Thread { below, stopped: Arc::default() };
         let (batch, answers): (Vec<_>, Vec<_>) = [
             operation(|plan| {
                 set(plan, "first")?;
@@ -388,12 +400,12 @@ mod tests {
             ),
             "{answers:?}"
         );
-        let snapshot = thread.meta.snapshot(&[]).unwrap();
+        let snapshot = thread.below.meta.snapshot(&[]).unwrap();
         let there = |key: &str| snapshot.get(tables::SETTING, key.as_bytes()).unwrap().is_some();
         assert_eq!(["first", "second", "third", "fourth"].map(there), [true, false, false, true]);
-        let metrics = thread.meter.read();
+        let metrics = thread.below.meter.read();
         assert_eq!((metrics.commits, metrics.changes), (1, 2));
-        let plan = Plan::rehearse(snapshot, thread.clock.now()).unwrap();
+        let plan = Plan::rehearse(snapshot, thread.below.clock.now()).unwrap();
         assert!(is_set(&plan, "fourth"));
     }
 

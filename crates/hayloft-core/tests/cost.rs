@@ -14,7 +14,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use hayloft_core::{
-    Actor, Background, Batch, CommitError, Direction, FeedDraft, FeedTypes, Fs, KeyRange,
+    Actor, Background, Batch, CommitError, Direction, FeedDraft, FeedTypes, Fs, KeyGrant, KeyRange,
     LatestQuery, LocalBlobs, MetaError, MetaRead, MetaStore, MetaTurn, OpenOptions, Opened, Parts,
     PromoteRequest, RealFs, RedbOptions, RedbStore, RepackageRequest, Row, Selector, StatusChange,
     Store, Table, UploadRequest, VersionsQuery, Want,
@@ -126,6 +126,11 @@ fn costs(size: u64) -> Vec<(&'static str, u64)> {
         operation();
         costs.push((name, touched.0.load(Ordering::Relaxed) - before));
     };
+    let (_, text) = store.create_key(KeyGrant::default(), None, &actor).unwrap();
+    store.set_setting("colour", Some("blue"), &actor).unwrap();
+    measure("key", &mut || assert!(store.find_key(text.reveal()).unwrap().is_some()));
+    measure("setting", &mut || assert!(store.setting("colour").unwrap().is_some()));
+    measure("feed", &mut || drop(store.feed("main").unwrap()));
     measure("upload", &mut || upload(&store, "busy", 1_000, 10));
     measure("upload of a file", &mut || upload(&store, "busy", 1_001, 30_000));
     measure("new package", &mut || upload(&store, "new", 1, 10));
@@ -180,5 +185,7 @@ fn operations_touch_as_many_rows_in_a_large_store_as_in_a_small_one() {
     let (small, large) = (costs(40), costs(160));
     for ((name, small), (_, large)) in small.into_iter().zip(large) {
         assert_eq!(large, small, "{name}");
+        assert!(small > 0 || ["key", "setting", "feed"].contains(&name), "{name}");
+        assert!(small == 0 || !["key", "setting", "feed"].contains(&name), "{name}");
     }
 }

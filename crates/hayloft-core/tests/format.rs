@@ -116,7 +116,7 @@ fn seen(store: &Store) -> String {
             feed.settings.overwriting,
             feed.settings.delete_mode,
             feed.settings.other,
-            feed.revision,
+            store.feed_revision(&feed.name).unwrap(),
             stats.packages,
             stats.versions,
             stats.files,

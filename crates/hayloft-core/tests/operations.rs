@@ -314,7 +314,8 @@ fn the_feed_that_packages_go_to_keeps_its_place_under_a_new_name() {
         draft.settings.promote_to = Some("Next".to_owned());
         Ok(())
     };
-    let before = store.update_feed("main", pipeline, &actor()).unwrap().revision;
+    store.update_feed("main", pipeline, &actor()).unwrap();
+    let before = store.feed_revision("main").unwrap();
     let rename = |draft: &mut FeedDraft| {
         "prod".clone_into(&mut draft.name);
         Ok(())
@@ -322,7 +323,7 @@ fn the_feed_that_packages_go_to_keeps_its_place_under_a_new_name() {
     store.update_feed("next", rename, &actor()).unwrap();
     let main = store.feed("main").unwrap();
     assert_eq!(main.settings.promote_to.as_deref(), Some("prod"));
-    assert!(main.revision > before);
+    assert!(store.feed_revision("main").unwrap() > before);
     upload(store, "a", "1", 1).unwrap();
     let promote = |to: &str| {
         store.promote("main", &PromoteRequest::new(Selector::exact("a", "1"), to), &actor())

@@ -15,9 +15,10 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use hayloft_core::{
-    Actor, Background, Batch, CommitError, Direction, FeedDraft, FeedError, FeedTypes, Fs,
-    KeyRange, LocalBlobs, MetaError, MetaRead, MetaStore, MetaTurn, OpenOptions, Parts, RealFs,
-    RedbOptions, RedbStore, Row, Store, StoreError, Stored, Table, Timestamp, UploadRequest, Want,
+    Actor, Background, Batch, CommitError, Direction, FeedDraft, FeedError, FeedTypes, Finding, Fs,
+    KeyGrant, KeyRange, LocalBlobs, MetaError, MetaRead, MetaStore, MetaTurn, OpenOptions, Parts,
+    RealFs, RedbOptions, RedbStore, Repair, Row, Store, StoreError, Stored, Table, Timestamp,
+    UploadRequest, VerifyLevel, Want,
 };
 use plain::{Plain, package};
 
@@ -40,9 +41,10 @@ struct Seen {
     unforeseen: Mutex<Vec<String>>,
 }
 
+/// What one process sees of an engine that others use too.
 #[derive(Debug)]
 struct Shared {
-    meta: RedbStore,
+    meta: Arc<RedbStore>,
     seen: Arc<Seen>,
 }
 
@@ -116,7 +118,15 @@ impl MetaTurn for Turn<'_> {
     }
 }
 
-fn open(directory: &Path) -> (Store, Arc<Seen>) {
+/// An engine for any number of processes.
+fn engine(directory: &Path) -> Arc<RedbStore> {
+    let fs: Arc<dyn Fs> = Arc::new(RealFs);
+    let path = directory.join("shared.redb");
+    Arc::new(RedbStore::create(&fs, &path, &RedbOptions::default()).unwrap())
+}
+
+/// A process of its own, with small contents in rows, so that all see them.
+fn process(directory: &Path, meta: &Arc<RedbStore>) -> (Store, Arc<Seen>) {
     let seen = Arc::new(Seen::default());
     let mut options = OpenOptions::default();
     options.background = Background::Caller;
@@ -124,15 +134,19 @@ fn open(directory: &Path) -> (Store, Arc<Seen>) {
     let fs: Arc<dyn Fs> = Arc::new(RealFs);
     let types = FeedTypes::none().with(Plain);
     let store = Store::open_with(&fs, directory, types, options, |root, _| {
-        let meta = RedbStore::create(&fs, &root.join("meta.redb"), &RedbOptions::default());
         let blobs = LocalBlobs::create(&fs, &root.join("blobs"));
         Ok(Parts {
             fs: fs.clone(),
-            meta: Arc::new(Shared { meta: meta.unwrap(), seen: seen.clone() }),
+            meta: Arc::new(Shared { meta: meta.clone(), seen: seen.clone() }),
             blobs: Arc::new(blobs.unwrap()),
         })
     })
     .unwrap();
+    (store, seen)
+}
+
+fn open(directory: &Path) -> (Store, Arc<Seen>) {
+    let (store, seen) = process(&directory.join("one"), &engine(directory));
     store.create_feed(FeedDraft::new("main", "plain"), &Actor::api()).unwrap();
     seen.unforeseen.lock().unwrap().clear();
     (store, seen)
@@ -208,4 +222,55 @@ fn a_closed_store_rehearses_nothing() {
     store.close().unwrap();
     let error = store.delete_feed("main", &Actor::api()).unwrap_err();
     assert!(matches!(error, FeedError::Store(StoreError::Closed)), "{error:?}");
+}
+
+#[test]
+fn what_one_process_changes_the_others_see_at_once() {
+    let directory = tempfile::tempdir().unwrap();
+    let meta = engine(directory.path());
+    let (one, _) = process(&directory.path().join("one"), &meta);
+    let (other, _) = process(&directory.path().join("other"), &meta);
+    let actor = Actor::api();
+    for round in 0..5 {
+        let (key, text) = one.create_key(KeyGrant::default(), None, &actor).unwrap();
+        assert_eq!(other.find_key(text.reveal()).unwrap().map(|key| key.id), Some(key.id));
+        other.delete_key(key.id, &actor).unwrap();
+        assert!(one.find_key(text.reveal()).unwrap().is_none());
+        let name = format!("feed{round}");
+        one.create_feed(FeedDraft::new(&name, "plain"), &actor).unwrap();
+        assert_eq!(other.feed_stats(&name).unwrap().files, 0);
+        other.delete_feed(&name, &actor).unwrap();
+        assert!(one.feed_stats(&name).is_err());
+        assert!(one.feed(&name).is_err());
+    }
+}
+
+#[test]
+fn processes_that_write_at_the_same_time_lose_nothing() {
+    const EACH: u64 = 30;
+    let directory = tempfile::tempdir().unwrap();
+    let meta = engine(directory.path());
+    let stores = ["one", "other"].map(|name| process(&directory.path().join(name), &meta).0);
+    stores[0].create_feed(FeedDraft::new("main", "plain"), &Actor::api()).unwrap();
+    std::thread::scope(|scope| {
+        for (process, store) in (0..).zip(&stores) {
+            scope.spawn(move || {
+                for number in 0..EACH {
+                    // Every version comes from both, with equal bytes.
+                    let version = if process == 0 { number } else { EACH - 1 - number };
+                    let bytes = package("a", &version.to_string(), version, 100);
+                    let request = UploadRequest::default();
+                    store.upload("main", &request, &mut bytes.as_slice(), &Actor::api()).unwrap();
+                }
+            });
+        }
+    });
+    for store in &stores {
+        let stats = store.feed_stats("main").unwrap();
+        assert_eq!((stats.packages, stats.versions, stats.files), (1, EACH, EACH));
+        let mut findings = Vec::new();
+        let mut report = |finding: &Finding| findings.push(finding.text.clone());
+        store.verify(VerifyLevel::Normal, Repair::No, &mut report).unwrap();
+        assert!(findings.is_empty(), "{findings:#?}");
+    }
 }

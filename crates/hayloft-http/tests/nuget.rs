@@ -412,9 +412,9 @@ fn a_refused_deprecation_changes_nothing(
     #[case] text: &str,
 ) {
     let server = deprecatable();
-    let revision = server.store.feed("f").unwrap().revision;
+    let revision = server.store.feed_revision("f").unwrap();
     deprecate(&server, id, &body.to_string()).refused(status, &[text]);
-    assert_eq!(server.store.feed("f").unwrap().revision, revision);
+    assert_eq!(server.store.feed_revision("f").unwrap(), revision);
     assert_eq!(shown(&server, "1.0.0"), (true, Value::Null));
 }
 
@@ -456,9 +456,9 @@ fn a_deprecation_that_is_there_already_succeeds_and_touches_nothing() {
     let server = deprecatable();
     let body = json!({"versions": ["1.0.0"], "isLegacy": true, "message": "m"}).to_string();
     deprecate(&server, "Acme.Core", &body).done();
-    let before = (file(&server, "Acme.Core", "1.0.0"), server.store.feed("f").unwrap().revision);
+    let before = (file(&server, "Acme.Core", "1.0.0"), server.store.feed_revision("f").unwrap());
     deprecate(&server, "Acme.Core", &body).done();
-    let after = (file(&server, "Acme.Core", "1.0.0"), server.store.feed("f").unwrap().revision);
+    let after = (file(&server, "Acme.Core", "1.0.0"), server.store.feed_revision("f").unwrap());
     assert_eq!(before.0.status_changed, after.0.status_changed);
     assert_eq!(before.1, after.1);
     pushed(&server, "Acme.Core", &["4.0.0"]);

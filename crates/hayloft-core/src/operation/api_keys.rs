@@ -1,12 +1,8 @@
-use std::ops::Bound;
-
 use data_encoding::BASE32_NOPAD;
 
 use crate::plan::Plan;
 use crate::records::{KeyPlaceRecord, KeyRecord};
-use crate::{
-    Action, Actor, Direction, MetaRead, Store, StoreError, Timestamp, codec, rows, tables,
-};
+use crate::{Action, Actor, Store, StoreError, Timestamp, tables};
 
 use super::audit::Entry;
 
@@ -140,22 +136,16 @@ impl Store {
         Ok((key, KeyText(text)))
     }
 
-    /// All API keys by number, expired ones included.
+    /// All API keys by number, expired ones included, but for those whose rows are damaged. Come
+    /// from memory.
     pub fn keys(&self) -> Result<Vec<ApiKey>, StoreError> {
-        let mut keys = Vec::new();
-        rows::each(self.inner.snapshot()?.as_ref(), tables::API_KEY, &[], |key, value| {
-            let record: KeyRecord = codec::decode(tables::API_KEY, key, value)?;
-            if let Some(id) = tables::u64_at(key, 0) {
-                keys.push(shown(id, record));
-            }
-            Ok(())
-        })?;
-        Ok(keys)
+        let small = self.inner.small()?;
+        Ok(small.keys().map(|(id, record)| shown(id, record.clone())).collect())
     }
 
     /// The key with this text, unless it has expired.
     ///
-    /// Costs two reads for a text of the form that the store makes up, and so does any other as
+    /// Comes from memory for a text of the form that the store makes up, and so does any other as
     /// long as there is no key whose text a person chose; then it costs some milliseconds of
     /// processor. Servers, whom strangers may make work, take the steps one by one:
     /// [`Store::find_key_quickly`], [`Store::key_digest`], [`Store::find_key_by_digest`].
@@ -167,7 +157,7 @@ impl Store {
         }
     }
 
-    /// What two reads tell of a text: everything, unless somebody may have chosen it.
+    /// What memory tells of a text: everything, unless somebody may have chosen it.
     pub fn find_key_quickly(&self, text: &str) -> Result<QuickLookup, StoreError> {
         if !is_acceptable(text) {
             return Ok(QuickLookup::Unknown);
@@ -176,10 +166,8 @@ impl Store {
             let found = self.find_key_by_digest(&self.key_digest(text))?;
             return Ok(found.map_or(QuickLookup::Unknown, |key| QuickLookup::Found(Box::new(key))));
         }
-        let chosen = (Bound::Included(vec![GENERATED + 1]), Bound::Unbounded);
-        let snapshot = self.inner.snapshot()?;
-        let some = snapshot.scan(tables::API_KEY_HASH, chosen, Direction::Forward, 1)?;
-        Ok(if some.is_empty() { QuickLookup::Unknown } else { QuickLookup::Slow })
+        let chosen = self.inner.small()?.has_digest_from(&[GENERATED + 1]);
+        Ok(if chosen { QuickLookup::Slow } else { QuickLookup::Unknown })
     }
 
     /// What the store would keep of this text. Costs some milliseconds of processor for a text that
@@ -188,13 +176,12 @@ impl Store {
         KeyDigest(digest(&self.inner.salt, text))
     }
 
-    /// The key whose text has this digest, unless it has expired. Costs two reads.
+    /// The key whose text has this digest, unless it has expired. Comes from memory.
     pub fn find_key_by_digest(&self, digest: &KeyDigest) -> Result<Option<ApiKey>, StoreError> {
-        let snapshot = self.inner.snapshot()?;
-        let Some((id, record)) = by_digest(snapshot.as_ref(), &digest.0)? else { return Ok(None) };
+        let Some((id, record)) = self.inner.small()?.key(&digest.0)? else { return Ok(None) };
         let now = self.now().millis();
         let expired = record.expires.is_some_and(|expires| now >= expires);
-        Ok((!expired).then(|| shown(id, record)))
+        Ok((!expired).then(|| shown(id, KeyRecord::clone(&record))))
     }
 
     /// Deletes an API key.
@@ -218,7 +205,7 @@ fn create(
     digest: [u8; 32],
     actor: &Actor,
 ) -> Result<ApiKey, KeyError> {
-    if by_digest(plan, &digest)?.is_some() {
+    if plan.get::<KeyPlaceRecord>(tables::API_KEY_HASH, &digest)?.is_some() {
         return Err(KeyError::InUse);
     }
     plan.counters().key += 1;
@@ -253,20 +240,6 @@ fn entry(action: Action, id: u64, record: &KeyRecord) -> Entry {
         })),
         ..Entry::of(action)
     }
-}
-
-fn by_digest(
-    read: &dyn MetaRead,
-    digest: &[u8; 32],
-) -> Result<Option<(u64, KeyRecord)>, StoreError> {
-    let place: Option<KeyPlaceRecord> = rows::get(read, tables::API_KEY_HASH, digest)?;
-    let Some(KeyPlaceRecord(id)) = place else { return Ok(None) };
-    let record: Option<KeyRecord> = rows::get(read, tables::API_KEY, &tables::number(id))?;
-    // `blake3::Hash` compares in constant time; the index alone would not.
-    let same = |record: &KeyRecord| {
-        blake3::Hash::from_bytes(record.digest) == blake3::Hash::from_bytes(*digest)
-    };
-    Ok(record.filter(same).map(|record| (id, record)))
 }
 
 /// What is kept of a key's text.

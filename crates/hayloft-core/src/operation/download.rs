@@ -3,7 +3,6 @@ use std::sync::atomic::Ordering;
 
 use crate::publish::{BlobReader, Opening};
 use crate::records::{FileValue, VersionPlaceRecord, VersionRecord};
-use crate::resolve::FeedHandle;
 use crate::{
     FileId, Manifests, MetaRead, PackageFile, SelectError, Selector, Store, StoreError, file_rows,
     fragments, rows, tables,
@@ -45,9 +44,8 @@ impl Store {
     pub fn download(&self, feed: &str, selector: &Selector) -> Result<Download, SelectError> {
         // A second attempt serves a file that was replaced while the first one was under way.
         for _ in 0..2 {
-            let snapshot = self.inner.snapshot()?;
-            let read = snapshot.as_ref();
-            let handle = FeedHandle::find(read, self.types(), feed)?;
+            let (reading, handle) = self.inner.read_feed(feed, |_| Vec::new())?;
+            let read = reading.rows();
             let version = handle.select_version(read, selector)?;
             let place = handle.select_file(&version.record, selector)?;
             if version.status()?.is_blocked() {
@@ -62,7 +60,7 @@ impl Store {
             let (Some(file), Some(value)) = (file, value) else {
                 return Err(handle.not_found(selector));
             };
-            drop(snapshot);
+            drop(reading);
             match self.inner.open_blob(&value.digests, value.size)? {
                 Opening::Open(reader) => return Ok(Download { file, reader }),
                 Opening::Gone => {}

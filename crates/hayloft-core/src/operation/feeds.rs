@@ -11,7 +11,7 @@ use crate::resolve::{FeedHandle, folded};
 use crate::tables::{self, Total};
 use crate::{
     Action, Actor, Feed, FeedDraft, FeedError, FeedSettings, FeedStats, FeedTypes, LookupError,
-    MetaRead, NoSuchFeed, Store, StoreError, codec, rows,
+    MetaRead, NoSuchFeed, Store, StoreError, Want, codec, rows,
 };
 
 use super::audit::Entry;
@@ -29,35 +29,32 @@ impl Store {
         self.inner.writer.change(WEIGHT, move |plan| create(plan, &types, draft.clone(), &actor))
     }
 
-    /// All feeds by name, without ASCII case.
+    /// All feeds by name, without ASCII case, but for those whose rows are damaged. Come from
+    /// memory.
     pub fn feeds(&self) -> Result<Vec<Feed>, StoreError> {
-        let snapshot = self.inner.snapshot()?;
-        let read = snapshot.as_ref();
-        let mut feeds = Vec::new();
-        rows::each(read, tables::FEED, &[], |key, _| {
-            let id = tables::u32_at(key, 0)
-                .ok_or_else(|| StoreError::damaged("the number of a feed"))?;
-            if let Some(handle) = FeedHandle::by_id(read, self.types(), id)? {
-                feeds.push(handle.shown(read)?);
-            }
-            Ok(())
-        })?;
+        let small = self.inner.small()?;
+        let mut feeds: Vec<Feed> = small.feeds(self.types()).map(|feed| feed.shown()).collect();
         feeds.sort_by_key(|feed: &Feed| folded(&feed.name));
         Ok(feeds)
     }
 
-    /// A feed by its name or alternate name.
+    /// A feed by its name or alternate name. Comes from memory.
     pub fn feed(&self, name: &str) -> Result<Feed, LookupError> {
-        let snapshot = self.inner.snapshot()?;
-        let handle = FeedHandle::find(snapshot.as_ref(), self.types(), name)?;
-        Ok(handle.shown(snapshot.as_ref())?)
+        Ok(self.inner.small()?.feed(self.types(), name)?.shown())
     }
 
-    /// A feed by its number.
+    /// A feed by its number. Comes from memory.
     pub fn feed_by_id(&self, id: u32) -> Result<Option<Feed>, StoreError> {
-        let snapshot = self.inner.snapshot()?;
-        let handle = FeedHandle::by_id(snapshot.as_ref(), self.types(), id)?;
-        handle.map(|handle| handle.shown(snapshot.as_ref())).transpose()
+        Ok(self.inner.small()?.feed_by_id(self.types(), id)?.map(|feed| feed.shown()))
+    }
+
+    /// Grows with every change in a feed but download counts; unique in the store.
+    pub fn feed_revision(&self, feed: &str) -> Result<u64, LookupError> {
+        let key = |feed: &FeedHandle| tables::total(feed.id, Total::Revision);
+        let wants = |feed: &FeedHandle| vec![Want::Row(tables::TOTALS, key(feed))];
+        let (reading, feed) = self.inner.read_feed(feed, wants)?;
+        let revision = rows::counter(reading.rows(), tables::TOTALS, &key(&feed))?;
+        Ok(revision.unsigned_abs())
     }
 
     /// Changes a feed: `change` gets it as it is and says what it is to be. No other change comes
@@ -79,7 +76,7 @@ impl Store {
             let mut draft = before.clone();
             change(&mut draft).map_err(FeedError::Refused)?;
             if draft == before {
-                return Ok(handle.shown(plan)?);
+                return Ok(handle.shown());
             }
             check_settings(&draft.settings)?;
             draft.feed_type = new_type(plan, &types, &handle, &draft.feed_type)?;
@@ -91,7 +88,7 @@ impl Store {
             plan.put(tables::FEED, tables::feed(handle.id), &handle.record)?;
             plan.touch_feed(handle.id);
             Entry::of_feed(Action::FeedUpdate, &handle.record.name).write(plan, &actor)?;
-            Ok(handle.shown(plan)?)
+            Ok(handle.shown())
         })
     }
 
@@ -116,10 +113,12 @@ impl Store {
 
     /// How much a feed holds.
     pub fn feed_stats(&self, feed: &str) -> Result<FeedStats, LookupError> {
-        let snapshot = self.inner.snapshot()?;
-        let handle = FeedHandle::find(snapshot.as_ref(), self.types(), feed)?;
+        let fields = [Total::Packages, Total::Versions, Total::Files, Total::Bytes];
+        let (reading, handle) = self.inner.read_feed(feed, |feed| {
+            fields.map(|field| Want::Row(tables::TOTALS, tables::total(feed.id, field))).to_vec()
+        })?;
         let total = |field| {
-            rows::counter(snapshot.as_ref(), tables::TOTALS, &tables::total(handle.id, field))
+            rows::counter(reading.rows(), tables::TOTALS, &tables::total(handle.id, field))
                 .map(|total| total.max(0).unsigned_abs())
         };
         Ok(FeedStats {
@@ -136,9 +135,8 @@ impl Store {
         &self,
         feed: &str,
     ) -> Result<BTreeMap<String, BTreeMap<String, u64>>, LookupError> {
-        let snapshot = self.inner.snapshot()?;
-        let handle = FeedHandle::find(snapshot.as_ref(), self.types(), feed)?;
-        Ok(facets(snapshot.as_ref(), handle.id)?)
+        let (reading, handle) = self.inner.read_feed(feed, |_| Vec::new())?;
+        Ok(facets(reading.rows(), handle.id)?)
     }
 }
 
@@ -193,7 +191,7 @@ fn create(
     plan.touch_feed(id);
     Entry::of_feed(Action::FeedCreate, &record.name).write(plan, actor)?;
     let handle = FeedHandle { id, record, feed_type: Some(feed_type) };
-    Ok(handle.shown(plan)?)
+    Ok(handle.shown())
 }
 
 fn find(plan: &Plan, types: &FeedTypes, name: &str) -> Result<FeedHandle, FeedError> {

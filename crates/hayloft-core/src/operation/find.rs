@@ -3,8 +3,8 @@ use std::collections::BTreeSet;
 use data_encoding::HEXLOWER_PERMISSIVE;
 use hayloft_feed::shorten;
 
-use crate::records::{BlobRecord, VersionPlaceRecord};
-use crate::resolve::{FeedHandle, PackageHandle, VersionHandle};
+use crate::reading::Reading;
+use crate::records::BlobRecord;
 use crate::tables::{self, HashKind};
 use crate::{BlobKey, Direction, Manifests, MetaRead, PackageFile, Store, StoreError, codec, rows};
 
@@ -86,24 +86,25 @@ impl Store {
         if algorithms.is_empty() {
             return Err(malformed());
         }
-        let snapshot = self.inner.snapshot()?;
+        let reading = self.inner.read()?;
         let mut blobs = BTreeSet::new();
         for algorithm in algorithms {
-            contents(snapshot.as_ref(), algorithm, &bytes, &mut blobs)?;
+            contents(reading.rows(), algorithm, &bytes, &mut blobs)?;
         }
         let mut found = Vec::new();
         for blob in blobs {
-            self.files_with_content(snapshot.as_ref(), &blob, &mut found)?;
+            self.files_with_content(&reading, &blob, &mut found)?;
         }
         Ok(found)
     }
 
     fn files_with_content(
         &self,
-        read: &dyn MetaRead,
+        reading: &Reading,
         blob: &BlobKey,
         found: &mut Vec<FoundFile>,
     ) -> Result<(), StoreError> {
+        let read = reading.rows();
         let range = tables::prefixed(&blob.0);
         for (key, _) in read.scan(tables::BLOB_USE, range, Direction::Forward, FOUND)? {
             let (Some(version), Some(file)) = (tables::u64_at(&key, 32), tables::u32_at(&key, 40))
@@ -113,7 +114,7 @@ impl Store {
             if found.len() >= FOUND {
                 return Ok(());
             }
-            if let Some((handle, version)) = self.version_by_id(read, version)? {
+            if let Some((handle, version)) = reading.version_by_id(version)? {
                 let at = version.record.files.iter().position(|known| known.number == file);
                 let context = &self.inner.context;
                 let files =
@@ -126,26 +127,6 @@ impl Store {
             }
         }
         Ok(())
-    }
-
-    /// A version of a live feed by its number.
-    pub(crate) fn version_by_id(
-        &self,
-        read: &dyn MetaRead,
-        version: u64,
-    ) -> Result<Option<(FeedHandle, VersionHandle)>, StoreError> {
-        let place: Option<VersionPlaceRecord> =
-            rows::get(read, tables::VERSION_ID, &tables::number(version))?;
-        let Some(place) = place else { return Ok(None) };
-        let Some(handle) = FeedHandle::by_id(read, self.types(), place.feed)? else {
-            return Ok(None);
-        };
-        let name_key = tables::name_key_in(place.key.get(4..).unwrap_or_default());
-        let key = tables::package(place.feed, name_key.unwrap_or_default());
-        let record = rows::need(read, tables::PACKAGE, &key)?;
-        let package = PackageHandle { key, record };
-        let version = VersionHandle::read(read, package, place.key)?;
-        Ok(version.map(|version| (handle, version)))
     }
 }
 

@@ -3,15 +3,14 @@ use std::collections::BTreeMap;
 use hayloft_feed::HistoryEntry;
 
 use crate::codec::Record;
-use crate::records::{
-    FeedRecord, HistoryValue, PromotionRecord, RepackagedValue, RepackagingRecord,
-};
-use crate::resolve::{FeedHandle, folded, qualifiers};
+use crate::reading::Reading;
+use crate::records::{HistoryValue, PromotionRecord, RepackagedValue, RepackagingRecord};
+use crate::resolve::{folded, qualifiers};
 use crate::rows_pager::{Pager, Rows};
 use crate::tables::{self, FragmentKind, HistoryKind};
 use crate::{
     Direction, FeedTypes, LookupError, MetaRead, SelectError, Selector, Store, StoreError, Table,
-    Timestamp, codec, fragments, rows,
+    Timestamp, fragments, rows,
 };
 
 mod promoted_versions;
@@ -121,9 +120,8 @@ impl Store {
     /// How a version came to be: what is embedded in its files, and what this store did to the
     /// package.
     pub fn history(&self, feed: &str, selector: &Selector) -> Result<PackageHistory, SelectError> {
-        let snapshot = self.inner.snapshot()?;
-        let read = snapshot.as_ref();
-        let handle = FeedHandle::find(read, self.types(), feed)?;
+        let (reading, handle) = self.inner.read_feed(feed, |_| Vec::new())?;
+        let read = reading.rows();
         let version = handle.select_version(read, selector)?;
         let mut history = PackageHistory::default();
         for at in handle.matching_files(&version.record, selector)? {
@@ -161,15 +159,15 @@ impl Store {
         &self,
         query: &PromotionQuery,
     ) -> Result<Rows<R::Shown>, StoreError> {
-        let snapshot = self.inner.snapshot()?;
-        let indexed = self.indexed::<R>(snapshot.as_ref(), query)?;
-        let mut filter = Filter::new(snapshot.as_ref(), self.types(), query)?;
+        let reading = self.inner.read()?;
+        let indexed = self.indexed::<R>(&reading, query)?;
+        let mut filter = Filter::new(&reading, self.types(), query)?;
         let store = self.clone();
         Ok(match indexed {
             Some(prefixes) => {
                 let mut ids = Vec::new();
                 for prefix in prefixes {
-                    rows::each(snapshot.as_ref(), tables::HISTORY, &prefix, |key, _| {
+                    rows::each(reading.rows(), tables::HISTORY, &prefix, |key, _| {
                         ids.extend(tables::u64_at(key, prefix.len()));
                         Ok(())
                     })?;
@@ -188,18 +186,13 @@ impl Store {
     /// be looked at, as no package is, or a type in the store cannot tell the package's key.
     fn indexed<R: HistoryRecord>(
         &self,
-        read: &dyn MetaRead,
+        reading: &Reading,
         query: &PromotionQuery,
     ) -> Result<Option<Vec<Vec<u8>>>, StoreError> {
         let Some(name) = &query.name else { return Ok(None) };
         let group = query.group.as_deref().unwrap_or_default();
-        let mut unknown = false;
-        rows::each(read, tables::FEED, &[], |key, value| {
-            let feed: FeedRecord = codec::decode(tables::FEED, key, value)?;
-            unknown |= self.types().get(&feed.tag).is_none();
-            Ok(())
-        })?;
-        if unknown {
+        let known = |tag: Option<&str>| tag.is_some_and(|tag| self.types().get(tag).is_some());
+        if !reading.small.tags().all(known) {
             return Ok(None);
         }
         let mut prefixes = Vec::new();
@@ -208,7 +201,7 @@ impl Store {
             let prefix =
                 tables::history_prefix(feed_type.tag(), package.key().as_bytes(), R::HISTORY);
             let range = tables::prefixed(&prefix);
-            if !read.scan(tables::HISTORY, range, Direction::Forward, 1)?.is_empty() {
+            if !reading.rows().scan(tables::HISTORY, range, Direction::Forward, 1)?.is_empty() {
                 prefixes.push(prefix);
             }
         }
@@ -307,13 +300,12 @@ pub(crate) struct Filter {
 
 impl Filter {
     fn new(
-        read: &dyn MetaRead,
+        reading: &Reading,
         types: &FeedTypes,
         query: &PromotionQuery,
     ) -> Result<Self, StoreError> {
-        let feed = |name: &Option<String>| {
-            name.as_ref().map(|name| names_of(read, types, name)).transpose()
-        };
+        let feed =
+            |name: &Option<String>| name.as_ref().map(|name| names_of(reading, name)).transpose();
         Ok(Self {
             from_feed: feed(&query.from_feed)?,
             to_feed: feed(&query.to_feed)?,
@@ -356,13 +348,9 @@ impl Filter {
 }
 
 /// The name asked for and, if a feed has it, all other names of that feed.
-fn names_of(
-    read: &dyn MetaRead,
-    types: &FeedTypes,
-    name: &str,
-) -> Result<Vec<Vec<u8>>, StoreError> {
+fn names_of(reading: &Reading, name: &str) -> Result<Vec<Vec<u8>>, StoreError> {
     let mut names = vec![folded(name)];
-    match FeedHandle::find(read, types, name) {
+    match reading.feed(name) {
         Ok(feed) => {
             let all = feed.record.alternates.iter().chain([&feed.record.name]);
             names.extend(all.map(|name| folded(name)));

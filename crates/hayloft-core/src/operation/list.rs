@@ -116,9 +116,8 @@ impl Store {
         name: Option<&str>,
         list: FileList,
     ) -> Result<Rows<PackageFile>, SelectError> {
-        let snapshot = self.inner.snapshot()?;
-        let handle = FeedHandle::find(snapshot.as_ref(), self.types(), feed)?;
-        let packages = Packages::new(snapshot.as_ref(), &handle, group, name)?;
+        let (reading, handle) = self.inner.read_feed(feed, |_| Vec::new())?;
+        let packages = Packages::new(reading.rows(), &handle, group, name)?;
         Ok(Rows::new(FilePager {
             store: self.clone(),
             feed: handle.id,
@@ -134,17 +133,15 @@ impl Store {
         feed: &str,
         group: Option<&str>,
     ) -> Result<Rows<PackageInfo>, SelectError> {
-        let snapshot = self.inner.snapshot()?;
-        let handle = FeedHandle::find(snapshot.as_ref(), self.types(), feed)?;
-        let packages = Packages::new(snapshot.as_ref(), &handle, group, None)?;
+        let (reading, handle) = self.inner.read_feed(feed, |_| Vec::new())?;
+        let packages = Packages::new(reading.rows(), &handle, group, None)?;
         Ok(Rows::new(PackagePager { store: self.clone(), feed: handle.id, packages }))
     }
 
     /// One package; the name matches as in [`Selector`].
     pub fn package(&self, feed: &str, group: &str, name: &str) -> Result<PackageInfo, SelectError> {
-        let snapshot = self.inner.snapshot()?;
-        let handle = FeedHandle::find(snapshot.as_ref(), self.types(), feed)?;
-        let found = handle.package(snapshot.as_ref(), group, name)?;
+        let (reading, handle) = self.inner.read_feed(feed, |_| Vec::new())?;
+        let found = handle.package(reading.rows(), group, name)?;
         let found = found.ok_or_else(|| SelectError::NotFound {
             package: hayloft_feed::shorten(&crate::resolve::spelled(group, name)),
             feed: handle.record.name.clone(),
@@ -160,8 +157,7 @@ impl Store {
         purl: &Purl,
         missing: Wanted,
     ) -> Result<Selector, SelectError> {
-        let snapshot = self.inner.snapshot()?;
-        let handle = FeedHandle::find(snapshot.as_ref(), self.types(), feed)?;
+        let handle = self.inner.small()?.feed(self.types(), feed)?;
         let (group, name, qualifiers) = match &handle.feed_type {
             Some(known) => {
                 let coordinates = known.coordinates(purl)?;
@@ -175,9 +171,8 @@ impl Store {
 
     /// The one file that a selector names.
     pub fn file(&self, feed: &str, selector: &Selector) -> Result<PackageFile, SelectError> {
-        let snapshot = self.inner.snapshot()?;
-        let read = snapshot.as_ref();
-        let handle = FeedHandle::find(read, self.types(), feed)?;
+        let (reading, handle) = self.inner.read_feed(feed, |_| Vec::new())?;
+        let read = reading.rows();
         let version = handle.select_version(read, selector)?;
         let place = handle.select_file(&version.record, selector)?;
         let found =
@@ -188,9 +183,8 @@ impl Store {
     /// All files of a version, companions included, that satisfy the selector's qualifiers; the
     /// role does not count. Never empty.
     pub fn files(&self, feed: &str, selector: &Selector) -> Result<Vec<PackageFile>, SelectError> {
-        let snapshot = self.inner.snapshot()?;
-        let read = snapshot.as_ref();
-        let handle = FeedHandle::find(read, self.types(), feed)?;
+        let (reading, handle) = self.inner.read_feed(feed, |_| Vec::new())?;
+        let read = reading.rows();
         let version = handle.select_version(read, selector)?;
         let places = handle.matching_files(&version.record, selector)?;
         if places.is_empty() {
@@ -295,13 +289,12 @@ struct PackagePager {
 
 impl Pager<PackageInfo> for PackagePager {
     fn page(&mut self) -> Result<Option<Vec<PackageInfo>>, StoreError> {
-        let snapshot = self.store.inner.snapshot()?;
-        let types = &self.store.inner.context.types;
-        let live = FeedHandle::by_id(snapshot.as_ref(), types, self.feed)?.is_some();
+        let reading = self.store.inner.read()?;
+        let live = reading.feed_by_id(self.feed)?.is_some();
         if self.packages.at_end || !live {
             return Ok(None);
         }
-        let page = self.packages.next(snapshot.as_ref(), PAGE)?;
+        let page = self.packages.next(reading.rows(), PAGE)?;
         Ok(Some(page.iter().map(|found| file_rows::package_info(self.feed, found)).collect()))
     }
 }
@@ -339,12 +332,9 @@ struct FilePager {
 
 impl Pager<PackageFile> for FilePager {
     fn page(&mut self) -> Result<Option<Vec<PackageFile>>, StoreError> {
-        let snapshot = self.store.inner.snapshot()?;
-        let read = snapshot.as_ref();
-        let Some(feed) = FeedHandle::by_id(read, &self.store.inner.context.types, self.feed)?
-        else {
-            return Ok(None);
-        };
+        let reading = self.store.inner.read()?;
+        let read = reading.rows();
+        let Some(feed) = reading.feed_by_id(self.feed)? else { return Ok(None) };
         if self.current.is_none() && self.packages.at_end {
             return Ok(None);
         }

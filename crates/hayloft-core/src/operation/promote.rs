@@ -179,7 +179,8 @@ fn promote(
             to_type: to.record.tag,
         });
     }
-    if let Some(allowed) = forbidden_by_pipeline(plan, context, &from, &to)? {
+    let named = |name: &str| FeedHandle::find(plan, &context.types, name);
+    if let Some(allowed) = forbidden_by_pipeline(&from, &to, named)? {
         return Err(PromoteError::Pipeline { from: from.record.name, allowed });
     }
     let feed_type = to.known_type()?.clone();
@@ -243,15 +244,14 @@ fn find_target(
 
 /// The only feed that packages of `from` may go to, if that is not `to`.
 pub(crate) fn forbidden_by_pipeline(
-    read: &dyn MetaRead,
-    context: &Context,
     from: &FeedHandle,
     to: &FeedHandle,
+    named: impl FnOnce(&str) -> Result<FeedHandle, LookupError>,
 ) -> Result<Option<String>, StoreError> {
     let Some(allowed) = from.record.promote_to.as_ref().filter(|name| !name.is_empty()) else {
         return Ok(None);
     };
-    match FeedHandle::find(read, &context.types, allowed) {
+    match named(allowed) {
         Ok(found) if found.id == to.id => Ok(None),
         Ok(found) => Ok(Some(found.record.name)),
         Err(LookupError::Feed(_)) => Ok(Some(allowed.clone())),

@@ -11,6 +11,7 @@ use crate::file_rows::Context;
 use crate::inspections::Lane;
 use crate::plan::Plan;
 use crate::publish::Opening;
+use crate::reading::Reading;
 use crate::records::{FileValue, ListingValue, OriginValue, RepackagedValue, RepackagingRecord};
 use crate::resolve::{FeedHandle, VersionHandle};
 use crate::staging::StagingError;
@@ -218,8 +219,8 @@ impl Store {
         actor: &Actor,
     ) -> Result<RepackageOutcome, RepackageError> {
         let job = {
-            let snapshot = self.inner.snapshot()?;
-            Job::find(snapshot.as_ref(), &self.inner.context, feed, request)?
+            let (reading, from) = self.inner.read_feed(feed, |_| Vec::new())?;
+            Job::find(&reading, from, request)?
         };
         // Its memory counts until the result is stored.
         let (rewritten, _admission) =
@@ -361,14 +362,13 @@ fn merged(files: &[Rewritten]) -> Repackaged {
 
 impl Job {
     fn find(
-        read: &dyn MetaRead,
-        context: &Context,
-        feed: &str,
+        reading: &Reading,
+        from: FeedHandle,
         request: &RepackageRequest,
     ) -> Result<Self, RepackageError> {
-        let from = FeedHandle::find(read, &context.types, feed)?;
+        let read = reading.rows();
         let to = match &request.to_feed {
-            Some(name) => FeedHandle::find(read, &context.types, name)?,
+            Some(name) => reading.feed(name)?,
             None => from.clone(),
         };
         if from.record.tag != to.record.tag {
@@ -380,7 +380,7 @@ impl Job {
             });
         }
         if from.id != to.id
-            && let Some(allowed) = forbidden_by_pipeline(read, context, &from, &to)?
+            && let Some(allowed) = forbidden_by_pipeline(&from, &to, |name| reading.feed(name))?
         {
             return Err(RepackageError::Pipeline { from: from.record.name, allowed });
         }

@@ -1,7 +1,7 @@
 use std::collections::BTreeMap;
 
 use crate::records::SettingRecord;
-use crate::{Action, Actor, Store, StoreError, codec, rows, tables};
+use crate::{Action, Actor, Store, StoreError, tables};
 
 use super::audit::Entry;
 
@@ -18,22 +18,17 @@ pub enum SettingError {
 }
 
 impl Store {
-    /// A setting by name.
+    /// A setting by name. Comes from memory.
     pub fn setting(&self, name: &str) -> Result<Option<String>, StoreError> {
-        let found: Option<SettingRecord> =
-            rows::get(self.inner.snapshot()?.as_ref(), tables::SETTING, name.as_bytes())?;
-        Ok(found.map(|SettingRecord(value)| value))
+        let found = self.inner.small()?.setting(name)?;
+        Ok(found.map(|found| found.0.clone()))
     }
 
-    /// All settings.
+    /// All settings, but for those whose rows are damaged. Come from memory.
     pub fn settings(&self) -> Result<BTreeMap<String, String>, StoreError> {
-        let mut settings = BTreeMap::new();
-        rows::each(self.inner.snapshot()?.as_ref(), tables::SETTING, &[], |key, value| {
-            let SettingRecord(text) = codec::decode(tables::SETTING, key, value)?;
-            settings.insert(String::from_utf8_lossy(key).into_owned(), text);
-            Ok(())
-        })?;
-        Ok(settings)
+        let small = self.inner.small()?;
+        let text = |name: &[u8]| String::from_utf8_lossy(name).into_owned();
+        Ok(small.settings().map(|(name, value)| (text(name), value.0.clone())).collect())
     }
 
     /// Sets a setting, or removes it with `None`. The store reads none of them.

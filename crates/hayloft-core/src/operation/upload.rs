@@ -200,10 +200,7 @@ impl Store {
         staged: Staged,
         actor: &Actor,
     ) -> Result<Uploaded, UploadError> {
-        let handle = {
-            let snapshot = self.inner.snapshot()?;
-            FeedHandle::find(snapshot.as_ref(), self.types(), feed)?
-        };
+        let handle = self.inner.small()?.feed(self.types(), feed)?;
         let feed_type = handle.known_type()?.clone();
         let remembered = self.remembered(&handle, feed_type.as_ref())?;
         // Its memory counts until the result is stored.

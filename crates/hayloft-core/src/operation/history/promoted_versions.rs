@@ -20,9 +20,9 @@ impl Store {
         &self,
         query: &PromotionQuery,
     ) -> Result<Rows<Vec<Promotion>>, StoreError> {
-        let snapshot = self.inner.snapshot()?;
-        let mut filter = Filter::new(snapshot.as_ref(), self.types(), query)?;
-        let packages = match self.indexed::<PromotionRecord>(snapshot.as_ref(), query)? {
+        let reading = self.inner.read()?;
+        let mut filter = Filter::new(&reading, self.types(), query)?;
+        let packages = match self.indexed::<PromotionRecord>(&reading, query)? {
             Some(prefixes) => {
                 filter.without_package();
                 Packages::These(prefixes.into_iter())

@@ -171,16 +171,16 @@ impl Run<'_> {
     /// The feed type reads out of the content what the rows of its files say.
     fn inspect_uses(&mut self, key: BlobKey, record: &BlobRecord) -> Result<(), StoreError> {
         let mut uses = Vec::new();
-        let snapshot = self.store.inner.snapshot()?;
-        rows::each(snapshot.as_ref(), tables::BLOB_USE, &key.0, |usage, _| {
+        let reading = self.store.inner.read()?;
+        rows::each(reading.rows(), tables::BLOB_USE, &key.0, |usage, _| {
             uses.extend(Option::zip(tables::u64_at(usage, 32), tables::u32_at(usage, 40)));
             Ok(())
         })?;
         for (number, file) in uses {
-            if !matches!(self.version(snapshot.as_ref(), number)?, Version::Found(..)) {
+            if !matches!(self.version(reading.rows(), number)?, Version::Found(..)) {
                 continue;
             }
-            let found = readable(self.store.version_by_id(snapshot.as_ref(), number))?;
+            let found = readable(reading.version_by_id(number))?;
             let Some((feed, version)) = found.flatten() else { continue };
             let Some(content) = self.open(key, record)? else { continue };
             if let Some(why) = self.differs(&feed, &version, file, content)? {
