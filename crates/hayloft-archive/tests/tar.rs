@@ -196,10 +196,7 @@ fn a_reader_finishes_where_only_zeros_follow() {
     let late = [vec![0; 33_000], posix(b'0', "b", TEXT)].concat();
     for behind in [b"x".to_vec(), posix(b'0', "b", TEXT), late] {
         let error = finish(&behind).unwrap_err();
-        assert_eq!(
-            error.to_string(),
-            "the tar archive is damaged: something follows its end"
-        );
+        assert_eq!(error.to_string(), "the tar archive is damaged: something follows its end");
     }
 }
 

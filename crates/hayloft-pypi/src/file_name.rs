@@ -164,6 +164,16 @@ pub(crate) fn split_name_and_version<'t>(
     )
 }
 
+/// As [`split_name_and_version`] where the version is not known; the first hyphen that fits.
+pub(crate) fn split_name<'t>(stem: &'t str, name: &PypiName) -> Option<(&'t str, PypiVersion)> {
+    let stem = stem.get(..).filter(|stem| stem.len() <= 4 * MAX_LENGTH)?;
+    stem.match_indices('-').find_map(|(at, _)| {
+        let (spelled, text) = (stem.get(..at)?, stem.get(at + 1..)?);
+        (normalize(spelled) == name.normalized() && text.chars().all(is_allowed))
+            .then(|| Some((spelled, text.parse().ok()?)))?
+    })
+}
+
 /// Checks that `text` is one safe path segment of the characters that distribution files have.
 pub(crate) fn check_segment(text: &str) -> Result<(), FileNameError> {
     if text.is_empty()

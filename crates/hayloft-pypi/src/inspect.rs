@@ -11,8 +11,9 @@ use sha2::{Digest as _, Sha256};
 
 use crate::file_name::{FileName, FileNameError, SdistForm, split_name_and_version};
 use crate::form::{self, FormError};
-use crate::metadata::ReadMetadata;
+use crate::metadata::{ReadMetadata, description};
 use crate::name::normalize;
+use crate::native::fragments_of_file;
 use crate::qualifiers::{FILE, FILE_KEYS};
 use crate::wheel::{self, Wheel};
 use crate::{Manifest, PypiName, TAG, refused, sdist};
@@ -73,7 +74,7 @@ struct Found {
 }
 
 pub(crate) fn inspect(upload: Upload<'_>, limits: &Limits) -> Result<Inspected, FeedTypeError> {
-    let Upload { content, digests, file_name, hints, .. } = upload;
+    let Upload { content, size, digests, file_name, hints, .. } = upload;
     let stated = stated_name(file_name, hints)?;
     let parsed = stated.map(parse_name).transpose()?;
     let form = match &parsed {
@@ -117,6 +118,9 @@ pub(crate) fn inspect(upload: Upload<'_>, limits: &Limits) -> Result<Inspected, 
             detail: error.into(),
         })?;
     let manifest = Manifest::new(&file_name, &parsed, core_metadata, metadata.fields);
+    let project = normalize(package.name());
+    let description = description(&document.bytes);
+    let fragments = fragments_of_file(&manifest, &project, &digests.sha256, size, description);
     Ok(Inspected {
         identity: Identity {
             package,
@@ -125,7 +129,7 @@ pub(crate) fn inspect(upload: Upload<'_>, limits: &Limits) -> Result<Inspected, 
                 .map_err(|error| refused_box(error.into()))?,
         },
         manifest: serde_json::to_string(&manifest).map_err(|error| refused_box(error.into()))?,
-        fragments: Vec::new(),
+        fragments,
         documents: vec![document],
         history,
         role: FileRole::Package,

@@ -8,7 +8,10 @@
 //! and the one place where its build takes the version from. A source distribution whose code
 //! computes the version is refused.
 //!
-//! What is *not* here: the simple index's pages, the upload protocol, installing, building.
+//! Its clients' protocol is here too: the simple index as JSON and HTML, metadata beside wheels,
+//! the legacy JSON pages, uploads.
+//!
+//! What is *not* here: installing, building.
 //!
 //! ```
 //! use hayloft_feed::FeedType;
@@ -30,6 +33,7 @@ mod inspect;
 mod manifest;
 mod metadata;
 mod name;
+mod native;
 mod pyproject;
 mod qualifiers;
 mod record;
@@ -45,9 +49,10 @@ mod wheel;
 
 use std::error::Error;
 
+use hayloft_feed::native::{FeedView, Native};
 use hayloft_feed::{
-    FeedType, FeedTypeError, Identity, Inspected, Limits, PackageName, Purl, Qualifiers, Repackage,
-    Repackaged, Upload, Version,
+    FeedType, FeedTypeError, Identity, IndexChange, IndexError, IndexWriter, Inspected, Limits,
+    PackageName, Purl, Qualifiers, Repackage, Repackaged, Upload, Version,
 };
 
 pub use file_name::FileNameError;
@@ -130,6 +135,23 @@ impl FeedType for Pypi {
         limits: &Limits,
     ) -> Result<Repackaged, FeedTypeError> {
         repackage::repackage(order, limits)
+    }
+
+    fn index_revision(&self) -> u32 {
+        native::INDEX_REVISION
+    }
+
+    fn index(
+        &self,
+        change: &IndexChange<'_>,
+        view: &dyn FeedView,
+        out: &mut dyn IndexWriter,
+    ) -> Result<(), IndexError> {
+        native::index(change, view, out)
+    }
+
+    fn native(&self) -> Option<&dyn Native> {
+        Some(self)
     }
 
     /// The name it was uploaded under; without the qualifier, the name of a source distribution.

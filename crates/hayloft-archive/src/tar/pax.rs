@@ -53,7 +53,9 @@ pub(crate) fn read_alike(data: &[u8], records: &[PaxRecord<'_>]) -> Result<(), &
     }
     let lines = data.split_inclusive(|byte| *byte == b'\n');
     let by_line = lines.filter_map(|line| parse_one(line, 0)).filter(|record| decisive(record.key));
-    if by_length.map(|record| (record.key, record.value)).ne(by_line.map(|line| (line.key, line.value)))
+    if by_length
+        .map(|record| (record.key, record.value))
+        .ne(by_line.map(|line| (line.key, line.value)))
     {
         return Err("its pax header holds a line end by which readers differ");
     }
@@ -125,7 +127,9 @@ mod tests {
     #[test]
     fn records_that_a_reader_of_lines_takes_otherwise_are_refused() {
         let check = |data: &[u8]| read_alike(data, &parse(data).unwrap());
-        assert!(check(&[record(b"path", b"a"), record(b"SCHILY.xattr.x", b"a\nb")].concat()).is_ok());
+        assert!(
+            check(&[record(b"path", b"a"), record(b"SCHILY.xattr.x", b"a\nb")].concat()).is_ok()
+        );
         assert!(check(&record(b"path", b"a\nb")).is_err());
         let hidden = [&b"x\n"[..], &record(b"path", b"b")].concat();
         assert!(check(&record(b"comment", &hidden)).is_err());
