@@ -61,9 +61,31 @@ fn boxed(file: fs_err::File) -> Box<dyn FsFile> {
     Box::new(RealFile(file))
 }
 
+/// New files are their owner's alone: packages need not be for everybody on the machine, and the
+/// digests of keys are for nobody.
+fn private() -> fs_err::OpenOptions {
+    #[cfg_attr(not(unix), expect(unused_mut, reason = "there is no mode to set"))]
+    let mut options = fs_err::OpenOptions::new();
+    #[cfg(unix)]
+    fs_err::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options
+}
+
+/// An existing directory keeps its mode: whoever made it decided on that.
+fn create_private_directory(path: &Path) -> io::Result<()> {
+    #[cfg_attr(not(unix), expect(unused_mut, reason = "there is no mode to set"))]
+    let mut builder = std::fs::DirBuilder::new();
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    match builder.create(path) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists && path.is_dir() => Ok(()),
+        made => made,
+    }
+}
+
 impl Fs for RealFs {
     fn create(&self, path: &Path) -> io::Result<Box<dyn FsFile>> {
-        let mut options = fs_err::OpenOptions::new();
+        let mut options = private();
         options.read(true).write(true).create_new(true);
         options.open(path).map(boxed)
     }
@@ -79,7 +101,7 @@ impl Fs for RealFs {
     }
 
     fn append(&self, path: &Path) -> io::Result<Box<dyn FsFile>> {
-        let mut options = fs_err::OpenOptions::new();
+        let mut options = private();
         options.read(true).append(true).create(true);
         options.open(path).map(boxed)
     }
@@ -101,7 +123,10 @@ impl Fs for RealFs {
     }
 
     fn create_directory(&self, path: &Path) -> io::Result<()> {
-        fs_err::create_dir_all(path)
+        if let Some(parent) = path.parent() {
+            fs_err::create_dir_all(parent)?;
+        }
+        create_private_directory(path)
     }
 
     fn remove_directory(&self, path: &Path) -> io::Result<()> {
@@ -144,7 +169,7 @@ impl Fs for RealFs {
     fn protect(&self, path: &Path) -> io::Result<()> {
         let mut permissions = fs_err::metadata(path)?.permissions();
         #[cfg(unix)]
-        std::os::unix::fs::PermissionsExt::set_mode(&mut permissions, 0o444);
+        std::os::unix::fs::PermissionsExt::set_mode(&mut permissions, 0o400);
         #[cfg(not(unix))]
         permissions.set_readonly(true);
         fs_err::set_permissions(path, permissions)
@@ -159,7 +184,7 @@ impl Fs for RealFs {
     }
 
     fn lock(&self, path: &Path) -> io::Result<Box<dyn FsLock>> {
-        let mut options = fs_err::OpenOptions::new();
+        let mut options = private();
         options.read(true).write(true).create(true).truncate(false);
         let file = options.open(path)?;
         // The lock belongs to this opening of the file, so a second one in this process waits too.
