@@ -1,7 +1,11 @@
 use axum::body::Body;
 use axum::extract::{Path, State};
+use axum::http::HeaderValue;
+use axum::http::header::WARNING;
+use axum::response::{IntoResponse, Response};
 use axum::{Json, Router};
 use hayloft::{Feed, FeedDraft};
+use serde_json::Value;
 
 use crate::access::{
     FEEDS_CREATE, FEEDS_DELETE, FEEDS_GET, FEEDS_LIST, FEEDS_UPDATE, Right, Visitor,
@@ -56,7 +60,7 @@ async fn create(
     visitor: Visitor,
     base: BaseUrl,
     body: Body,
-) -> Result<Json<FeedObject>, ApiError> {
+) -> Result<Changed, ApiError> {
     let (asked, visitor) = json_body::<FeedObject>(&app, visitor, body).await?;
     let of_call = app.clone();
     app.run(visitor, move |session| {
@@ -67,7 +71,7 @@ async fn create(
         let mut draft = FeedDraft::new(name, feed_type);
         FeedChange::parse(asked)?.apply(&mut draft).map_err(ApiError::from)?;
         let feed = session.store().create_feed(draft, &session.actor())?;
-        object(&of_call, &base, feed).map(Json)
+        object(&of_call, &base, feed).map(Changed::new)
     })
     .await
 }
@@ -78,7 +82,7 @@ async fn update(
     base: BaseUrl,
     Path(name): Path<String>,
     body: Body,
-) -> Result<Json<FeedObject>, ApiError> {
+) -> Result<Changed, ApiError> {
     let (asked, visitor) = json_body::<FeedObject>(&app, visitor, body).await?;
     let of_call = app.clone();
     app.run(visitor, move |session| {
@@ -93,7 +97,7 @@ async fn update(
         let change = FeedChange::parse(asked)?;
         let apply = move |draft: &mut FeedDraft| Ok(change.clone().apply(draft)?);
         let feed = session.store().update_feed(&name, apply, &session.actor())?;
-        object(&of_call, &base, feed).map(Json)
+        object(&of_call, &base, feed).map(Changed::new)
     })
     .await
 }
@@ -108,6 +112,41 @@ async fn delete(
         Ok(session.store().delete_feed(&name, &session.actor())?)
     })
     .await
+}
+
+/// What whoever relies on a retention rule must know.
+const RULES_DO_NOT_RUN: &str = "retention rules are kept, but this release does not run them: no \
+                                package is deleted by a rule";
+
+/// A feed that was made or changed; with rules it comes with the header `Warning`, since clients
+/// read no more of the object than they know.
+struct Changed {
+    feed: FeedObject,
+    has_rules: bool,
+}
+
+impl Changed {
+    fn new(feed: FeedObject) -> Self {
+        let rules = feed.settings.get("retentionRules").and_then(Value::as_array);
+        let has_rules = rules.is_some_and(|rules| !rules.is_empty());
+        if has_rules {
+            let name = feed.name.as_deref().unwrap_or_default();
+            tracing::warn!(feed = name, "{RULES_DO_NOT_RUN}");
+        }
+        Self { feed, has_rules }
+    }
+}
+
+impl IntoResponse for Changed {
+    fn into_response(self) -> Response {
+        let mut response = Json(self.feed).into_response();
+        if self.has_rules
+            && let Ok(warning) = HeaderValue::try_from(format!("299 - \"{RULES_DO_NOT_RUN}\""))
+        {
+            response.headers_mut().insert(WARNING, warning);
+        }
+        response
+    }
 }
 
 fn object(app: &App, base: &BaseUrl, feed: Feed) -> Result<FeedObject, ApiError> {

@@ -54,6 +54,7 @@ async fn look(app: &App) -> Result<(StatusCode, HealthInfo), ApiError> {
         service_status_detail: None,
         version_number: format!("{API_VERSION}.1"),
         release_number: API_VERSION.to_owned(),
+        hayloft_version: Some(env!("CARGO_PKG_VERSION").to_owned()),
     };
     let healthy = info.database_status_details.is_none();
     Ok((if healthy { StatusCode::OK } else { StatusCode::INTERNAL_SERVER_ERROR }, info))

@@ -27,6 +27,9 @@ pub struct HealthInfo {
     pub version_number: String,
     /// The same in short.
     pub release_number: String,
+    /// Release of Hayloft itself; other servers of this API leave it out.
+    #[serde(default)]
+    pub hayloft_version: Option<String>,
 }
 
 /// One setting of the server.

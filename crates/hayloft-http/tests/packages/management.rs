@@ -49,7 +49,8 @@ fn a_feed_that_a_client_sends_back_stays_as_it_is() {
     let set = r#"{"retentionRules":[{"keepVersionsCount":5,"deleteVersions":["*-ci*"]}],
         "variables":{"a":"b"},"packageFilters":{"x":{"y":1}},"vulnerabilitySources":["s"],
         "stripSource":true,"packagesPath":"p","allowOverwrite":false,"promoteTo":"prod"}"#;
-    server.post(&format!("{FEEDS}/update/apps"), set).done();
+    let answer = server.post(&format!("{FEEDS}/update/apps"), set);
+    assert!(answer.header("warning").contains("this release does not run them"), "a rule is data");
     let mut whole = server.get(&format!("{FEEDS}/get/apps")).json();
     assert_eq!(whole["retentionRules"][0]["keepVersionsCount"], 5);
     assert_eq!(whole["retentionRules"][0]["deleteCached"], false);
