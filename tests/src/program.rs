@@ -42,6 +42,7 @@ impl Hayloft {
             .args(arguments)
             .args(&self.place)
             .env_remove("HAYLOFT_STORE")
+            .env_remove("HAYLOFT_ADMIN_KEY")
             .env("HOME", &self.home)
             .env("XDG_CONFIG_HOME", self.home.join("config"))
             .env("USER", "tester")
@@ -96,11 +97,12 @@ impl Ran {
         self.stdout
     }
 
-    /// What a failed command says is wrong: panics unless the exit code is 255 and the text is one
-    /// line that a person can use.
+    /// What a failed command says is wrong, without its hints: panics unless the exit code is 1 and
+    /// the text is one line that a person can use.
     pub fn refusal(self) -> String {
-        let text = self.stderr.trim().to_owned();
-        assert_eq!(self.code, Some(255), "{}:\n{text}", self.line);
+        let lines = self.stderr.trim().lines().filter(|line| !line.starts_with("hint: "));
+        let text = lines.collect::<Vec<_>>().join("\n");
+        assert_eq!(self.code, Some(1), "{}:\n{text}", self.line);
         assert!(text.len() > 20, "{}: says too little: {text}", self.line);
         assert_eq!(text.lines().count(), 1, "{}:\n{text}", self.line);
         for word in ["panicked", "its log has the cause", "internal error"] {

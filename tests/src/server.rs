@@ -22,7 +22,8 @@ impl Server {
     /// Starts a server on a new store in this directory.
     pub fn start(directory: &Path) -> Self {
         let (child, told) = serve(directory);
-        let key = told["adminKey"].as_str().expect("the first start tells a key").to_owned();
+        let key = told["adminKeyFile"].as_str().expect("the first start makes a key");
+        let key = fs_err::read_to_string(key).unwrap().trim().to_owned();
         Self { address: address(&told), key, directory: directory.to_owned(), child }
     }
 
@@ -31,7 +32,7 @@ impl Server {
     pub fn restart(mut self) -> Self {
         self.kill();
         let (child, told) = serve(&self.directory);
-        assert_eq!(told["adminKey"], Value::Null, "a key is told once only");
+        assert_eq!(told["adminKeyFile"], Value::Null, "a key is made once only");
         let (key, directory) = (self.key.clone(), self.directory.clone());
         Self { address: address(&told), key, directory, child }
     }
@@ -94,8 +95,9 @@ impl Drop for Server {
 }
 
 fn serve(directory: &Path) -> (Child, Value) {
+    let key = format!("--admin-key-file={}", directory.with_extension("key").display());
     let mut child = Hayloft::on_store(directory)
-        .command(["serve", "--address=127.0.0.1:0", "--log=error", "--json"])
+        .command(["serve", "--address=127.0.0.1:0", "--log=error", "--json", &key])
         .stdout(Stdio::piped())
         .spawn()
         .unwrap();

@@ -7,10 +7,15 @@
 
 mod grammar;
 mod invocation;
+mod mistake;
+mod near;
 mod parse;
 mod usage;
+mod words;
 
-pub(crate) use grammar::{Action, Command, Kind, Opt};
+pub(crate) use grammar::{Action, Command, Kind, Opt, Word};
 pub(crate) use invocation::Invocation;
+pub(crate) use mistake::Mistake;
+pub(crate) use near::nearest;
 pub(crate) use parse::{Outcome, parse};
 pub(crate) use usage::usage;

@@ -2,13 +2,15 @@
 
 mod demo;
 mod feeds;
-mod health;
+mod going;
+pub(crate) mod health;
 mod keys;
 mod listing;
 mod packages;
 mod promotions;
 mod serve;
 mod settings;
+mod size;
 mod sources;
 mod upack;
 mod verify;
@@ -35,7 +37,15 @@ const PLACE_IN_FEED: &[Opt] = &[FEED, SOURCE, STORE, API_KEY, USERNAME, PASSWORD
 pub(crate) static ROOT: Command = Command::group(
     "hayloft",
     "Package feeds in a store on this machine, or on a server",
-    &[Opt::flag("json", "Print the objects of the API in place of lines")],
+    &[
+        Opt::flag("json", "Print the objects of the API in place of lines; as --format=json"),
+        Opt::one_of(
+            "format",
+            &["table", "plain", "json"],
+            "How results look; by default table on a terminal, else plain",
+        ),
+        Opt::flag("quiet", "Print results only, not what is being done (-q)"),
+    ],
     &[
         sources::COMMAND,
         keys::COMMAND,
@@ -52,9 +62,8 @@ pub(crate) static ROOT: Command = Command::group(
 )
 .examples(&[
     "hayloft demo",
-    "hayloft feeds create --name=dev --type=NuGet",
-    "hayloft packages upload --feed=dev --input-file=My.Library.1.0.0-rc.1.nupkg",
-    "hayloft packages repackage --feed=dev --package=My.Library --version=1.0.0-rc.1 \
-     --new-version=1.0.0",
-    "hayloft packages list --feed=dev --source=https://packages.example.com --api-key=KEY",
+    "hayloft feeds create dev nuget",
+    "hayloft packages upload dev My.Library.1.0.0-rc.1.nupkg",
+    "hayloft packages repackage dev My.Library@1.0.0-rc.1 1.0.0",
+    "hayloft packages list dev --source=https://packages.example.com --api-key=KEY",
 ]);

@@ -2,15 +2,17 @@
 
 mod answer;
 mod choose;
+mod explain;
 mod local;
 mod remote;
 mod request;
 
+use hayloft::Create;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 pub(crate) use answer::{Answer, parse};
-pub(crate) use choose::{Place, is_url, open_store, store_directory, user_of_the_system};
+pub(crate) use choose::{Place, StorePlace, is_url, open_store, user_of_the_system};
 pub(crate) use request::{Method, Payload, Request, Target, escape};
 
 use crate::arguments::Invocation;
@@ -29,17 +31,36 @@ pub(crate) struct Connection {
     /// The address to show people: a URL or a directory.
     place: String,
     user: Option<String>,
+    credential: Credential,
+}
+
+/// Whether requests show who sends them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Credential {
+    Shown,
+    None,
+    /// Whoever can open the store may do everything in it.
+    NotNeeded,
 }
 
 impl Connection {
-    /// To where the common options say.
+    /// To where the common options say. A store that is not there is not made: a mistyped name
+    /// would pass for an empty store.
     pub(crate) fn open(invocation: &Invocation, console: &Console) -> Result<Self, Failure> {
-        choose::connect(choose::place(invocation)?, console)
+        choose::connect(choose::place(invocation)?, Create::Never, console)
+    }
+
+    /// The same for commands that begin a store where there is none.
+    pub(crate) fn open_or_create(
+        invocation: &Invocation,
+        console: &Console,
+    ) -> Result<Self, Failure> {
+        choose::connect(choose::place(invocation)?, Create::IfMissing, console)
     }
 
     /// To a place already known.
     pub(crate) fn to(place: Place, console: &Console) -> Result<Self, Failure> {
-        choose::connect(place, console)
+        choose::connect(place, Create::Never, console)
     }
 
     /// The feed of a command: the option's, else the source's own.
@@ -65,7 +86,8 @@ impl Connection {
 
     /// Sends a request whose status must say success.
     pub(crate) fn send(&self, request: Request) -> Result<Answer, Failure> {
-        self.transport.send(request)?.success()
+        let sent = self.transport.send(request).and_then(Answer::success);
+        sent.map_err(|failure| self.explained(failure))
     }
 
     /// Sends a request, whatever its status will be.

@@ -1,14 +1,18 @@
+mod table;
 mod tame;
 
 use std::fmt::Display;
-use std::io::{self, BufWriter, IsTerminal, Read, Write};
+use std::io::{self, BufRead, BufWriter, IsTerminal, Read, Write};
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde::Serialize;
+use serde_json::json;
 
+pub(crate) use self::table::Table;
 use self::tame::{Lines, Tame, TameJson};
 use crate::failure::Failure;
+use crate::manner::Manner;
 
 /// Where a command speaks: lines for people, or one JSON value, on standard output; everything
 /// else on standard error.
@@ -16,6 +20,8 @@ use crate::failure::Failure;
 pub(crate) struct Console {
     out: BufWriter<io::Stdout>,
     speech: Speech,
+    shape: Shape,
+    quiet: bool,
     colored_out: bool,
     colored_errors: bool,
 }
@@ -28,6 +34,15 @@ enum Speech {
     Json,
     /// The bytes of a file; lines are left out.
     Bytes,
+}
+
+/// How lists look.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Shape {
+    /// Columns under heads.
+    Table,
+    /// The lines of the original, which scripts read.
+    Plain,
 }
 
 /// Colours of a terminal.
@@ -55,15 +70,55 @@ impl Color {
 }
 
 impl Console {
-    /// The process's own; colours only on terminals, and not if `NO_COLOR` is set.
+    /// The process's own; colours and tables only on terminals, and no colours if `NO_COLOR` is
+    /// set.
     pub(crate) fn new() -> Self {
         let colors = std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
+        let terminal = io::stdout().is_terminal();
+        let tables = terminal && Manner::current() == Manner::Hayloft;
         Self {
             out: BufWriter::new(io::stdout()),
             speech: Speech::Lines,
-            colored_out: colors && io::stdout().is_terminal(),
+            shape: if tables { Shape::Table } else { Shape::Plain },
+            quiet: false,
+            colored_out: colors && terminal,
             colored_errors: colors && io::stderr().is_terminal(),
         }
+    }
+
+    /// From now on lists look like this.
+    pub(crate) fn shape(&mut self, shape: Shape) {
+        self.shape = shape;
+    }
+
+    /// Whether lists have columns.
+    pub(crate) fn is_table(&self) -> bool {
+        self.speech == Speech::Lines && self.shape == Shape::Table
+    }
+
+    /// From now on only results are told, and what went wrong.
+    pub(crate) fn hush(&mut self) {
+        self.quiet = true;
+    }
+
+    /// Whether somebody sits there who can answer a question.
+    pub(crate) fn is_conversation(&self) -> bool {
+        Manner::current() == Manner::Hayloft
+            && self.speech == Speech::Lines
+            && io::stdin().is_terminal()
+            && io::stderr().is_terminal()
+    }
+
+    /// Asks on standard error; anything but a yes is a no.
+    pub(crate) fn ask(&mut self, question: impl Display) -> Result<bool, Failure> {
+        self.flush()?;
+        let question = Tame { text: question, lines: Lines::One };
+        let _ = write!(io::stderr(), "{question} [y/N] ");
+        let mut answer = String::new();
+        // A line that nobody can mean as an answer is none.
+        let mut input = io::stdin().lock().take(1_000);
+        input.read_line(&mut answer).map_err(Failure::io("read the answer"))?;
+        Ok(matches!(answer.trim().to_ascii_lowercase().as_str(), "y" | "yes"))
     }
 
     /// From now on standard output gets one JSON value and nothing else.
@@ -84,6 +139,11 @@ impl Console {
     /// A line for people. Whoever wrote the text, it stays one line and controls no terminal.
     pub(crate) fn line(&mut self, text: impl Display) -> Result<(), Failure> {
         self.people(Tame { text, lines: Lines::One })
+    }
+
+    /// A line that tells what is being done, and is no result.
+    pub(crate) fn say(&mut self, text: impl Display) -> Result<(), Failure> {
+        if self.quiet { Ok(()) } else { self.line(text) }
     }
 
     /// Lines for people, which the program itself parts.
@@ -146,7 +206,38 @@ impl Console {
 
     /// What went wrong.
     pub(crate) fn error(&self, text: impl Display) {
-        self.tell(Color::Red, text);
+        if self.is_json() {
+            let error = json!({ "error": { "message": text.to_string() } });
+            let _ = writeln!(io::stderr(), "{}", TameJson(&error.to_string()));
+        } else {
+            self.tell(Color::Red, text);
+        }
+    }
+
+    /// Why the command failed, and what to do: the last that is said.
+    pub(crate) fn fail(&self, failure: &Failure) {
+        let advice = failure.advice();
+        if self.is_json() {
+            let mut error = json!({ "message": failure.to_string(), "hints": advice });
+            if let (Some((status, _)), Some(error)) = (failure.answer(), error.as_object_mut()) {
+                error.insert("status".to_owned(), status.into());
+            }
+            let error = json!({ "error": error }).to_string();
+            let _ = writeln!(io::stderr(), "{}", TameJson(&error));
+            return;
+        }
+        self.tell(Color::Red, failure);
+        if Manner::current() == Manner::Hayloft {
+            for advice in advice {
+                let advice = Tame { text: advice, lines: Lines::One };
+                let _ = writeln!(io::stderr(), "hint: {advice}");
+            }
+        }
+    }
+
+    /// The program's own text on standard error, as it is.
+    pub(crate) fn raw_error(text: &str) {
+        let _ = io::stderr().write_all(text.as_bytes());
     }
 
     fn tell(&self, color: Color, text: impl Display) {
@@ -169,7 +260,7 @@ impl Console {
             "{spinner} {bytes} {bytes_per_sec}"
         };
         bar.set_style(ProgressStyle::with_template(template).map_err(anyhow::Error::new)?);
-        if io::stderr().is_terminal() {
+        if io::stderr().is_terminal() && !self.quiet {
             bar.set_draw_target(ProgressDrawTarget::stderr_with_hz(10));
             bar.enable_steady_tick(Duration::from_millis(200));
         } else {

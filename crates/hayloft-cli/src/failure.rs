@@ -1,19 +1,21 @@
 use std::io;
 
-/// Why a command did not succeed. Each ends the process with status 255.
+use crate::arguments::Mistake;
+use crate::manner::Ending;
+
+/// Why a command did not succeed.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Failure {
-    /// The arguments do not fit together; told with the usage.
-    #[error("{}", .0.join("\n"))]
-    Arguments(Vec<String>),
+    /// The arguments are wrong or do not fit together.
+    #[error("{}", .0.iter().map(Mistake::text).collect::<Vec<_>>().join("\n"))]
+    Arguments(Vec<Mistake>),
     /// A server said no.
     #[error("Server responded with {} ({status}): {body}", status_name(*.status))]
     Server { status: u16, body: String },
     /// A server sent the request elsewhere. It is not followed: the key goes to nobody but the
     /// server it was given for.
     #[error(
-        "Server responded with {} ({status}): it redirects to {}, where your key is not sent; \
-         if that is where the server is, name it with --source",
+        "Server responded with {} ({status}): it redirects to {}, where your key is not sent",
         status_name(*status), to.as_deref().unwrap_or("another place")
     )]
     Redirect { status: u16, to: Option<String> },
@@ -26,6 +28,12 @@ pub(crate) enum Failure {
     /// Everything has been said.
     #[error("failed")]
     Told,
+    /// A check could not be made, which says nothing about what it was to check.
+    #[error(transparent)]
+    Unchecked(Box<Failure>),
+    /// The same, and what to do.
+    #[error("{failure}")]
+    Advised { failure: Box<Failure>, advice: String },
     /// Anything else, with its causes.
     #[error("{0:#}")]
     Other(#[from] anyhow::Error),
@@ -39,12 +47,66 @@ impl Failure {
 
     /// An option with a value that cannot be.
     pub(crate) fn option(name: &str, text: impl std::fmt::Display) -> Self {
-        Self::Arguments(vec![format!("--{name} error: {text}")])
+        Self::Arguments(vec![Mistake::new(format!("--{name} error: {text}"))])
     }
 
     /// A failure to read or write, with what was being done.
     pub(crate) fn io(doing: impl std::fmt::Display) -> impl FnOnce(io::Error) -> Self {
         move |error| Self::Other(anyhow::Error::new(error).context(format!("cannot {doing}")))
+    }
+
+    /// The same failure, with the next step.
+    pub(crate) fn advise(self, advice: impl Into<String>) -> Self {
+        Self::Advised { failure: Box::new(self), advice: advice.into() }
+    }
+
+    /// Next steps, the first one first.
+    pub(crate) fn advice(&self) -> Vec<String> {
+        match self {
+            Self::Advised { failure, advice } => {
+                let mut all = failure.advice();
+                all.push(advice.clone());
+                all
+            }
+            Self::Unchecked(failure) => failure.advice(),
+            Self::Arguments(mistakes) => {
+                let meant = mistakes.iter().filter_map(Mistake::meant);
+                meant.map(|meant| format!("did you mean {meant}?")).collect()
+            }
+            Self::Redirect { .. } => {
+                vec!["if that is where the server is, name it with --source".to_owned()]
+            }
+            _ => Vec::new(),
+        }
+    }
+
+    /// What a server or store said, if one did.
+    pub(crate) fn answer(&self) -> Option<(u16, &str)> {
+        match self {
+            Self::Server { status, body } | Self::Store { status, body } => Some((*status, body)),
+            Self::Advised { failure, .. } | Self::Unchecked(failure) => failure.answer(),
+            _ => None,
+        }
+    }
+
+    /// How the run ends with it.
+    pub(crate) fn ending(&self) -> Ending {
+        match self {
+            Self::Closed => Ending::Success,
+            Self::Arguments(_) => Ending::Misused,
+            Self::Unchecked(_) => Ending::Unchecked,
+            Self::Advised { failure, .. } => failure.ending(),
+            _ => Ending::Failed,
+        }
+    }
+
+    /// Whether all has been said about it.
+    pub(crate) fn is_told(&self) -> bool {
+        match self {
+            Self::Closed | Self::Told => true,
+            Self::Advised { failure, .. } | Self::Unchecked(failure) => failure.is_told(),
+            _ => false,
+        }
     }
 }
 

@@ -7,6 +7,8 @@ use std::thread;
 
 use fs_err as fs;
 
+use crate::manner::{Ending, Manner};
+
 /// Files that are not finished.
 static DRAFTS: Mutex<Vec<PathBuf>> = Mutex::new(Vec::new());
 
@@ -30,7 +32,7 @@ fn start() {
             for draft in drafts.iter() {
                 let _ = fs::remove_file(draft);
             }
-            std::process::exit(crate::FAILED.into());
+            std::process::exit(Manner::current().status(Ending::Interrupted).into());
         }
     });
 }

@@ -11,89 +11,87 @@ mod console;
 mod failure;
 mod interrupt;
 mod logs;
+mod manner;
 mod sources;
 
-use std::io::Write;
 use std::process::ExitCode;
 
-use arguments::{Outcome, parse, usage};
+use arguments::{Command, Mistake, Outcome, parse, usage};
 use commands::ROOT;
-use console::Console;
+use console::{Console, Shape};
 use failure::Failure;
-
-/// Every failure, and help: -1 in the original.
-const FAILED: u8 = 255;
-/// A command that needs a further word.
-const INCOMPLETE: u8 = 1;
+use manner::{Ending, Manner};
 
 fn main() -> ExitCode {
     let mut console = Console::new();
     let outcome = parse(&ROOT, std::env::args_os().skip(1));
-    let status = match answer(outcome, &mut console).and_then(|status| {
+    let ending = answer(outcome, &mut console).and_then(|ending| {
         console.flush()?;
-        Ok(status)
-    }) {
-        Ok(status) => status,
-        Err(Failure::Closed) => 0,
-        Err(failure) => {
-            let _ = console.flush();
-            console.error(failure);
-            FAILED
+        Ok(ending)
+    });
+    let ending = ending.unwrap_or_else(|failure| {
+        let _ = console.flush();
+        if !failure.is_told() {
+            console.fail(&failure);
         }
-    };
-    ExitCode::from(status)
+        failure.ending()
+    });
+    ExitCode::from(Manner::current().status(ending))
 }
 
-fn answer(outcome: Outcome, console: &mut Console) -> Result<u8, Failure> {
+fn answer(outcome: Outcome, console: &mut Console) -> Result<Ending, Failure> {
     match outcome {
         Outcome::Run(invocation, action) => {
-            if invocation.flag("json") {
-                console.speak_json();
+            match (invocation.flag("json"), invocation.text("format")) {
+                (true, _) | (_, Some("json")) => console.speak_json(),
+                (_, Some("table")) => console.shape(Shape::Table),
+                (_, Some("plain")) => console.shape(Shape::Plain),
+                _ => {}
+            }
+            if invocation.flag("quiet") {
+                console.hush();
             }
             match action(&invocation, console) {
-                Ok(()) => Ok(0),
-                Err(Failure::Told) => Ok(FAILED),
                 Err(Failure::Arguments(mistakes)) => {
-                    Ok(mistaken(invocation.path(), &mistakes, console))
+                    Ok(mistaken(invocation.path(), mistakes, console))
                 }
-                Err(other) => Err(other),
+                ended => ended.map(|()| Ending::Success),
             }
         }
-        Outcome::Mistakes(path, mistakes) => Ok(mistaken(&path, &mistakes, console)),
+        Outcome::Mistakes { path, mistakes, json } => {
+            if json {
+                console.speak_json();
+            }
+            Ok(mistaken(&path, mistakes, console))
+        }
         Outcome::Help(path) => {
             console.raw(&usage(&path))?;
-            Ok(FAILED)
+            Ok(Ending::Explained)
         }
         Outcome::Incomplete(path) => {
             if path.len() == 1 {
                 console.lines(concat!("hayloft ", env!("CARGO_PKG_VERSION"), "\n"))?;
             }
             console.raw(&usage(&path))?;
-            Ok(INCOMPLETE)
+            Ok(Ending::Incomplete)
         }
         Outcome::Version => {
             console.line(concat!("hayloft ", env!("CARGO_PKG_VERSION")))?;
-            Ok(0)
+            Ok(Ending::Success)
         }
     }
 }
 
-fn mistaken(
-    path: &[&'static arguments::Command],
-    mistakes: &[String],
-    console: &mut Console,
-) -> u8 {
+/// The original prints the usage after the mistakes, which then scroll away.
+fn mistaken(path: &[&'static Command], mistakes: Vec<Mistake>, console: &mut Console) -> Ending {
     let _ = console.flush();
-    for mistake in mistakes {
-        console.error(mistake);
+    let words: Vec<&str> = path.iter().map(|command| command.name).collect();
+    let failure = Failure::Arguments(mistakes);
+    if Manner::current() == Manner::Pgutil {
+        console.error(&failure);
+        Console::raw_error(&format!("\n{}\n", usage(path).trim_end()));
+    } else {
+        console.fail(&failure.advise(format!("see {} --help", words.join(" "))));
     }
-    // As the original: usage goes where errors go.
-    // Without a standard error there is nobody left to tell.
-    let _ = writeln!(
-        std::io::stderr(),
-        "
-{}",
-        usage(path).trim_end()
-    );
-    FAILED
+    Ending::Misused
 }

@@ -14,6 +14,8 @@ pub(crate) struct Command {
     /// Also taken by all commands below this one.
     pub(crate) options: &'static [Opt],
     pub(crate) kind: Kind,
+    /// What words without a dash stand for, in this order.
+    pub(crate) words: &'static [Word],
     pub(crate) examples: &'static [&'static str],
 }
 
@@ -23,6 +25,27 @@ pub(crate) enum Kind {
     Action(Action),
     /// Takes options of any name besides its own.
     OpenAction(Action),
+}
+
+/// What a word that is no option stands for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Word {
+    /// The value of this option.
+    Value(&'static str),
+    /// The option `package`, and `version` behind an `@` if the command has that.
+    Package,
+    /// Any number of values of this option; the last of a command's words.
+    Values(&'static str),
+}
+
+impl Word {
+    /// The option that the word stands for.
+    pub(crate) fn option(self) -> &'static str {
+        match self {
+            Self::Value(option) | Self::Values(option) => option,
+            Self::Package => "package",
+        }
+    }
 }
 
 /// One option, written `--name=value` or `--name value`, or `--name` alone if it is a flag.
@@ -79,7 +102,7 @@ impl Command {
         options: &'static [Opt],
         children: &'static [Command],
     ) -> Self {
-        Self { name, description, options, kind: Kind::Group(children), examples: &[] }
+        Self { name, description, options, kind: Kind::Group(children), words: &[], examples: &[] }
     }
 
     /// A word that does something.
@@ -89,7 +112,13 @@ impl Command {
         options: &'static [Opt],
         action: Action,
     ) -> Self {
-        Self { name, description, options, kind: Kind::Action(action), examples: &[] }
+        Self { name, description, options, kind: Kind::Action(action), words: &[], examples: &[] }
+    }
+
+    /// The same with words in place of options, for people.
+    pub(crate) const fn words(mut self, words: &'static [Word]) -> Self {
+        self.words = words;
+        self
     }
 
     pub(crate) const fn examples(mut self, examples: &'static [&'static str]) -> Self {

@@ -1,6 +1,6 @@
 use std::collections::BTreeMap;
 
-use super::Command;
+use super::{Command, Mistake};
 use crate::failure::Failure;
 
 /// A command with its options, read and complete.
@@ -9,6 +9,8 @@ pub(crate) struct Invocation {
     pub(super) path: Vec<&'static Command>,
     pub(super) values: BTreeMap<String, String>,
     pub(super) others: Vec<(String, String)>,
+    /// Words that stand for values of one option.
+    pub(super) listed: Vec<String>,
 }
 
 impl Invocation {
@@ -29,13 +31,17 @@ impl Invocation {
 
     /// The value of an option that the command cannot do without.
     pub(crate) fn required(&self, name: &str) -> Result<&str, Failure> {
-        self.text(name)
-            .ok_or_else(|| Failure::Arguments(vec![format!("missing required argument: --{name}")]))
+        self.text(name).ok_or_else(|| Failure::Arguments(vec![Mistake::missing(name)]))
     }
 
     /// Whether a flag is set.
     pub(crate) fn flag(&self, name: &str) -> bool {
         self.values.contains_key(name)
+    }
+
+    /// The words that stand for values of one option.
+    pub(crate) fn listed(&self) -> &[String] {
+        &self.listed
     }
 
     /// Options that the command does not name, in the order given.

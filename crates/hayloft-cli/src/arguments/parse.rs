@@ -2,7 +2,7 @@ use std::collections::BTreeMap;
 use std::ffi::OsString;
 
 use super::grammar::{Command, Kind, Opt, Takes};
-use super::{Action, Invocation};
+use super::{Action, Invocation, Mistake, nearest, words};
 
 /// What a command line asks for.
 #[derive(Debug)]
@@ -15,8 +15,8 @@ pub(crate) enum Outcome {
     Version,
     /// The command needs a further word.
     Incomplete(Vec<&'static Command>),
-    /// Every mistake there is.
-    Mistakes(Vec<&'static Command>, Vec<String>),
+    /// Every mistake there is; to be told as JSON if that was asked for.
+    Mistakes { path: Vec<&'static Command>, mistakes: Vec<Mistake>, json: bool },
 }
 
 /// Reads the words after the program's name.
@@ -24,124 +24,190 @@ pub(crate) fn parse(
     root: &'static Command,
     arguments: impl IntoIterator<Item = OsString>,
 ) -> Outcome {
-    let mut path = vec![root];
-    let mut here = root;
-    let mut options: Vec<(String, Option<String>)> = Vec::new();
-    let mut mistakes = Vec::new();
-    let mut help = false;
-    let mut words = arguments.into_iter().peekable();
-    while let Some(word) = words.next() {
-        let Some(word) = word.to_str() else {
-            mistakes.push(format!("argument is not Unicode: {}", word.to_string_lossy()));
-            continue;
-        };
-        if let Some(child) = here.children().iter().find(|child| child.name == word) {
-            here = child;
-            path.push(child);
-            continue;
-        }
-        let Some(option) = word.strip_prefix("--").filter(|option| !option.is_empty()) else {
-            if word == "-?" || word == "-h" {
-                help = true;
-            } else {
-                mistakes.push(format!("unexpected argument: {word}"));
-            }
-            continue;
-        };
-        match option.split_once('=') {
-            Some((name, value)) => options.push((name.to_owned(), Some(value.to_owned()))),
-            None if option == "help" => help = true,
-            None => {
-                let next = if takes_value(root, option) {
-                    words.next_if(|next| !next.as_encoded_bytes().starts_with(b"--"))
-                } else {
-                    None
-                };
-                let next = next.map(OsString::into_string).transpose();
-                match next {
-                    Ok(value) => options.push((option.to_owned(), value)),
-                    Err(value) => mistakes.push(format!(
-                        "--{option} error: value is not Unicode: {}",
-                        value.to_string_lossy()
-                    )),
-                }
-            }
-        }
+    let line = Line::read(root, arguments);
+    if line.help {
+        return Outcome::Help(line.path);
     }
-    if help {
-        return Outcome::Help(path);
+    if line.release {
+        return Outcome::Version;
     }
-    let action = match here.kind {
-        Kind::Action(action) | Kind::OpenAction(action) => action,
-        Kind::Group(_) => {
-            let version = path.len() == 1 && options.iter().any(|(name, _)| name == "version");
-            return match mistakes.is_empty() {
-                true if version => Outcome::Version,
-                true => Outcome::Incomplete(path),
-                false => Outcome::Mistakes(path, mistakes),
-            };
-        }
-    };
-    let mut invocation = Invocation { path, values: BTreeMap::new(), others: Vec::new() };
-    for (name, value) in options {
-        if let Err(mistake) = take(&mut invocation, here, name, value) {
-            mistakes.push(mistake);
-        }
-    }
-    for option in known(&invocation.path).filter(|option| option.required) {
-        let told = format!("--{} ", option.name);
-        let was_told = mistakes.iter().any(|mistake| mistake.starts_with(&told));
-        if invocation.text(option.name).is_none() && !was_told {
-            mistakes.push(format!("missing required argument: --{}", option.name));
-        }
-    }
-    if mistakes.is_empty() {
-        Outcome::Run(invocation, action)
-    } else {
-        Outcome::Mistakes(invocation.path, mistakes)
-    }
+    line.outcome()
 }
 
-/// All options of a command: those of its parents first.
-fn known(path: &[&'static Command]) -> impl Iterator<Item = &'static Opt> {
-    path.iter().flat_map(|command| command.options)
+/// A command line in its parts.
+struct Line {
+    path: Vec<&'static Command>,
+    here: &'static Command,
+    options: Vec<(String, Option<String>)>,
+    words: Vec<String>,
+    mistakes: Vec<Mistake>,
+    help: bool,
+    release: bool,
+}
+
+impl Line {
+    fn read(root: &'static Command, arguments: impl IntoIterator<Item = OsString>) -> Self {
+        let mut line = Self {
+            path: vec![root],
+            here: root,
+            options: Vec::new(),
+            words: Vec::new(),
+            mistakes: Vec::new(),
+            help: false,
+            release: false,
+        };
+        let mut arguments = arguments.into_iter().peekable();
+        let mut only_words = false;
+        while let Some(word) = arguments.next() {
+            let Some(word) = word.to_str() else {
+                let text = format!("argument is not Unicode: {}", word.to_string_lossy());
+                line.mistakes.push(Mistake::new(text));
+                continue;
+            };
+            if only_words || !word.starts_with('-') || word == "-" {
+                line.word(word, only_words);
+                continue;
+            }
+            let Some(option) = word.strip_prefix("--") else {
+                line.short(word);
+                continue;
+            };
+            match option.split_once('=') {
+                _ if option.is_empty() => only_words = true,
+                Some((name, value)) => {
+                    line.options.push((name.to_owned(), Some(value.to_owned())));
+                }
+                None if option == "help" => line.help = true,
+                None if takes_value(root, option) => {
+                    let next = arguments
+                        .next_if(|next| !next.as_encoded_bytes().starts_with(b"--"))
+                        .map(OsString::into_string)
+                        .transpose();
+                    match next {
+                        Ok(value) => line.options.push((option.to_owned(), value)),
+                        Err(value) => line.mistakes.push(Mistake::new(format!(
+                            "--{option} error: value is not Unicode: {}",
+                            value.to_string_lossy()
+                        ))),
+                    }
+                }
+                None => line.options.push((option.to_owned(), None)),
+            }
+        }
+        line.release |= line.path.len() == 1 && line.has("version");
+        line
+    }
+
+    fn word(&mut self, word: &str, literal: bool) {
+        let children = self.here.children();
+        if let Some(child) = children.iter().find(|child| child.name == word).filter(|_| !literal) {
+            self.here = child;
+            self.path.push(child);
+        } else if word == "help" && !literal && matches!(self.here.kind, Kind::Group(_)) {
+            self.help = true;
+        } else {
+            self.words.push(word.to_owned());
+        }
+    }
+
+    fn short(&mut self, word: &str) {
+        match word {
+            "-?" | "-h" => self.help = true,
+            "-V" => self.release = true,
+            "-q" => self.options.push(("quiet".to_owned(), None)),
+            _ => self.mistakes.push(Mistake::new(format!("unexpected argument: {word}"))),
+        }
+    }
+
+    fn has(&self, name: &str) -> bool {
+        self.options.iter().any(|(given, _)| given == name)
+    }
+
+    fn wants_json(&self) -> bool {
+        let format = |(name, value): &(String, Option<String>)| {
+            name == "format" && value.as_deref().is_some_and(|it| it.eq_ignore_ascii_case("json"))
+        };
+        self.has("json") || self.options.iter().any(format)
+    }
+
+    fn outcome(mut self) -> Outcome {
+        let json = self.wants_json();
+        let here = self.here;
+        let (Kind::Action(action) | Kind::OpenAction(action)) = here.kind else {
+            for word in std::mem::take(&mut self.words) {
+                let meant = nearest(&word, here.children().iter().map(|child| child.name));
+                let text = format!("unexpected argument: {word}");
+                self.mistakes.push(Mistake::new(text).meaning(meant));
+            }
+            let Self { path, mistakes, .. } = self;
+            return if mistakes.is_empty() {
+                Outcome::Incomplete(path)
+            } else {
+                Outcome::Mistakes { path, mistakes, json }
+            };
+        };
+        let Self { path, mut options, words: given, mut mistakes, .. } = self;
+        let known: Vec<&'static Opt> = path.iter().flat_map(|command| command.options).collect();
+        let mut listed = Vec::new();
+        for word in words::place(here, &known, given, &mut options, &mut listed) {
+            mistakes.push(Mistake::new(format!("unexpected argument: {word}")));
+        }
+        let mut invocation =
+            Invocation { path, values: BTreeMap::new(), others: Vec::new(), listed };
+        for (name, value) in options {
+            if let Err(mistake) = take(&mut invocation, here, &known, name, value) {
+                mistakes.push(mistake);
+            }
+        }
+        for option in known.iter().filter(|option| option.required) {
+            let told = format!("--{} ", option.name);
+            let was_told = mistakes.iter().any(|mistake| mistake.text().starts_with(&told));
+            if invocation.text(option.name).is_none() && !was_told {
+                mistakes.push(Mistake::missing(option.name));
+            }
+        }
+        if mistakes.is_empty() {
+            Outcome::Run(invocation, action)
+        } else {
+            Outcome::Mistakes { path: invocation.path, mistakes, json }
+        }
+    }
 }
 
 fn take(
     invocation: &mut Invocation,
     command: &Command,
+    known: &[&'static Opt],
     name: String,
     value: Option<String>,
-) -> Result<(), String> {
+) -> Result<(), Mistake> {
     if invocation.values.contains_key(&name)
         || invocation.others.iter().any(|(other, _)| *other == name)
     {
-        return Err(format!("option specified more than once: --{name}"));
+        return Err(Mistake::new(format!("option specified more than once: --{name}")));
     }
-    let Some(option) = known(&invocation.path).find(|option| option.name == name) else {
+    let Some(option) = known.iter().find(|option| option.name == name) else {
         if matches!(command.kind, Kind::OpenAction(_)) {
             invocation.others.push((name, value.unwrap_or_else(|| "true".to_owned())));
             return Ok(());
         }
-        return Err(format!("unexpected argument: --{name}"));
+        let shown = known.iter().filter(|option| !option.hidden).map(|option| option.name);
+        let meant = nearest(&name, shown).map(|near| format!("--{near}"));
+        return Err(Mistake::new(format!("unexpected argument: --{name}")).meaning(meant));
     };
     let value = match (option.takes, value) {
         // As the original: a flag is set whatever its value.
         (Takes::Nothing, _) => String::new(),
-        (_, None) => return Err(format!("--{name} error: missing value")),
+        (_, None) => return Err(Mistake::new(format!("--{name} error: missing value"))),
         (Takes::Text, Some(value)) => value,
         (Takes::OneOf(_), Some(value)) if value.is_empty() => value,
         (Takes::OneOf(words), Some(value)) => {
-            match words.iter().find(|word| word.eq_ignore_ascii_case(&value)) {
-                Some(word) => (*word).to_owned(),
-                None => {
-                    return Err(format!(
-                        "--{name} error: `{}` is not one of {}",
-                        hayloft::feed_type::shorten(&value),
-                        words.join(", ")
-                    ));
-                }
-            }
+            let Some(word) = words.iter().find(|word| word.eq_ignore_ascii_case(&value)) else {
+                let shown = hayloft::feed_type::shorten(&value);
+                let text = format!("--{name} error: `{shown}` is not one of {}", words.join(", "));
+                return Err(Mistake::new(text).meaning(nearest(&value, words.iter().copied())));
+            };
+            (*word).to_owned()
         }
     };
     invocation.values.insert(name, value);
@@ -220,10 +286,11 @@ mod tests {
 
     #[rstest]
     #[case::unknown("packages list --fed=x", &["unexpected argument: --fed"])]
-    #[case::stray_word("packages list dev", &["unexpected argument: dev"])]
+    #[case::stray_word("packages list dev tools more", &["unexpected argument: more"])]
+    #[case::word_of_no_command("packages lost", &["unexpected argument: lost"])]
     #[case::twice("packages list --feed=a --feed=b", &["option specified more than once: --feed"])]
-    #[case::all_at_once("packages download --stable x",
-        &["unexpected argument: x", "unexpected argument: --stable",
+    #[case::all_at_once("packages download -x --stable",
+        &["unexpected argument: -x", "unexpected argument: --stable",
           "missing required argument: --package", "missing required argument: --version"])]
     #[case::empty_required("feeds delete --name=", &["missing required argument: --name"])]
     #[case::no_value("feeds delete --name", &["--name error: missing value"])]
@@ -231,8 +298,49 @@ mod tests {
     #[case::enumerated("packages status unlisted --package=a --version=1 --state=off",
         &["--state error: `off` is not one of listed, unlisted"])]
     fn all_mistakes_are_told(#[case] line: &str, #[case] expected: &[&str]) {
-        let Outcome::Mistakes(_, mistakes) = read(line) else { panic!("{line}") };
-        assert_eq!(mistakes, expected);
+        let Outcome::Mistakes { mistakes, .. } = read(line) else { panic!("{line}") };
+        assert_eq!(mistakes.iter().map(Mistake::text).collect::<Vec<_>>(), expected);
+    }
+
+    #[rstest]
+    #[case::command("packges list", Some("packages"))]
+    #[case::deeper("packages upload dev x --input-fil=x", Some("--input-file"))]
+    #[case::choice("packages status blocked dev a@1 --state=bloked", Some("blocked"))]
+    #[case::nothing_like_it("packages frobnicate", None)]
+    fn what_was_meant_is_told(#[case] line: &str, #[case] expected: Option<&str>) {
+        let Outcome::Mistakes { mistakes, .. } = read(line) else { panic!("{line}") };
+        assert_eq!(mistakes[0].meant(), expected);
+    }
+
+    #[rstest]
+    #[case::named("packages delete --feed=f --package=a --version=1", "f", "a", "1")]
+    #[case::words("packages delete f a@1", "f", "a", "1")]
+    #[case::group("packages delete f @g/a@1", "f", "@g/a", "1")]
+    #[case::version_by_name("packages delete f a@b --version=1", "f", "a@b", "1")]
+    #[case::feed_by_name("packages delete a@1 --feed f", "f", "a", "1")]
+    #[case::feed_of_the_source("packages delete a@1", "", "a", "1")]
+    #[case::literally("packages delete -- f a@1", "f", "a", "1")]
+    #[case::deeper("packages status blocked f a@1", "f", "a", "1")]
+    fn words_stand_for_options(
+        #[case] line: &str,
+        #[case] feed: &str,
+        #[case] package: &str,
+        #[case] version: &str,
+    ) {
+        let Outcome::Run(invocation, _) = read(line) else { panic!("{line}: {:?}", read(line)) };
+        let text = |name| invocation.text(name).unwrap_or_default();
+        assert_eq!((text("feed"), text("package"), text("version")), (feed, package, version));
+    }
+
+    #[rstest]
+    #[case::feed_and_files("packages upload f a b", "f", &["a", "b"])]
+    #[case::one_file("packages upload a", "", &["a"])]
+    #[case::named_feed("packages upload --feed f a b", "f", &["a", "b"])]
+    #[case::literal_names("packages upload f -- list --x", "f", &["list", "--x"])]
+    fn the_last_word_may_be_many(#[case] line: &str, #[case] feed: &str, #[case] files: &[&str]) {
+        let Outcome::Run(invocation, _) = read(line) else { panic!("{line}: {:?}", read(line)) };
+        assert_eq!(invocation.text("feed").unwrap_or_default(), feed);
+        assert_eq!(invocation.listed(), files);
     }
 
     #[rstest]
@@ -248,14 +356,34 @@ mod tests {
     #[case("packages list --help")]
     #[case("-? packages list")]
     #[case("packages -h list --bogus")]
+    #[case("help packages list")]
+    #[case("packages help list")]
     fn help_wins_over_mistakes(#[case] line: &str) {
         let Outcome::Help(path) = read(line) else { panic!("{line}") };
         assert_eq!(words(&path), "packages list");
     }
 
+    /// Words that the command takes are options of it; many come last.
+    #[test]
+    fn words_are_options_of_their_command() {
+        fn walk(command: &'static Command, above: &[&'static Opt]) {
+            let known: Vec<&'static Opt> = above.iter().copied().chain(command.options).collect();
+            for (at, word) in command.words.iter().enumerate() {
+                let name = word.option();
+                assert!(known.iter().any(|option| option.name == name), "{} {name}", command.name);
+                assert!(command.children().is_empty(), "{}", command.name);
+                let last = at + 1 == command.words.len();
+                assert!(last || !matches!(word, super::super::Word::Values(_)));
+            }
+            command.children().iter().for_each(|child| walk(child, &known));
+        }
+        walk(&ROOT, &[]);
+    }
+
     #[test]
     fn the_release_is_told_without_a_command_only() {
         assert!(matches!(read("--version"), Outcome::Version));
+        assert!(matches!(read("-V"), Outcome::Version));
         assert!(matches!(read("packages --version 1"), Outcome::Incomplete(_)));
     }
 

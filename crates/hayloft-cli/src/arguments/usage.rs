@@ -1,6 +1,6 @@
 use std::fmt::Write;
 
-use super::grammar::{Command, Kind, Opt, Takes};
+use super::grammar::{Command, Kind, Opt, Takes, Word};
 
 /// Explains the command at the end of `path`.
 pub(crate) fn usage(path: &[&'static Command]) -> String {
@@ -8,10 +8,15 @@ pub(crate) fn usage(path: &[&'static Command]) -> String {
     let Some((command, parents)) = path.split_last() else { return text };
     let words: Vec<&str> = path.iter().map(|command| command.name).collect();
     let words = words.join(" ");
-    let rest = match command.kind {
+    let mut rest: String = path
+        .iter()
+        .flat_map(|command| command.words)
+        .map(|word| shown_word(*word, path) + " ")
+        .collect();
+    rest.push_str(match command.kind {
         Kind::Group(_) => "[command] [options]",
         Kind::Action(_) | Kind::OpenAction(_) => "[options]",
-    };
+    });
     let description = command.description;
     let _ = write!(text, "Description:\n  {description}\n\nUsage:\n  {words} {rest}\n");
     if let Kind::Group(children) = command.kind {
@@ -41,6 +46,23 @@ pub(crate) fn usage(path: &[&'static Command]) -> String {
         }
     }
     text
+}
+
+/// A word that stands for an option.
+fn shown_word(word: Word, path: &[&'static Command]) -> String {
+    let mut known = path.iter().flat_map(|command| command.options);
+    let required = known.any(|option| option.name == word.option() && option.required);
+    let has_version =
+        path.iter().flat_map(|command| command.options).any(|option| option.name == "version");
+    let name = match word {
+        Word::Package if has_version => "package@version",
+        other => other.option(),
+    };
+    match word {
+        Word::Values(_) => format!("<{name}>..."),
+        _ if required => format!("<{name}>"),
+        _ => format!("[<{name}>]"),
+    }
 }
 
 /// Required options first.

@@ -3,29 +3,35 @@
 mod compare;
 mod script;
 
+use std::io;
 use std::path::{Path, PathBuf};
 
 use fs_err as fs;
 
 use self::script::Script;
-use crate::arguments::{Command, Invocation, Opt};
+use crate::arguments::{Command, Invocation, Opt, Word};
 use crate::console::{Color, Console};
 use crate::failure::Failure;
 
 pub(super) const COMMAND: Command = Command::action(
     "demo",
     "Shows what Hayloft does, with real packages in a store of its own",
-    &[Opt::text("directory", "A new or empty directory; by default hayloft-demo")],
+    &[Opt::text(
+        "directory",
+        "A new or empty directory; by default hayloft-demo, or hayloft-demo-2",
+    )],
     demo,
-);
+)
+.words(&[Word::Value("directory")]);
 
-/// Says that a directory was made by a demo and may be made anew.
-const MARK: &str = "made-by-hayloft-demo.txt";
-const MARK_TEXT: &str = "`hayloft demo` made this directory. It may be deleted at any time;\n\
-                         the next demo replaces the directories store, files and downloads.\n";
+/// Where a demo goes if nothing else is said.
+const DIRECTORY: &str = "hayloft-demo";
 
 fn demo(invocation: &Invocation, console: &mut Console) -> Result<(), Failure> {
-    let directory = PathBuf::from(invocation.text("directory").unwrap_or("hayloft-demo"));
+    let directory = match invocation.text("directory") {
+        Some(directory) => asked_for(Path::new(directory))?,
+        None => fresh()?,
+    };
     prepare(&directory)?;
     let shown = directory.display();
     console.colored(Color::Bold, "Hayloft: from a build to production without a rebuild")?;
@@ -42,27 +48,47 @@ fn demo(invocation: &Invocation, console: &mut Console) -> Result<(), Failure> {
     farewell(console, &directory)
 }
 
-/// Makes the directory, or empties what an earlier demo left; refuses anything else.
-fn prepare(directory: &Path) -> Result<(), Failure> {
-    let cannot = || format!("use `{}` for the demo", directory.display());
-    fs::create_dir_all(directory).map_err(Failure::io(cannot()))?;
-    let mark = directory.join(MARK);
-    if mark.exists() {
-        for part in ["store", "files", "downloads"] {
-            let part = directory.join(part);
-            if part.exists() {
-                fs::remove_dir_all(part).map_err(Failure::io(cannot()))?;
-            }
-        }
-    } else if fs::read_dir(directory).map_err(Failure::io(cannot()))?.next().is_some() {
-        return Err(Failure::option(
-            "directory",
-            format!("`{}` has files of others; name a new directory", directory.display()),
-        ));
+/// A directory that is new or empty. People upload packages of their own into the store of a demo,
+/// so a later one leaves it alone.
+fn asked_for(directory: &Path) -> Result<PathBuf, Failure> {
+    if is_free(directory)? {
+        return Ok(directory.to_owned());
     }
-    fs::write(mark, MARK_TEXT).map_err(Failure::io(cannot()))?;
+    let text = format!("`{}` is not empty; name a new directory", directory.display());
+    Err(Failure::option("directory", text))
+}
+
+/// `hayloft-demo`, or with the first number that is free.
+fn fresh() -> Result<PathBuf, Failure> {
+    const MOST: u32 = 1_000;
+    let numbered = (2..MOST).map(|number| format!("{DIRECTORY}-{number}"));
+    for name in std::iter::once(DIRECTORY.to_owned()).chain(numbered) {
+        if is_free(Path::new(&name))? {
+            return Ok(name.into());
+        }
+    }
+    Err(Failure::text(format!("there are {MOST} demos here; name a directory with --directory")))
+}
+
+fn is_free(directory: &Path) -> Result<bool, Failure> {
+    match fs::read_dir(directory) {
+        Ok(mut names) => Ok(names.next().is_none()),
+        Err(error) => match error.kind() {
+            io::ErrorKind::NotFound => Ok(true),
+            io::ErrorKind::NotADirectory => Ok(false),
+            _ => Err(Failure::io(cannot_use(directory))(error)),
+        },
+    }
+}
+
+fn cannot_use(directory: &Path) -> String {
+    format!("use `{}` for the demo", directory.display())
+}
+
+fn prepare(directory: &Path) -> Result<(), Failure> {
     for part in ["files/build/bin", "downloads"] {
-        fs::create_dir_all(directory.join(part)).map_err(Failure::io(cannot()))?;
+        let path = directory.join(part);
+        fs::create_dir_all(path).map_err(Failure::io(cannot_use(directory)))?;
     }
     Ok(())
 }
@@ -196,10 +222,10 @@ fn farewell(console: &mut Console, directory: &Path) -> Result<(), Failure> {
     console.lines(format_args!(
         "  alias hayloft={}\n  \
          export HAYLOFT_STORE={}/store      # or leave it out: hayloft-data, here\n  \
-         hayloft packages upload --feed nuget-dev --input-file \"path/to/*.nupkg\"\n  \
+         hayloft packages upload nuget-dev path/to/*.nupkg\n  \
          hayloft upack create --name mine/app --version 1.0.0-ci.1 --source-directory path/to/app\n  \
-         hayloft packages upload --feed apps-dev --input-file app-1.0.0-ci.1.upack\n  \
-         hayloft packages versions --feed apps-dev --json\n  \
+         hayloft packages upload apps-dev app-1.0.0-ci.1.upack\n  \
+         hayloft packages versions apps-dev\n  \
          hayloft packages --help",
         program.display(),
         directory.display(),

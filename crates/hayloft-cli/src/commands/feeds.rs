@@ -4,13 +4,15 @@ mod properties;
 mod retention;
 mod storage;
 
-use hayloft_http::wire::FeedObject;
+use hayloft_http::wire::{FeedObject, PackageVersionInfo};
 use serde_json::{Value, json};
 
+use super::going::{self, DRY_RUN, Going, YES};
+use super::packages::full_name;
 use super::{PLACE, listing};
-use crate::arguments::{Command, Invocation, Opt};
+use crate::arguments::{Command, Invocation, Opt, Word};
 use crate::connection::{Connection, Method, Payload, Request, Target};
-use crate::console::Console;
+use crate::console::{Console, Table};
 use crate::failure::Failure;
 
 const NAME: Opt = Opt::text("name", "Name of the feed").required();
@@ -29,8 +31,15 @@ pub(super) const COMMAND: Command = Command::group(
             ],
             create,
         )
-        .examples(&["hayloft feeds create --name=dev --type=Universal"]),
-        Command::action("delete", "Deletes a feed with all its packages", &[NAME], delete),
+        .words(&[Word::Value("name"), Word::Value("type")])
+        .examples(&["hayloft feeds create dev universal"]),
+        Command::action(
+            "delete",
+            "Deletes a feed with all its packages",
+            &[NAME, YES, DRY_RUN],
+            delete,
+        )
+        .words(&[Word::Value("name")]),
         Command::action(
             "list",
             "Lists feeds",
@@ -44,9 +53,9 @@ pub(super) const COMMAND: Command = Command::group(
 );
 
 fn create(invocation: &Invocation, console: &mut Console) -> Result<(), Failure> {
-    let connection = Connection::open(invocation, console)?;
+    let connection = Connection::open_or_create(invocation, console)?;
     let (name, kind) = (invocation.required("name")?, invocation.required("type")?);
-    console.line(format_args!("Creating {kind} feed: {name}..."))?;
+    console.say(format_args!("Creating {kind} feed: {name}..."))?;
     let target = Target::new(&["api", "management", "feeds", "create"]);
     let body = json!({ "name": name, "feedType": kind });
     let text = connection.post_json(target, &body)?.text()?;
@@ -54,32 +63,64 @@ fn create(invocation: &Invocation, console: &mut Console) -> Result<(), Failure>
         return listing::value(console, &text);
     }
     let _: FeedObject = crate::connection::parse(&text)?;
-    console.line("Feed created.")
+    console.say("Feed created.")
 }
 
 fn delete(invocation: &Invocation, console: &mut Console) -> Result<(), Failure> {
     let connection = Connection::open(invocation, console)?;
     let name = invocation.required("name")?;
-    console.line(format_args!("Deleting {name}..."))?;
+    if going::is_shown(invocation, console) {
+        let going = files(&connection, name)?;
+        if !going::allowed(invocation, console, &format!("feed {name}"), &going)? {
+            return console.value(&json!({ "name": name, "deleted": false }));
+        }
+    }
+    console.say(format_args!("Deleting {name}..."))?;
     let target = Target::new(&["api", "management", "feeds", "delete", name]);
     connection.send(Request { method: Method::Delete, target, payload: Payload::Nothing })?;
-    console.line("Feed deleted.")?;
+    console.say("Feed deleted.")?;
     console.value(&json!({ "name": name, "deleted": true }))
+}
+
+/// What the feed holds, up to a number that tells enough.
+fn files(connection: &Connection, feed: &str) -> Result<Going, Failure> {
+    const MOST: u64 = 10_000;
+    let mut going = Going::default();
+    let answer = connection.fetch(Target::new(&["api", "packages", feed, "versions"]))?;
+    let counted = answer.each(&mut |element| {
+        let file: PackageVersionInfo = crate::connection::parse(element.get())?;
+        if going.count() == MOST {
+            going.and_more();
+            return Err(Failure::Closed);
+        }
+        going.add(format!("{} {}", full_name(&file), file.version), file.size);
+        Ok(())
+    });
+    match counted {
+        Ok(()) | Err(Failure::Closed) => Ok(going),
+        Err(failure) => Err(failure),
+    }
 }
 
 fn list(invocation: &Invocation, console: &mut Console) -> Result<(), Failure> {
     let connection = Connection::open(invocation, console)?;
     let answer = connection.fetch(Target::new(&["api", "management", "feeds", "list"]))?;
     let inactive = invocation.flag("inactive");
+    let mut table = console.is_table().then(|| Table::new(&["FEED", "TYPE", "OTHER NAMES", ""]));
     listing::list(console, answer, |console, feed: FeedObject| {
         let active = feed.settings.get("active") == Some(&Value::Bool(true));
         if !active && !inactive {
             return Ok(());
         }
-        let kind = feed.feed_type.unwrap_or_default();
-        console.line(format_args!("{} ({kind})", feed.name.unwrap_or_default()))
+        let (name, kind) = (feed.name.unwrap_or_default(), feed.feed_type.unwrap_or_default());
+        let Some(table) = &mut table else {
+            return console.line(format_args!("{name} ({kind})"));
+        };
+        let others = feed.alternate_names.unwrap_or_default().join(", ");
+        let state = if active { "" } else { "inactive" };
+        table.row(console, vec![name, kind, others, state.to_owned()])
     })?;
-    Ok(())
+    table.map_or(Ok(()), |table| table.finish(console))
 }
 
 /// The feed as the server knows it.
@@ -87,9 +128,8 @@ fn get(connection: &Connection, feed: &str) -> Result<Value, Failure> {
     connection.get(Target::new(&["api", "management", "feeds", "get", feed]))
 }
 
-/// Sends the properties that are to change.
-fn update(connection: &Connection, feed: &str, body: &Value) -> Result<(), Failure> {
+/// Sends the properties that are to change; returns what the server has to say about the change.
+fn update(connection: &Connection, feed: &str, body: &Value) -> Result<Option<String>, Failure> {
     let target = Target::new(&["api", "management", "feeds", "update", feed]);
-    connection.post_json(target, body)?;
-    Ok(())
+    Ok(connection.post_json(target, body)?.warning)
 }

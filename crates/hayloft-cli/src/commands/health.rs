@@ -25,6 +25,9 @@ fn health(invocation: &Invocation, console: &mut Console) -> Result<(), Failure>
         console.error(format_args!("{checked}not OK"));
     }
     console.line(format_args!("Version: {} ({})", info.release_number, info.version_number))?;
+    if let Some(version) = &info.hayloft_version {
+        console.line(format_args!("Hayloft: {version}"))?;
+    }
     console.line("")?;
     let rows = [
         ("Database:", &info.database_status, &info.database_status_details),
@@ -40,7 +43,7 @@ fn health(invocation: &Invocation, console: &mut Console) -> Result<(), Failure>
 }
 
 /// The answer, whatever its status: an ill server says 500 and the same object.
-pub(super) fn ask(connection: &Connection) -> Result<(String, HealthInfo), Failure> {
+pub(crate) fn ask(connection: &Connection) -> Result<(String, HealthInfo), Failure> {
     let target = Target::new(&["health"]);
     let request = Request { method: Method::Get, target, payload: Payload::Nothing };
     let text = connection.send_unchecked(request)?.text()?;

@@ -1,8 +1,9 @@
 use hayloft_http::wire::ApiKeyInfo;
 use serde_json::json;
 
+use super::serve::{ADMIN_KEY_FILE, reset};
 use super::{PLACE, listing};
-use crate::arguments::{Command, Invocation, Opt};
+use crate::arguments::{Command, Invocation, Opt, Word};
 use crate::connection::{Connection, Target, parse};
 use crate::console::Console;
 use crate::failure::Failure;
@@ -75,6 +76,13 @@ pub(super) const COMMAND: Command = Command::group(
             "Deletes a key",
             &[Opt::text("id", "Number of the key").required()],
             delete,
+        )
+        .words(&[Word::Value("id")]),
+        Command::action(
+            "reset-admin",
+            "Makes a new key for administration of a store that nothing serves",
+            &[ADMIN_KEY_FILE],
+            reset,
         ),
     ],
 );
@@ -82,7 +90,8 @@ pub(super) const COMMAND: Command = Command::group(
 fn list(invocation: &Invocation, console: &mut Console) -> Result<(), Failure> {
     let connection = Connection::open(invocation, console)?;
     let answer = connection.fetch(Target::new(&["api", "api-keys", "list"]))?;
-    let count = listing::list(console, answer, |console, key: ApiKeyInfo| {
+    let heads = &["ID", "NAME", "TYPE", "FOR", "MAY", "EXPIRES"];
+    let count = listing::table(console, answer, heads, row, |console, key: ApiKeyInfo| {
         console.line(key.display_name.as_deref().unwrap_or("(unnamed key)"))?;
         let id = key.id.map(|id| id.to_string()).unwrap_or_default();
         let expiration = key.expiration.as_deref().unwrap_or("None");
@@ -112,6 +121,26 @@ fn list(invocation: &Invocation, console: &mut Console) -> Result<(), Failure> {
         console.line("No API keys are defined.")?;
     }
     Ok(())
+}
+
+fn row(key: &ApiKeyInfo) -> Vec<String> {
+    let text = |text: &Option<String>| text.clone().unwrap_or_default();
+    let words = |words: &Option<Vec<String>>| words.clone().unwrap_or_default().join(", ");
+    let subject = [&key.user, &key.feed, &key.feed_group].into_iter().find_map(Clone::clone);
+    let may = if key.kind.eq_ignore_ascii_case("system") {
+        words(&key.system_apis)
+    } else {
+        words(&key.package_permissions)
+    };
+    let expires = text(&key.expiration);
+    vec![
+        key.id.map(|id| id.to_string()).unwrap_or_default(),
+        text(&key.display_name),
+        key.kind.clone(),
+        subject.unwrap_or_default(),
+        may,
+        expires.split('T').next().unwrap_or_default().to_owned(),
+    ]
 }
 
 fn create_system(invocation: &Invocation, console: &mut Console) -> Result<(), Failure> {
@@ -207,8 +236,8 @@ fn delete(invocation: &Invocation, console: &mut Console) -> Result<(), Failure>
     if id.parse::<u64>().is_err() {
         return Err(Failure::option("id", "this is no number"));
     }
-    console.line(format_args!("Deleting API key (id={id})..."))?;
+    console.say(format_args!("Deleting API key (id={id})..."))?;
     connection.post(Target::new(&["api", "api-keys", "delete"]).query("id", Some(id)))?;
-    console.line("API key deleted.")?;
+    console.say("API key deleted.")?;
     console.value(&json!({ "id": id, "deleted": true }))
 }

@@ -12,8 +12,9 @@ mod status;
 mod upload;
 
 use super::PLACE_IN_FEED;
-use crate::arguments::{Command, Opt};
+use crate::arguments::{Command, Opt, Word};
 
+pub(super) use read::full_name;
 pub(super) use release::promotion_line;
 
 const PACKAGE: Opt = Opt::text("package", "Name of the package, after its group: group/name");
@@ -45,6 +46,9 @@ const ONE: &[Opt] = &[
     NO_CONNECTORS,
 ];
 
+/// The same in words.
+const ONE_WORDS: &[Word] = &[Word::Value("feed"), Word::Package];
+
 pub(super) const COMMAND: Command = Command::group(
     "packages",
     "List, upload, download, release and remove packages",
@@ -56,29 +60,33 @@ pub(super) const COMMAND: Command = Command::group(
             &[PACKAGE, Opt::flag("stable", "Only stable versions"), NO_CONNECTORS],
             read::list,
         )
-        .examples(&["hayloft packages list --feed=dev --stable"]),
+        .words(&[Word::Value("feed"), Word::Package])
+        .examples(&["hayloft packages list dev --stable"]),
         Command::action(
             "versions",
             "Lists all versions",
             &[PACKAGE, VERSION, NO_CONNECTORS],
             read::versions,
         )
-        .examples(&["hayloft packages versions --feed=dev --package=initrode/tools"]),
+        .words(&[Word::Value("feed"), Word::Package])
+        .examples(&["hayloft packages versions dev initrode/tools"]),
         download::COMMAND,
         upload::COMMAND,
-        Command::action("delete", "Deletes a package", ONE, remove::delete)
-            .examples(&["hayloft packages delete --feed=dev --package=tools --version=1.0.0"]),
+        remove::COMMAND,
         status::COMMAND,
         release::REPACKAGE,
         release::PROMOTE,
-        Command::action("audit", "Asks the server to check a package", ONE, audit::audit),
-        Command::action("metadata", "Shows all about one version", ONE, metadata::metadata),
+        Command::action("audit", "Asks the server to check a package", ONE, audit::audit)
+            .words(ONE_WORDS),
+        Command::action("metadata", "Shows all about one version", ONE, metadata::metadata)
+            .words(ONE_WORDS),
         Command::action(
             "history",
             "Shows what a package was made from and where it went",
             ONE,
             history::history,
         )
-        .examples(&["hayloft packages history --feed=prod --package=tools --version=1.0.0"]),
+        .words(ONE_WORDS)
+        .examples(&["hayloft packages history prod tools@1.0.0"]),
     ],
 );

@@ -1,7 +1,7 @@
 use hayloft_http::wire::SettingInfo;
 
 use super::{PLACE, listing};
-use crate::arguments::{Command, Invocation, Opt};
+use crate::arguments::{Command, Invocation, Opt, Word};
 use crate::connection::{Connection, Target};
 use crate::console::Console;
 use crate::failure::Failure;
@@ -28,7 +28,8 @@ pub(super) const COMMAND: Command = Command::group(
                 Opt::text("value", "New value; without one the default"),
             ],
             set,
-        ),
+        )
+        .words(&[Word::Value("name"), Word::Value("value")]),
     ],
 );
 

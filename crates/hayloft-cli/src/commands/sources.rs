@@ -1,7 +1,7 @@
 use serde_json::{Value, json};
 
 use super::health;
-use crate::arguments::{Command, Invocation, Opt};
+use crate::arguments::{Command, Invocation, Opt, Word};
 use crate::connection::{Connection, Place};
 use crate::console::Console;
 use crate::failure::Failure;
@@ -26,6 +26,7 @@ pub(super) const COMMAND: Command = Command::group(
             ],
             add,
         )
+        .words(&[Word::Value("url"), Word::Value("name")])
         .examples(&["hayloft sources add --url=https://packages.example.com --api-key=KEY"]),
         Command::action("list", "Lists sources", &[], list),
         Command::action(
@@ -33,13 +34,15 @@ pub(super) const COMMAND: Command = Command::group(
             "Removes a source",
             &[Opt::text("name", "Name of the source").required()],
             remove,
-        ),
+        )
+        .words(&[Word::Value("name")]),
         Command::action(
             "test",
             "Asks sources whether they work",
             &[Opt::text("name", "Only this source")],
             test,
-        ),
+        )
+        .words(&[Word::Value("name")]),
     ],
 );
 
@@ -120,7 +123,7 @@ fn remove(invocation: &Invocation, console: &mut Console) -> Result<(), Failure>
     let removed = config.sources.len() < before;
     if removed {
         config.save()?;
-        console.line(format_args!("Removed {name} source."))?;
+        console.say(format_args!("Removed {name} source."))?;
     } else {
         console.line(format_args!("Source {name} not found."))?;
     }
@@ -149,8 +152,15 @@ fn test(invocation: &Invocation, console: &mut Console) -> Result<(), Failure> {
         match found {
             Ok((_, info)) => {
                 let release = info.release_number;
+                // The original's line stays; scripts look for it.
                 console.line(format_args!("[{name}] Successfully contacted ProGet {release}."))?;
-                results.push(json!({ "name": name, "releaseNumber": release }));
+                if let Some(version) = &info.hayloft_version {
+                    console.line(format_args!("[{name}] It is Hayloft {version}."))?;
+                }
+                results.push(json!({
+                    "name": name, "releaseNumber": release,
+                    "hayloftVersion": info.hayloft_version,
+                }));
             }
             Err(failure) => {
                 works = false;

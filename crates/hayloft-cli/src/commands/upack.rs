@@ -6,7 +6,7 @@ mod registry;
 mod versions;
 
 use super::{API_KEY, FEED, PASSWORD, SOURCE, STORE, USERNAME};
-use crate::arguments::{Command, Opt};
+use crate::arguments::{Command, Opt, Word};
 
 const PACKAGE: Opt =
     Opt::text("package", "Name of the package, after its group: group/name").required();
@@ -37,19 +37,22 @@ pub(super) const COMMAND: Command = Command::group(
             ],
             install::install,
         )
-        .examples(&["hayloft upack install --feed=prod --package=tools --target=/opt/tools"]),
+        .words(&[Word::Value("feed"), Word::Package, Word::Value("target")])
+        .examples(&["hayloft upack install prod tools@1.0.0 /opt/tools"]),
         Command::action("list", "Lists what is registered", &[], install::list),
         Command::action(
             "remove",
             "Takes a package off the register and deletes its directory's content",
             &[PACKAGE],
             install::remove,
-        ),
+        )
+        .words(&[Word::Package]),
         Command::action(
             "update",
             "Puts another version in place of the one installed",
             &[PACKAGE, VERSION, FEED, SOURCE, STORE, API_KEY, USERNAME, PASSWORD],
             install::update,
-        ),
+        )
+        .words(&[Word::Value("feed"), Word::Package]),
     ],
 );

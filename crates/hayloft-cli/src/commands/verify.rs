@@ -2,8 +2,8 @@ use hayloft::{Create, Finding, OpenOptions, Repair, VerifyLevel};
 use serde_json::{Value, json};
 
 use super::STORE;
-use crate::arguments::{Command, Invocation, Opt};
-use crate::connection::{open_store, store_directory};
+use crate::arguments::{Command, Invocation, Opt, Word};
+use crate::connection::{StorePlace, open_store};
 use crate::console::{Color, Console};
 use crate::failure::Failure;
 
@@ -22,13 +22,22 @@ pub(super) const COMMAND: Command = Command::action(
     ],
     verify,
 )
-.examples(&["hayloft verify --store=/srv/hayloft --level=deep"]);
+.words(&[Word::Value("store")])
+.examples(&["hayloft verify /srv/hayloft --level=deep"]);
 
+/// Damage is one thing, a store that cannot be looked at another: each has its own status.
 fn verify(invocation: &Invocation, console: &mut Console) -> Result<(), Failure> {
-    let directory = store_directory(invocation);
+    look(invocation, console).map_err(|failure| match failure {
+        Failure::Told | Failure::Closed => failure,
+        other => Failure::Unchecked(Box::new(other)),
+    })
+}
+
+fn look(invocation: &Invocation, console: &mut Console) -> Result<(), Failure> {
+    let place = StorePlace::of(invocation);
     let mut options = OpenOptions::default();
     options.create = Create::Never;
-    let store = open_store(&directory, options, console)?;
+    let store = open_store(&place, options, console)?;
     // What a crash left unfinished is cleared away after any opening, at some time. Here it comes
     // first, for it is no damage.
     store.run_maintenance().map_err(anyhow::Error::new)?;
@@ -38,7 +47,7 @@ fn verify(invocation: &Invocation, console: &mut Console) -> Result<(), Failure>
         _ => VerifyLevel::Normal,
     };
     let repair = if invocation.flag("repair") { Repair::Derived } else { Repair::No };
-    console.line(format_args!("Verifying {}...", directory.display()))?;
+    console.say(format_args!("Verifying {}...", place.directory.display()))?;
     console.flush()?;
     let mut findings: Vec<Value> = Vec::new();
     let mut told = Ok(());

@@ -20,6 +20,8 @@ pub(crate) struct Answer {
     pub(crate) status: u16,
     /// The header `Content-Disposition`.
     pub(crate) disposition: Option<String>,
+    /// The text of the header `Warning`.
+    pub(crate) warning: Option<String>,
     /// Bytes of the body, if the answer says so.
     pub(crate) length: Option<u64>,
     pub(crate) body: Box<dyn Read + Send>,
@@ -30,6 +32,12 @@ pub(crate) struct Answer {
 pub(crate) enum Origin {
     Server,
     Store,
+}
+
+/// The text in `299 - "text"`.
+pub(super) fn warning(header: &str) -> Option<String> {
+    let (_, text) = header.split_once('"')?;
+    Some(text.strip_suffix('"')?.to_owned())
 }
 
 impl Answer {
@@ -161,6 +169,7 @@ mod tests {
             from: Origin::Server,
             status,
             disposition: None,
+            warning: None,
             length: None,
             body: Box::new(body.as_bytes()),
         }

@@ -1,11 +1,11 @@
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use hayloft::{OpenOptions, Opened, Store};
+use hayloft::{Create, OpenError, OpenOptions, Opened, Store};
 
 use super::local::Local;
 use super::remote::Remote;
-use super::{Connection, Transport};
-use crate::arguments::Invocation;
+use super::{Connection, Credential, Transport};
+use crate::arguments::{Invocation, Mistake, nearest};
 use crate::console::Console;
 use crate::failure::Failure;
 use crate::interrupt;
@@ -20,8 +20,57 @@ const SOURCE: &str = "Default";
 /// Where a command's requests go.
 #[derive(Debug)]
 pub(crate) enum Place {
-    Store { directory: PathBuf },
+    Store(StorePlace),
     Server { url: String, key: Option<String>, user: Option<String>, default_feed: Option<String> },
+}
+
+/// A directory, and who named it.
+#[derive(Debug, Clone)]
+pub(crate) struct StorePlace {
+    pub(crate) directory: PathBuf,
+    named: Named,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Named {
+    Option,
+    Environment,
+    Nobody,
+}
+
+impl StorePlace {
+    /// A directory that an option names.
+    pub(crate) fn at(directory: impl Into<PathBuf>) -> Self {
+        Self { directory: directory.into(), named: Named::Option }
+    }
+
+    /// The store of commands that work on nothing else.
+    pub(crate) fn of(invocation: &Invocation) -> Self {
+        match invocation.text("store") {
+            Some(directory) => Self::at(directory),
+            None => Self::of_environment()
+                .unwrap_or_else(|| Self { directory: STORE.into(), named: Named::Nobody }),
+        }
+    }
+
+    fn of_environment() -> Option<Self> {
+        let directory = std::env::var_os("HAYLOFT_STORE").filter(|value| !value.is_empty())?;
+        Some(Self { directory: directory.into(), named: Named::Environment })
+    }
+
+    /// There is no store here: where that is, and how to get one.
+    fn missing(&self) -> Failure {
+        let place = std::path::absolute(&self.directory).unwrap_or_else(|_| self.directory.clone());
+        let how = match self.named {
+            Named::Option => "",
+            Named::Environment => ", which HAYLOFT_STORE names",
+            Named::Nobody => ", the default",
+        };
+        Failure::text(format!("there is no store in `{}`{how}", place.display())).advise(
+            "make one with hayloft feeds create or hayloft serve; name another with --store, or a \
+             server with --source",
+        )
+    }
 }
 
 /// In this order: `--source`, `--store`, `HAYLOFT_STORE`, the source `Default`, a directory.
@@ -36,33 +85,24 @@ pub(super) fn place(invocation: &Invocation) -> Result<Place, Failure> {
         }
         (Some(name), None) => {
             let config = Config::load()?;
-            let source = config
-                .find(name)
-                .ok_or_else(|| Failure::option("source", format!("Source {name} not found.")))?;
+            let source = config.find(name).ok_or_else(|| {
+                let known = config.sources.iter().map(|source| source.name.as_str());
+                let text = format!("--source error: Source {name} not found.");
+                Failure::Arguments(vec![Mistake::new(text).meaning(nearest(name, known))])
+            })?;
             return server(source, invocation);
         }
-        (None, Some(directory)) => return Ok(Place::Store { directory: directory.into() }),
+        (None, Some(directory)) => return Ok(Place::Store(StorePlace::at(directory))),
         (None, None) => {}
     }
-    if let Some(directory) = store_of_environment() {
-        return Ok(Place::Store { directory });
+    if let Some(place) = StorePlace::of_environment() {
+        return Ok(Place::Store(place));
     }
     // Where the config file is damaged the original has no sources either.
     match Config::load().unwrap_or_default().find(SOURCE) {
         Some(source) => server(source, invocation),
-        None => Ok(Place::Store { directory: STORE.into() }),
+        None => Ok(Place::Store(StorePlace::of(invocation))),
     }
-}
-
-/// The store of commands that work on nothing else.
-pub(crate) fn store_directory(invocation: &Invocation) -> PathBuf {
-    let asked = invocation.text("store").map(PathBuf::from);
-    asked.or_else(store_of_environment).unwrap_or_else(|| STORE.into())
-}
-
-fn store_of_environment() -> Option<PathBuf> {
-    let directory = std::env::var_os("HAYLOFT_STORE").filter(|value| !value.is_empty())?;
-    Some(directory.into())
 }
 
 /// Whether this is the URL of a server and not a name.
@@ -95,21 +135,29 @@ fn server(source: &Source, invocation: &Invocation) -> Result<Place, Failure> {
     Ok(Place::Server { url: source.url.clone(), key, user, default_feed })
 }
 
-pub(super) fn connect(place: Place, console: &Console) -> Result<Connection, Failure> {
+pub(super) fn connect(
+    place: Place,
+    create: Create,
+    console: &Console,
+) -> Result<Connection, Failure> {
     interrupt::listen();
     match place {
         Place::Server { url, key, user, default_feed } => {
+            let credential = if key.is_some() { Credential::Shown } else { Credential::None };
             let transport: Box<dyn Transport> = Box::new(Remote::new(&url, key)?);
-            Ok(Connection { transport, default_feed, place: url, user })
+            Ok(Connection { transport, default_feed, place: url, user, credential })
         }
-        Place::Store { directory } => {
+        Place::Store(place) => {
             let user = user_of_the_system();
-            let store = open_store(&directory, OpenOptions::default(), console)?;
+            let mut options = OpenOptions::default();
+            options.create = create;
+            let store = open_store(&place, options, console)?;
             Ok(Connection {
                 transport: Box::new(Local::new(store, &user)?),
                 default_feed: None,
-                place: directory.display().to_string(),
+                place: place.directory.display().to_string(),
                 user: Some(user),
+                credential: Credential::NotNeeded,
             })
         }
     }
@@ -117,15 +165,24 @@ pub(super) fn connect(place: Place, console: &Console) -> Result<Connection, Fai
 
 /// Opens the store in a directory; if it makes one there, it says so.
 pub(crate) fn open_store(
-    directory: &Path,
+    place: &StorePlace,
     options: OpenOptions,
     console: &Console,
 ) -> Result<Store, Failure> {
     logs::start("error");
-    let opened = Store::open(directory, hayloft::feed_types(), options);
-    let store = opened.map_err(|error| {
+    let directory = &place.directory;
+    let store = Store::open(directory, hayloft::feed_types(), options).map_err(|error| {
+        let in_use = matches!(error, OpenError::InUse { .. });
+        if matches!(error, OpenError::Missing { .. }) {
+            return place.missing();
+        }
         let context = format!("the store in `{}` cannot be opened", directory.display());
-        Failure::Other(anyhow::Error::new(error).context(context))
+        let failure = Failure::Other(anyhow::Error::new(error).context(context));
+        if in_use {
+            failure.advise("where hayloft serve runs, add --source=http://127.0.0.1:8624")
+        } else {
+            failure
+        }
     })?;
     if store.opened() == Opened::Created {
         console.note(format_args!("Created a new store in {}.", directory.display()));

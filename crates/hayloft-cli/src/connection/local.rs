@@ -5,7 +5,7 @@ use std::task::{Context, Poll};
 
 use axum::Router;
 use axum::body::{Body, BodyDataStream, Bytes};
-use axum::http::header::{CONTENT_DISPOSITION, CONTENT_LENGTH, CONTENT_TYPE};
+use axum::http::header::{CONTENT_DISPOSITION, CONTENT_LENGTH, CONTENT_TYPE, WARNING};
 use axum::http::{self, HeaderMap, HeaderName};
 use futures_core::Stream;
 use hayloft::Store;
@@ -14,7 +14,7 @@ use tokio::runtime::Runtime;
 use tokio::sync::mpsc;
 use tower::ServiceExt;
 
-use super::answer::Origin;
+use super::answer::{self, Origin};
 use super::{Answer, Payload, Request, Transport};
 use crate::failure::Failure;
 
@@ -83,6 +83,7 @@ impl Transport for Local {
             from: Origin::Store,
             status: head.status.as_u16(),
             disposition: header(&head.headers, &CONTENT_DISPOSITION),
+            warning: header(&head.headers, &WARNING).and_then(|text| answer::warning(&text)),
             length: header(&head.headers, &CONTENT_LENGTH).and_then(|text| text.parse().ok()),
             body: Box::new(Received {
                 runtime: self.runtime.clone(),

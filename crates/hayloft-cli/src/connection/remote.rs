@@ -3,11 +3,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use fs_err as fs;
-use ureq::http::header::{CONTENT_DISPOSITION, CONTENT_LENGTH, CONTENT_TYPE, LOCATION};
+use rustls::CertificateError;
+use ureq::http::header::{CONTENT_DISPOSITION, CONTENT_LENGTH, CONTENT_TYPE, LOCATION, WARNING};
 use ureq::tls::{PemItem, RootCerts, TlsConfig, parse_pem};
 use ureq::{Agent, SendBody, http};
 
-use super::answer::Origin;
+use super::answer::{self, Origin};
 use super::{Answer, Payload, Request, Transport};
 use crate::failure::Failure;
 
@@ -79,7 +80,10 @@ impl Transport for Remote {
                 self.agent.run(head.body(body).map_err(invalid(&url))?)
             }
         };
-        let response = response.map_err(told)?;
+        let response = response.map_err(|error| match advice(&error, &self.base) {
+            Some(advice) => told(error).advise(advice),
+            None => told(error),
+        })?;
         let header = |name| Some(response.headers().get(name)?.to_str().ok()?.to_owned());
         let status = response.status();
         if status.is_redirection() && status != http::StatusCode::NOT_MODIFIED {
@@ -89,6 +93,7 @@ impl Transport for Remote {
             from: Origin::Server,
             status: status.as_u16(),
             disposition: header(CONTENT_DISPOSITION),
+            warning: header(WARNING).and_then(|text| answer::warning(&text)),
             length: header(CONTENT_LENGTH).and_then(|text| text.parse().ok()),
             body: Box::new(unlimited(response)),
         })
@@ -107,4 +112,75 @@ fn invalid(url: &str) -> impl FnOnce(http::Error) -> Failure {
 
 fn told(error: ureq::Error) -> Failure {
     Failure::Other(anyhow::Error::new(error).context("the server cannot be asked"))
+}
+
+const UNKNOWN_HOST: &str = "no computer of this name is known here; is the URL spelled right?";
+
+/// What people can do about it. Libraries tell how a connection failed, not what that means.
+fn advice(error: &ureq::Error, base: &str) -> Option<&'static str> {
+    use std::io::ErrorKind;
+
+    let tls = match error {
+        ureq::Error::Rustls(error) => error,
+        ureq::Error::Io(error) => {
+            let kind = error.kind();
+            match error.get_ref().and_then(|cause| cause.downcast_ref()) {
+                Some(error) => error,
+                None if kind == ErrorKind::ConnectionRefused => {
+                    return Some("nothing listens there; is the server running?");
+                }
+                None if matches!(kind, ErrorKind::ConnectionReset | ErrorKind::UnexpectedEof) => {
+                    return Some(other_protocol(base));
+                }
+                // The library of the system has no kind of error for it.
+                None if error.to_string().starts_with("failed to lookup address") => {
+                    return Some(UNKNOWN_HOST);
+                }
+                None => return None,
+            }
+        }
+        ureq::Error::Protocol(_) => return Some(other_protocol(base)),
+        ureq::Error::HostNotFound => return Some(UNKNOWN_HOST),
+        ureq::Error::Timeout(_) => {
+            return Some("the server is too slow, or something on the way drops packets");
+        }
+        _ => return None,
+    };
+    match tls {
+        rustls::Error::InvalidCertificate(fault) => Some(of_certificate(fault)),
+        rustls::Error::InvalidMessage(_) => Some(other_protocol(base)),
+        _ => None,
+    }
+}
+
+/// What answers does not speak the protocol of the URL.
+fn other_protocol(base: &str) -> &'static str {
+    if base.starts_with("https") {
+        "the server does not seem to speak TLS there; does its URL begin with http://?"
+    } else {
+        "the server does not seem to speak plain HTTP there; does its URL begin with https://?"
+    }
+}
+
+fn of_certificate(fault: &CertificateError) -> &'static str {
+    match fault {
+        CertificateError::UnknownIssuer => {
+            "nobody whom this machine trusts has signed the server's certificate; if it is your \
+             own, name its file in SSL_CERT_FILE"
+        }
+        CertificateError::Expired | CertificateError::ExpiredContext { .. } => {
+            "the server's certificate has expired, or the clock of this machine is wrong"
+        }
+        CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => {
+            "the server's certificate is not valid yet, or the clock of this machine is wrong"
+        }
+        CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
+            "the server's certificate is for another name than that in the URL"
+        }
+        // As an authority, but shown by a server: what openssl makes without options.
+        CertificateError::Other(_) => {
+            "the server's certificate may be one of an authority, which no server may show"
+        }
+        _ => "the server's certificate is not valid",
+    }
 }

@@ -1,7 +1,7 @@
 //! A directory with a home, and the program run in it.
 
 use std::ffi::OsStr;
-use std::io::Write;
+use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -88,11 +88,62 @@ impl Bench {
             .args(&self.always)
             .current_dir(self.directory.path())
             .env_remove("HAYLOFT_STORE")
+            .env_remove("HAYLOFT_ADMIN_KEY")
             .env_remove("HAYLOFT_LOG")
             .env("XDG_CONFIG_HOME", self.path("home/config"))
             .env("HOME", self.path("home"))
             .env("USER", "tester");
         command
+    }
+
+    /// Status and all output of a run on a terminal where somebody types `input`; nothing if the
+    /// program that makes terminals is absent.
+    pub(crate) fn on_terminal(&self, words: &[&str], input: &str) -> Option<(i32, String)> {
+        self.on_terminal_until(words, "", input)
+    }
+
+    /// The same where somebody types only when this text has come.
+    pub(crate) fn on_terminal_until(
+        &self,
+        words: &[&str],
+        until: &str,
+        input: &str,
+    ) -> Option<(i32, String)> {
+        let found = Command::new("script").arg("--version").stdout(Stdio::null()).status();
+        if !found.is_ok_and(|status| status.success()) {
+            eprintln!("skipped: there is no `script`, of util-linux, to make a terminal");
+            return None;
+        }
+        let bare = self.command(words);
+        let words: Vec<String> = std::iter::once(bare.get_program())
+            .chain(bare.get_args())
+            .map(|word| format!("'{}'", word.to_str().unwrap()))
+            .collect();
+        let mut command = Command::new("script");
+        command.args(["-qefc", &words.join(" "), "/dev/null"]);
+        command.current_dir(bare.get_current_dir().unwrap()).env("NO_COLOR", "1");
+        for (name, value) in bare.get_envs() {
+            match value {
+                Some(value) => command.env(name, value),
+                None => command.env_remove(name),
+            };
+        }
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().unwrap();
+        let mut keyboard = child.stdin.take().unwrap();
+        let mut screen = child.stdout.take().unwrap();
+        let mut shown = Vec::new();
+        let mut buffer = [0; 4096];
+        while !String::from_utf8_lossy(&shown).contains(until) {
+            let read = screen.read(&mut buffer).unwrap();
+            assert_ne!(read, 0, "{}", String::from_utf8_lossy(&shown));
+            shown.extend_from_slice(&buffer[..read]);
+        }
+        keyboard.write_all(input.as_bytes()).unwrap();
+        io::copy(&mut screen, &mut shown).unwrap();
+        let status = child.wait().unwrap().code().unwrap();
+        drop(keyboard);
+        Some((status, String::from_utf8(shown).unwrap().replace("\r\n", "\n")))
     }
 
     /// What a run that succeeds prints.
@@ -109,11 +160,29 @@ impl Bench {
         serde_json::from_str(&self.ok(&words)).unwrap()
     }
 
-    /// What a run that fails says, without the usage.
+    /// What a run that fails says, without hints.
     pub(crate) fn fails(&self, words: &[&str]) -> String {
+        self.ends_with(1, words)
+    }
+
+    /// The same of a run whose arguments are wrong.
+    pub(crate) fn misused(&self, words: &[&str]) -> String {
+        self.ends_with(2, words)
+    }
+
+    fn ends_with(&self, status: i32, words: &[&str]) -> String {
         let run = self.run(words);
-        assert_eq!(run.status, 255, "{words:?}: {run:?}");
-        run.errors.split("\n\n").next().unwrap().trim_end().to_owned()
+        assert_eq!(run.status, status, "{words:?}: {run:?}");
+        let lines = run.errors.lines().filter(|line| !line.starts_with("hint: "));
+        lines.collect::<Vec<_>>().join("\n")
+    }
+
+    /// The hints of a run that fails.
+    pub(crate) fn hints(&self, words: &[&str]) -> String {
+        let run = self.run(words);
+        assert_ne!(run.status, 0, "{words:?}: {run:?}");
+        let hints = run.errors.lines().filter_map(|line| line.strip_prefix("hint: "));
+        hints.collect::<Vec<_>>().join("\n")
     }
 }
 

@@ -20,6 +20,50 @@ fn feeds_are_created_listed_and_deleted() {
 }
 
 #[test]
+fn what_would_go_is_shown_and_stays() {
+    let bench = Bench::with_feeds();
+    bench.upload("dev", "initrode/tools", "1.0.0");
+    bench.upload("dev", "tools", "2.0.0");
+    let said = bench.ok(&["feeds", "delete", "dev", "--dry-run"]);
+    assert!(
+        said.starts_with(
+            "Would delete feed dev:\n  tools 2.0.0\n  initrode/tools 1.0.0\n  2 files, "
+        ),
+        "{said}"
+    );
+    let said = bench.ok(&["packages", "delete", "dev", "initrode/tools@1.0.0", "--dry-run"]);
+    let expected =
+        "Would delete initrode/tools 1.0.0 from dev:\n  initrode/tools 1.0.0\n  1 file, ";
+    assert!(said.starts_with(expected), "{said}");
+    assert_eq!(bench.ok(&["packages", "list", "dev"]), "tools 2.0.0\ninitrode/tools 1.0.0\n");
+    let dry = bench.json(&["feeds", "delete", "dev", "--dry-run"]);
+    assert_eq!(dry, json!({ "name": "dev", "deleted": false }));
+    let said = bench.fails(&["feeds", "delete", "dex", "--dry-run"]);
+    assert_eq!(said, "Feed dex not found.");
+}
+
+#[test]
+fn a_person_is_asked_before_anything_goes() {
+    let bench = Bench::with_feeds();
+    bench.upload("dev", "tools", "1.0.0");
+    for words in [&["feeds", "delete", "dev"][..], &["packages", "delete", "dev", "tools@1.0.0"]] {
+        for answer in ["n\n", "\n", "what\n"] {
+            let Some((status, said)) = bench.on_terminal(words, answer) else { return };
+            assert_eq!(status, 1, "{said}");
+            assert!(said.contains("To delete ") && said.contains("1 file, "), "{said}");
+            assert!(said.contains("? [y/N] ") && said.contains("nothing was deleted"), "{said}");
+        }
+    }
+    assert_eq!(bench.ok(&["packages", "list", "dev"]), "tools 1.0.0\n");
+    let (status, said) =
+        bench.on_terminal(&["packages", "delete", "dev", "tools@1.0.0"], "y\n").unwrap();
+    assert_eq!(status, 0, "{said}");
+    assert_eq!(bench.ok(&["packages", "list", "dev"]), "");
+    let (status, said) = bench.on_terminal(&["feeds", "delete", "dev", "--yes"], "").unwrap();
+    assert_eq!((status, said.contains("[y/N]")), (0, false), "{said}");
+}
+
+#[test]
 fn properties_are_shown_and_set() {
     let bench = Bench::with_feeds();
     let set = |property: &str, value: &str| {
@@ -47,6 +91,14 @@ fn retention_rules_are_kept_with_the_feed() {
     let said =
         retention(&["create", "--deletePrereleaseVersions=true", "--keepVersionsCount", "5"]);
     assert_eq!(said, "Rule #1 created.\n");
+    let words = ["feeds", "retention", "create", "prod", "--keepVersionsCount=1"];
+    let run = bench.run(&words);
+    assert_eq!(run.status, 0, "{run:?}");
+    assert!(
+        run.errors
+            .starts_with("Warning: retention rules are kept, but this release does not run them"),
+        "{run:?}"
+    );
     let said = retention(&["create", "--deletePackageIds=a*,b", "--sizeTrigger=100"]);
     assert_eq!(said, "Rule #2 created.\n");
     let said =
@@ -64,7 +116,7 @@ fn retention_rules_are_kept_with_the_feed() {
         bench.json(&["feeds", "retention", "list", "--feed=dev"]).as_array().unwrap().len(),
         1
     );
-    let said = bench.fails(&["feeds", "retention", "delete", "--feed=dev", "--rule=7"]);
+    let said = bench.misused(&["feeds", "retention", "delete", "--feed=dev", "--rule=7"]);
     assert_eq!(said, "--rule error: there is no rule 7");
 }
 
@@ -74,7 +126,7 @@ fn storage_is_told() {
     assert!(bench.ok(&["feeds", "storage", "types"]).starts_with("Type: disk\n"));
     assert!(bench.ok(&["feeds", "storage", "info", "--feed=dev"]).starts_with("Type: disk\n"));
     let words = ["feeds", "storage", "change", "--feed=dev", "--type=disk", "--Bogus=1"];
-    assert_eq!(bench.fails(&words), "unexpected argument: --Bogus");
+    assert_eq!(bench.misused(&words), "unexpected argument: --Bogus");
 }
 
 #[test]

@@ -282,14 +282,14 @@ fn a_long_list_is_read_as_it_comes() {
     let fake = Fake::new(|_, out| {
         out.write_all(b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n[")?;
         let name = "x".repeat(1 << 20);
-        for at in 0..64 {
+        for at in 0..8 {
             let comma = if at == 0 { "" } else { "," };
             write!(out, r#"{comma}{{"name":"{at}{name}","feedType":"npm","active":true}}"#)?;
         }
         out.write_all(b"]")
     });
     let said = Bench::new().ok(&["feeds", "list", "--source", &fake.url()]);
-    assert_eq!(said.lines().count(), 64);
+    assert_eq!(said.lines().count(), 8);
 }
 
 #[test]

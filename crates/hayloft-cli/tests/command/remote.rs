@@ -87,3 +87,57 @@ fn a_named_source_brings_its_key_and_feed() {
     assert!(said.starts_with("Server responded with Forbidden (403)"), "{said}");
     assert!(fs::metadata(remote.path("hayloft-data")).is_err(), "no store is made");
 }
+
+/// The server has one sentence for all of them.
+#[test]
+fn wrong_weak_and_missing_keys_are_told_apart() {
+    let bench = Bench::with_feeds();
+    bench.upload("dev", "a", "1.0.0");
+    let weak = bench.ok(&["apikeys", "create", "feed", "--feed=dev", "--permissions=view"]);
+    let server = Server::over(&bench);
+    let url = server.url();
+    let hints = |key: &[&str]| {
+        let words = ["packages", "delete", "dev", "a@1.0.0", "--source", &url];
+        Bench::new().hints(&[&words[..], key].concat())
+    };
+    let weak = hints(&["--api-key", weak.trim()]);
+    assert!(weak.starts_with("the key is known, but may not do this"), "{weak}");
+    let wrong = hints(&["--api-key=wrong"]);
+    assert!(wrong.starts_with("the server does not know this key"), "{wrong}");
+    let missing = hints(&[]);
+    assert!(missing.starts_with("no key was sent: "), "{missing}");
+    let unseen = Bench::new().hints(&["packages", "list", "dex", "--source", &url]);
+    assert_eq!(unseen, missing);
+}
+
+#[test]
+fn health_tells_the_release_of_hayloft() {
+    let bench = Bench::with_feeds();
+    let server = Server::over(&bench);
+    let remote = Bench::new();
+    let url = server.url();
+    let release = concat!("Hayloft: ", env!("CARGO_PKG_VERSION"), "\n");
+    assert!(remote.ok(&["health", "--source", &url]).contains(release));
+    remote.ok(&["sources", "add", &url, "work"]);
+    let said = remote.ok(&["sources", "test", "work"]);
+    let expected = concat!("[work] It is Hayloft ", env!("CARGO_PKG_VERSION"), ".\n");
+    assert!(said.starts_with("[work] Successfully contacted ProGet "), "{said}");
+    assert!(said.ends_with(expected), "{said}");
+}
+
+#[test]
+fn what_is_wrong_with_a_connection_is_told_in_words() {
+    let bench = Bench::new();
+    let plain = crate::fake::Fake::always(200, "", "[]");
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let closed = taken.local_addr().unwrap();
+    drop(taken);
+    for (url, hint) in [
+        (format!("http://{closed}"), "nothing listens there"),
+        (plain.url().replace("http:", "https:"), "does its URL begin with http://?"),
+        ("http://no-such-host.invalid".to_owned(), "no computer of this name"),
+    ] {
+        let hints = bench.hints(&["feeds", "list", "--source", &url]);
+        assert!(hints.contains(hint), "{url}: {hints}");
+    }
+}

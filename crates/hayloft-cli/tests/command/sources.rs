@@ -36,13 +36,13 @@ fn sources_are_kept_in_the_file_of_pgutil() {
 #[test]
 fn wrong_sources_are_refused() {
     let bench = Bench::new();
-    let said = bench.fails(&["sources", "add", "--url=ftp://h"]);
+    let said = bench.misused(&["sources", "add", "--url=ftp://h"]);
     assert_eq!(said, "--url error: this is no URL that begins http:// or https://");
-    let said = bench.fails(&["sources", "add", "--url=http://h", "--name= x"]);
+    let said = bench.misused(&["sources", "add", "--url=http://h", "--name= x"]);
     assert_eq!(said, "--name error: blanks at the ends are not allowed");
-    let said = bench.fails(&["feeds", "list", "--source=none"]);
+    let said = bench.misused(&["feeds", "list", "--source=none"]);
     assert_eq!(said, "--source error: Source none not found.");
-    let said = bench.fails(&["feeds", "list", "--source=http://h", "--store=x"]);
+    let said = bench.misused(&["feeds", "list", "--source=http://h", "--store=x"]);
     assert_eq!(said, "--store error: give either --source or --store, not both");
 }
 
@@ -52,5 +52,6 @@ fn the_default_source_is_used_unless_a_store_is_named() {
     bench.ok(&["sources", "add", "--url=http://127.0.0.1:1/"]);
     let said = bench.fails(&["feeds", "list"]);
     assert!(said.contains("the server cannot be asked"), "{said}");
-    assert_eq!(bench.ok(&["feeds", "list", "--store=here"]), "");
+    bench.ok(&["feeds", "create", "dev", "npm", "--store=here"]);
+    assert_eq!(bench.ok(&["feeds", "list", "--store=here"]), "dev (npm)\n");
 }

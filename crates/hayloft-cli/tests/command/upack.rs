@@ -115,7 +115,7 @@ fn manifests_are_kept_but_for_what_is_given() {
     let said = bench.fails(&words);
     assert_eq!(said, "`out/n-2.0.0.upack` is there already; replace it with --overwrite");
     bench.ok(&[&words[..], &["--overwrite"]].concat());
-    let said = bench.fails(&["upack", "create", "--source-directory=content"]);
+    let said = bench.misused(&["upack", "create", "--source-directory=content"]);
     assert_eq!(
         said,
         "missing required argument: --name or --manifest\n\

@@ -52,19 +52,34 @@ fn damage_is_found() {
     fs::set_permissions(content, permissions).unwrap();
     fs::write(content, bytes).unwrap();
     let run = bench.run(&["verify"]);
-    assert_eq!(run.status, 255, "{run:?}");
+    assert_eq!(run.status, 1, "findings: {run:?}");
     assert!(run.text().contains("blob-digest: "), "{run:?}");
     assert!(run.errors.contains("findings are left."), "{run:?}");
     let run = bench.run(&["verify", "--json"]);
     let found: serde_json::Value = serde_json::from_str(&run.text()).unwrap();
-    assert_eq!((run.status, &found["clean"]), (255, &serde_json::Value::Bool(false)));
+    assert_eq!((run.status, &found["clean"]), (1, &serde_json::Value::Bool(false)));
     assert_eq!(found["findings"][0]["code"], "blob-digest");
 }
 
 #[test]
 fn a_store_that_is_not_there_is_not_made() {
     let bench = Bench::new();
-    let said = bench.fails(&["verify", "--store=none"]);
-    assert!(said.starts_with("the store in `none` cannot be opened: "), "{said}");
+    let said = bench.misused(&["verify", "--store=none"]);
+    assert!(said.starts_with("there is no store in `"), "{said}");
     assert!(!bench.path("none").exists());
+}
+
+/// Whoever runs it every night must tell damage from a check that was not made.
+#[test]
+fn a_store_that_cannot_be_looked_at_is_not_a_damaged_one() {
+    let bench = Bench::with_feeds();
+    let store = hayloft::open(bench.path("hayloft-data")).unwrap();
+    let run = bench.run(&["verify"]);
+    assert_eq!(run.status, 2, "{run:?}");
+    assert!(run.errors.contains("is in use by another process"), "{run:?}");
+    assert!(run.errors.contains("hint: "), "{run:?}");
+    drop(store);
+    assert_eq!(bench.run(&["verify"]).status, 0);
+    fs::write(bench.path("hayloft-data/FORMAT"), "hayloft 99999\n").unwrap();
+    assert_eq!(bench.run(&["verify"]).status, 2);
 }

@@ -7,7 +7,7 @@ use hayloft_http::wire::PackageVersionInfo;
 
 use crate::arguments::{Outcome, parse};
 use crate::commands::ROOT;
-use crate::connection::{Connection, Place, Target};
+use crate::connection::{Connection, Place, StorePlace, Target};
 use crate::console::{Color, Console};
 use crate::failure::Failure;
 
@@ -85,7 +85,7 @@ impl<'c> Script<'c> {
         let file = files.next().and_then(Result::ok);
         let path = file.ok_or_else(|| Failure::text("the download is gone"))?.path();
         let (group, name) = package.rsplit_once('/').unwrap_or(("", package));
-        let place = Place::Store { directory: self.store.clone() };
+        let place = Place::Store(StorePlace::at(&self.store));
         let target = Target::new(&["api", "packages", feed, "versions"])
             .query("group", (!group.is_empty()).then_some(group))
             .query("name", Some(name))

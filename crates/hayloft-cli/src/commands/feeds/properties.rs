@@ -1,7 +1,7 @@
 use serde_json::{Map, Value, json};
 
 use super::{get, update};
-use crate::arguments::{Command, Invocation, Opt};
+use crate::arguments::{Command, Invocation, Opt, Word};
 use crate::commands::FEED;
 use crate::connection::Connection;
 use crate::console::Console;
@@ -24,7 +24,7 @@ pub(super) const COMMAND: Command = Command::group(
     "Properties of a feed",
     &[FEED],
     &[
-        Command::action("list", "Lists properties", &[], list),
+        Command::action("list", "Lists properties", &[], list).words(&[Word::Value("feed")]),
         Command::action(
             "set",
             "Changes one property",
@@ -46,9 +46,8 @@ pub(super) const COMMAND: Command = Command::group(
             ],
             set,
         )
-        .examples(&[
-            "hayloft feeds properties set --feed=dev --property=alternateNames --value=ci",
-        ]),
+        .words(&[Word::Value("feed"), Word::Value("property"), Word::Value("value")])
+        .examples(&["hayloft feeds properties set dev alternateNames ci"]),
     ],
 );
 
@@ -93,6 +92,6 @@ fn set(invocation: &Invocation, console: &mut Console) -> Result<(), Failure> {
     };
     let change = Value::Object(Map::from_iter([(name.to_owned(), value)]));
     update(&connection, &feed, &change)?;
-    console.line("Property updated.")?;
+    console.say("Property updated.")?;
     console.value(&change)
 }

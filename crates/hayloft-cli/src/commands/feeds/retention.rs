@@ -2,7 +2,7 @@ use serde_json::{Map, Value, json};
 
 use super::properties::shown;
 use super::{get, update};
-use crate::arguments::{Command, Invocation, Opt};
+use crate::arguments::{Command, Invocation, Mistake, Opt, Word};
 use crate::commands::FEED;
 use crate::connection::Connection;
 use crate::console::Console;
@@ -59,7 +59,7 @@ pub(super) const COMMAND: Command = Command::group(
     "Rules by which a feed may delete packages by itself",
     &[FEED],
     &[
-        Command::action("list", "Lists rules", &[], list),
+        Command::action("list", "Lists rules", &[], list).words(&[Word::Value("feed")]),
         Command::action(
             "create",
             "Adds a rule",
@@ -81,6 +81,7 @@ pub(super) const COMMAND: Command = Command::group(
             ],
             create,
         )
+        .words(&[Word::Value("feed")])
         .examples(&["hayloft feeds retention create --feed=dev --deletePrereleaseVersions=true \
              --keepVersionsCount=10"]),
         Command::action(
@@ -104,8 +105,10 @@ pub(super) const COMMAND: Command = Command::group(
                 DOWNLOADS,
             ],
             change,
-        ),
-        Command::action("delete", "Removes a rule", &[RULE], delete),
+        )
+        .words(&[Word::Value("feed"), Word::Value("rule")]),
+        Command::action("delete", "Removes a rule", &[RULE], delete)
+            .words(&[Word::Value("feed"), Word::Value("rule")]),
     ],
 );
 
@@ -132,16 +135,17 @@ fn list(invocation: &Invocation, console: &mut Console) -> Result<(), Failure> {
 fn create(invocation: &Invocation, console: &mut Console) -> Result<(), Failure> {
     let rule = parts(invocation)?;
     if rule.is_empty() {
-        return Err(Failure::Arguments(vec!["give at least one part of a rule".to_owned()]));
+        return Err(Failure::Arguments(vec![Mistake::new("give at least one part of a rule")]));
     }
     let connection = Connection::open(invocation, console)?;
     let mut number = 0;
-    with_rules(&connection, invocation, |rules| {
+    let warning = with_rules(&connection, invocation, |rules| {
         rules.push(with(Map::new(), rule));
         number = rules.len();
         Ok(())
     })?;
-    console.line(format_args!("Rule #{number} created."))?;
+    console.say(format_args!("Rule #{number} created."))?;
+    warn(console, warning)?;
     console.value(&json!({ "rule": number }))
 }
 
@@ -149,13 +153,14 @@ fn change(invocation: &Invocation, console: &mut Console) -> Result<(), Failure>
     let number = invocation.required("rule")?;
     let changes = parts(invocation)?;
     let connection = Connection::open(invocation, console)?;
-    with_rules(&connection, invocation, |rules| {
+    let warning = with_rules(&connection, invocation, |rules| {
         let rule = rules.get_mut(index(number)?).ok_or_else(|| no_such(number))?;
         let old = rule.as_object().cloned().unwrap_or_default();
         *rule = with(old, changes);
         Ok(())
     })?;
-    console.line(format_args!("Rule #{number} updated."))?;
+    console.say(format_args!("Rule #{number} updated."))?;
+    warn(console, warning)?;
     console.value(&json!({ "rule": number }))
 }
 
@@ -170,8 +175,16 @@ fn delete(invocation: &Invocation, console: &mut Console) -> Result<(), Failure>
         rules.remove(at);
         Ok(())
     })?;
-    console.line("Rule deleted.")?;
+    console.say("Rule deleted.")?;
     console.value(&json!({ "rule": number, "deleted": true }))
+}
+
+fn warn(console: &mut Console, warning: Option<String>) -> Result<(), Failure> {
+    console.flush()?;
+    if let Some(warning) = warning {
+        console.note(format_args!("Warning: {warning}"));
+    }
+    Ok(())
 }
 
 /// Reads the feed, changes its rules and sends the whole feed, as the original does.
@@ -179,7 +192,7 @@ fn with_rules(
     connection: &Connection,
     invocation: &Invocation,
     change: impl FnOnce(&mut Vec<Value>) -> Result<(), Failure>,
-) -> Result<(), Failure> {
+) -> Result<Option<String>, Failure> {
     let name = connection.feed(invocation)?;
     let mut feed = get(connection, &name)?;
     let mut changed = rules(&feed);

@@ -1,7 +1,7 @@
 use hayloft_http::wire::{StorageConfiguration, StorageType};
 use serde_json::Value;
 
-use crate::arguments::{Command, Invocation, Kind, Opt};
+use crate::arguments::{Command, Invocation, Kind, Mistake, Opt, Word, nearest};
 use crate::commands::{FEED, listing};
 use crate::connection::{Connection, Target, parse};
 use crate::console::Console;
@@ -13,12 +13,14 @@ pub(super) const COMMAND: Command = Command::group(
     &[],
     &[
         Command::action("types", "Lists ways to store feeds", &[], types),
-        Command::action("info", "Shows how a feed is stored", &[FEED], info),
+        Command::action("info", "Shows how a feed is stored", &[FEED], info)
+            .words(&[Word::Value("feed")]),
         Command {
             name: "change",
             description: "Changes how a feed is stored",
             options: &[FEED, Opt::text("type", "One of the ways").required()],
             kind: Kind::OpenAction(change),
+            words: &[],
             examples: &[
                 "hayloft feeds storage change --feed=dev --type=disk --StoragePath=/srv/dev",
             ],
@@ -81,20 +83,22 @@ fn change(invocation: &Invocation, console: &mut Console) -> Result<(), Failure>
         let text = format!("`{asked}` is not one of {}", known.join(", "));
         return Err(Failure::option("type", text));
     };
-    let mut mistakes = Vec::new();
+    let mut mistakes: Vec<Mistake> = Vec::new();
     let mut configuration =
         StorageConfiguration { id: kind.id.clone(), properties: std::collections::BTreeMap::new() };
     for (name, value) in invocation.others() {
         let known = kind.properties.iter().find(|(known, _)| known.eq_ignore_ascii_case(name));
         let Some((name, option)) = known else {
-            mistakes.push(format!("unexpected argument: --{name}"));
+            let meant = nearest(name, kind.properties.keys().map(String::as_str));
+            let meant = meant.map(|meant| format!("--{meant}"));
+            mistakes.push(Mistake::new(format!("unexpected argument: --{name}")).meaning(meant));
             continue;
         };
         let value = match (option.kind.as_deref(), value.to_ascii_lowercase().as_str()) {
             (Some("boolean"), "true") => Value::Bool(true),
             (Some("boolean"), "false") => Value::Bool(false),
             (Some("boolean"), _) => {
-                mistakes.push(format!("--{name} error: give true or false"));
+                mistakes.push(format!("--{name} error: give true or false").into());
                 continue;
             }
             _ => Value::String(value.clone()),
@@ -103,13 +107,13 @@ fn change(invocation: &Invocation, console: &mut Console) -> Result<(), Failure>
     }
     for (name, option) in &kind.properties {
         if option.required && !configuration.properties.contains_key(name) {
-            mistakes.push(format!("missing required argument: --{name}"));
+            mistakes.push(Mistake::missing(name));
         }
     }
     if !mistakes.is_empty() {
         return Err(Failure::Arguments(mistakes));
     }
     connection.post_json(target().query("feed", Some(&feed)), &configuration)?;
-    console.line(format_args!("Storage changed to {}.", kind.id))?;
+    console.say(format_args!("Storage changed to {}.", kind.id))?;
     console.value(&configuration)
 }

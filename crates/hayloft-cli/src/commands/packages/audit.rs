@@ -12,7 +12,7 @@ pub(super) fn audit(invocation: &Invocation, console: &mut Console) -> Result<()
     let package = PackageVersion::of(invocation)?;
     let connection = Connection::open(invocation, console)?;
     let feed = connection.feed(invocation)?;
-    console.line(format_args!("Checking {package}..."))?;
+    console.say(format_args!("Checking {package}..."))?;
     let text = connection.post(package.target(&feed, "audit"))?.text()?;
     let result: AuditResult = parse(&text)?;
     if console.is_json() {

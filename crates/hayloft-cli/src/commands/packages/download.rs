@@ -3,12 +3,13 @@ use std::path::{Path, PathBuf};
 
 use fs_err as fs;
 use hayloft::feed_type::RelativePath;
+use hayloft_http::wire::PackageVersionInfo;
 use serde_json::json;
 
 use super::package::PackageVersion;
 use super::{ARCH, COMPONENT, DISTRO, FILE_NAME, NO_CONNECTORS, PACKAGE, PLATFORM, QUALIFIER};
-use crate::arguments::{Command, Invocation, Opt};
-use crate::connection::{Answer, Connection};
+use crate::arguments::{Command, Invocation, Opt, Word};
+use crate::connection::{Answer, Connection, Target, parse};
 use crate::console::Console;
 use crate::failure::Failure;
 use crate::interrupt::Draft;
@@ -31,9 +32,10 @@ pub(super) const COMMAND: Command = Command::action(
     ],
     download,
 )
+.words(&[Word::Value("feed"), Word::Package, Word::Value("output-file")])
 .examples(&[
-    "hayloft packages download --feed=dev --package=tools --version=latest",
-    "hayloft packages download --feed=dev --package=tools --version=1.0.0 --stdout | sha256sum",
+    "hayloft packages download dev tools@latest",
+    "hayloft packages download dev tools@1.0.0 --stdout | sha256sum",
 ]);
 
 fn download(invocation: &Invocation, console: &mut Console) -> Result<(), Failure> {
@@ -49,20 +51,53 @@ fn download(invocation: &Invocation, console: &mut Console) -> Result<(), Failur
     let connection = Connection::open(invocation, console)?;
     let feed = connection.feed(invocation)?;
     package.check(&connection, &feed, invocation)?;
-    console.line(format_args!("Downloading {package} from {feed} feed..."))?;
-    let mut answer = connection.fetch(package.target(&feed, "download"))?;
+    console.say(format_args!("Downloading {package} from {feed} feed..."))?;
+    let answer = connection.fetch(package.target(&feed, "download"));
+    let mut answer =
+        answer.map_err(|failure| only_prereleases(failure, &connection, &feed, &package))?;
     if invocation.flag("stdout") {
         console.copy(&mut answer.body)?;
         return Ok(());
     }
     let path = destination(output, &answer)?;
-    console.line(format_args!("Saving package to {}...", path.display()))?;
+    console.say(format_args!("Saving package to {}...", path.display()))?;
     let size = save(console, answer, &path)?;
-    console.line(format_args!("Download complete ({size} bytes)"))?;
+    console.say(format_args!("Download complete ({size} bytes)"))?;
     console.value(&json!({
         "feed": feed, "group": package.group, "name": package.name, "version": package.version,
         "qualifier": package.qualifier, "file": path, "size": size,
     }))
+}
+
+/// That there is no latest version does not mean that there is none.
+fn only_prereleases(
+    failure: Failure,
+    connection: &Connection,
+    feed: &str,
+    package: &PackageVersion,
+) -> Failure {
+    let latest = ["latest", "latest-stable"].contains(&package.version.as_str());
+    if !latest || failure.answer().is_none_or(|(status, _)| status != 404) {
+        return failure;
+    }
+    let target = Target::new(&["api", "packages", feed, "latest"])
+        .query("group", package.group.as_deref())
+        .query("name", Some(&package.name));
+    let mut newest = None;
+    let listed = connection.fetch(target).and_then(|answer| {
+        answer.each(&mut |element| {
+            let found: PackageVersionInfo = parse(element.get())?;
+            newest.get_or_insert(found.version);
+            Ok(())
+        })
+    });
+    match (listed, newest) {
+        (Ok(()), Some(newest)) => failure.advise(format!(
+            "{} has prereleases only; the newest is {newest}, which latest-unstable finds",
+            package.full_name()
+        )),
+        _ => failure,
+    }
 }
 
 /// Where to save: the file that was asked for, else the server's name in the directory that was

@@ -2,7 +2,7 @@ use std::fmt;
 
 use hayloft_http::wire::FeedInfo;
 
-use crate::arguments::Invocation;
+use crate::arguments::{Invocation, Mistake};
 use crate::connection::{Connection, Target, escape};
 use crate::failure::Failure;
 
@@ -70,7 +70,7 @@ impl PackageVersion {
         let needed: &[&str] = match kind {
             "nuget" | "npm" | "upack" if self.qualifier.is_some() => {
                 let text = format!("Qualifiers must not be used for {kind} packages.");
-                return Err(Failure::Arguments(vec![text]));
+                return Err(Failure::Arguments(vec![text.into()]));
             }
             "deb" => &["arch", "distro", "component"],
             "pypi" => &["filename"],
@@ -81,8 +81,8 @@ impl PackageVersion {
             return Ok(());
         }
         let missing = needed.iter().filter(|name| invocation.text(name).is_none());
-        let mistakes: Vec<String> = missing
-            .map(|name| format!("--{name} error: argument is required for {kind} packages"))
+        let mistakes: Vec<Mistake> = missing
+            .map(|name| format!("--{name} error: argument is required for {kind} packages").into())
             .collect();
         if mistakes.is_empty() { Ok(()) } else { Err(Failure::Arguments(mistakes)) }
     }

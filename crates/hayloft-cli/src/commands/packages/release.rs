@@ -5,7 +5,7 @@ use super::package::PackageVersion;
 use super::{
     ARCH, COMMENT, COMPONENT, DISTRO, FILE_NAME, PACKAGE, PLATFORM, QUALIFIER, TO_FEED, VERSION,
 };
-use crate::arguments::{Command, Invocation, Opt};
+use crate::arguments::{Command, Invocation, Opt, Word};
 use crate::connection::{Answer, Connection, Target};
 use crate::console::Console;
 use crate::failure::Failure;
@@ -28,8 +28,10 @@ pub(super) const REPACKAGE: Command = Command::action(
     ],
     repackage,
 )
-.examples(&["hayloft packages repackage --feed=dev --package=tools --version=1.0.0-rc.1 \
-     --new-version=1.0.0 --comment=\"passed all tests\""]);
+.words(&[Word::Value("feed"), Word::Package, Word::Value("new-version")])
+.examples(&[
+    "hayloft packages repackage dev tools@1.0.0-rc.1 1.0.0 --comment=\"passed all tests\"",
+]);
 
 pub(super) const PROMOTE: Command = Command::action(
     "promote",
@@ -48,7 +50,8 @@ pub(super) const PROMOTE: Command = Command::action(
     ],
     promote,
 )
-.examples(&["hayloft packages promote --feed=dev --package=tools --version=1.0.0 --to-feed=prod"]);
+.words(&[Word::Value("feed"), Word::Package, Word::Value("to-feed")])
+.examples(&["hayloft packages promote dev tools@1.0.0 prod"]);
 
 fn repackage(invocation: &Invocation, console: &mut Console) -> Result<(), Failure> {
     let package = PackageVersion::of(invocation)?;
@@ -56,9 +59,9 @@ fn repackage(invocation: &Invocation, console: &mut Console) -> Result<(), Failu
     let feed = connection.feed(invocation)?;
     let new_version = invocation.required("new-version")?;
     let to_feed = invocation.text("to-feed");
-    console.line(format_args!("Repackaging {package}"))?;
-    console.line(format_args!("  from {feed}"))?;
-    console.line(format_args!("  to {}: {new_version}", to_feed.unwrap_or(&feed)))?;
+    console.say(format_args!("Repackaging {package}"))?;
+    console.say(format_args!("  from {feed}"))?;
+    console.say(format_args!("  to {}: {new_version}", to_feed.unwrap_or(&feed)))?;
     let input = RepackageInput {
         feed: Some(feed.clone()),
         group: package.group,
@@ -72,7 +75,7 @@ fn repackage(invocation: &Invocation, console: &mut Console) -> Result<(), Failu
     };
     let target = Target::new(&["api", "repackaging", "repackage"]);
     let answer = connection.post_json(target, &input)?;
-    console.line("Repackage successful.")?;
+    console.say("Repackage successful.")?;
     told(console, answer, &input)
 }
 
@@ -81,9 +84,9 @@ fn promote(invocation: &Invocation, console: &mut Console) -> Result<(), Failure
     let connection = Connection::open(invocation, console)?;
     let feed = connection.feed(invocation)?;
     let to_feed = invocation.required("to-feed")?;
-    console.line(format_args!("Promoting {package}"))?;
-    console.line(format_args!("  from {feed}"))?;
-    console.line(format_args!("  to {to_feed}"))?;
+    console.say(format_args!("Promoting {package}"))?;
+    console.say(format_args!("  from {feed}"))?;
+    console.say(format_args!("  to {to_feed}"))?;
     let input = PromoteInput {
         from_feed: Some(feed.clone()),
         group: package.group,
@@ -95,7 +98,7 @@ fn promote(invocation: &Invocation, console: &mut Console) -> Result<(), Failure
         purl: None,
     };
     let answer = connection.post_json(Target::new(&["api", "promotions", "promote"]), &input)?;
-    console.line("Promote successful.")?;
+    console.say("Promote successful.")?;
     told(console, answer, &input)
 }
 

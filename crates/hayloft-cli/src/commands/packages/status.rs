@@ -1,8 +1,8 @@
 use hayloft_http::wire::PackageStatus;
 use serde_json::{Value, json};
 
-use super::ONE;
 use super::package::PackageVersion;
+use super::{ONE, ONE_WORDS};
 use crate::arguments::{Command, Invocation, Opt};
 use crate::connection::Connection;
 use crate::console::Console;
@@ -18,7 +18,8 @@ pub(super) const COMMAND: Command = Command::group(
             "Hides a package from search",
             &[Opt::one_of("state", &["listed", "unlisted"], "New state; by default unlisted")],
             unlisted,
-        ),
+        )
+        .words(ONE_WORDS),
         Command::action(
             "blocked",
             "Blocks downloads of a package, or always allows them",
@@ -28,7 +29,8 @@ pub(super) const COMMAND: Command = Command::group(
                 "New state; by default blocked",
             )],
             blocked,
-        ),
+        )
+        .words(ONE_WORDS),
         Command::action(
             "deprecated",
             "Marks a package as one that should not be used any more",
@@ -37,7 +39,8 @@ pub(super) const COMMAND: Command = Command::group(
                 Opt::text("reason", "Why"),
             ],
             deprecated,
-        ),
+        )
+        .words(ONE_WORDS),
     ],
 );
 
@@ -84,9 +87,9 @@ fn change(
     let package = PackageVersion::of(invocation)?;
     let connection = Connection::open(invocation, console)?;
     let feed = connection.feed(invocation)?;
-    console.line(format_args!("Setting {package} in {feed} feed to {state}..."))?;
+    console.say(format_args!("Setting {package} in {feed} feed to {state}..."))?;
     connection.post_json(package.target(&feed, "status"), status)?;
-    console.line("Package status changed.")?;
+    console.say("Package status changed.")?;
     let changed: Value = json!({
         "feed": feed, "group": package.group, "name": package.name, "version": package.version,
         "qualifier": package.qualifier, "status": status,

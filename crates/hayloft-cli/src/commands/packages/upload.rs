@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use fs_err as fs;
 use serde_json::{Value, json};
 
-use crate::arguments::{Command, Invocation, Opt};
+use crate::arguments::{Command, Invocation, Mistake, Opt, Word};
 use crate::connection::{Connection, Method, Payload, Request, Target};
 use crate::console::Console;
 use crate::failure::Failure;
@@ -20,26 +20,33 @@ pub(super) const COMMAND: Command = Command::action(
     ],
     upload,
 )
+.words(&[Word::Value("feed"), Word::Values("input-file")])
 .examples(&[
-    "hayloft packages upload --feed=dev --input-file=tools-1.0.0.upack",
-    "hayloft packages upload --feed=dev --input-file=\"build/*.nupkg\"",
+    "hayloft packages upload dev tools-1.0.0.upack",
+    "hayloft packages upload dev build/*.nupkg",
     "curl -sL URL | hayloft packages upload --feed=dev --stdin",
 ]);
 
 fn upload(invocation: &Invocation, console: &mut Console) -> Result<(), Failure> {
-    let files = match (invocation.text("input-file"), invocation.flag("stdin")) {
-        (Some(pattern), false) => Some(matching(pattern)?),
-        (None, true) => None,
-        (Some(_), true) => {
+    let mut patterns: Vec<&str> = invocation.text("input-file").into_iter().collect();
+    patterns.extend(invocation.listed().iter().map(String::as_str));
+    let files = match (patterns.is_empty(), invocation.flag("stdin")) {
+        (false, false) => {
+            let found: Vec<Vec<PathBuf>> =
+                patterns.into_iter().map(matching).collect::<Result<_, _>>()?;
+            Some(found.concat())
+        }
+        (true, true) => None,
+        (false, true) => {
             return Err(Failure::option("stdin", "give either --input-file or --stdin, not both"));
         }
-        (None, false) => {
-            return Err(Failure::Arguments(vec![
-                "missing required argument: --input-file or --stdin".to_owned(),
-            ]));
+        (true, false) => {
+            return Err(Failure::Arguments(vec![Mistake::new(
+                "missing required argument: --input-file or --stdin",
+            )]));
         }
     };
-    let connection = Connection::open(invocation, console)?;
+    let connection = Connection::open_or_create(invocation, console)?;
     let feed = connection.feed(invocation)?;
     let target = |name: Option<&str>| {
         let target = Target::new(&["api", "packages", &feed, "upload"]);
@@ -50,18 +57,18 @@ fn upload(invocation: &Invocation, console: &mut Console) -> Result<(), Failure>
     };
     let mut sent: Vec<Value> = Vec::new();
     for path in files.iter().flatten() {
-        console.line(format_args!("Uploading {} to {feed} feed...", path.display()))?;
+        console.say(format_args!("Uploading {} to {feed} feed...", path.display()))?;
         let file = fs::File::open(path).map_err(Failure::io("upload"))?;
         let length = file.metadata().map_err(Failure::io("upload"))?.len();
         let name = path.file_name().and_then(|name| name.to_str());
         send(&connection, console, target(name), file, Some(length))?;
-        console.line("Upload complete.")?;
+        console.say("Upload complete.")?;
         sent.push(json!({ "feed": feed, "file": path, "size": length }));
     }
     if files.is_none() {
-        console.line(format_args!("Uploading standard input to {feed} feed..."))?;
+        console.say(format_args!("Uploading standard input to {feed} feed..."))?;
         let size = send(&connection, console, target(None), io::stdin(), None)?;
-        console.line("Upload complete.")?;
+        console.say("Upload complete.")?;
         sent.push(json!({ "feed": feed, "file": Value::Null, "size": size }));
     }
     console.value(&sent)

@@ -8,7 +8,7 @@ use hayloft_universal::{FullName, NewManifest, PackageWriter};
 use serde_json::json;
 
 use super::OVERWRITE;
-use crate::arguments::{Command, Invocation, Opt};
+use crate::arguments::{Command, Invocation, Mistake, Opt};
 use crate::console::Console;
 use crate::failure::Failure;
 use crate::interrupt::{self, Draft};
@@ -46,8 +46,10 @@ fn create(invocation: &Invocation, console: &mut Console) -> Result<(), Failure>
     if existing.is_none() {
         let given = [("name", name), ("version", invocation.text("version"))];
         let missing = given.iter().filter(|(_, value)| value.is_none());
-        let mistakes: Vec<String> = missing
-            .map(|(option, _)| format!("missing required argument: --{option} or --manifest"))
+        let mistakes: Vec<Mistake> = missing
+            .map(|(option, _)| {
+                format!("missing required argument: --{option} or --manifest").into()
+            })
             .collect();
         if !mistakes.is_empty() {
             return Err(Failure::Arguments(mistakes));
@@ -67,7 +69,7 @@ fn create(invocation: &Invocation, console: &mut Console) -> Result<(), Failure>
         let text = format!("`{}` is there already; replace it with --overwrite", output.display());
         return Err(Failure::text(text));
     }
-    console.line(format_args!("Creating {}...", output.display()))?;
+    console.say(format_args!("Creating {}...", output.display()))?;
     let left_out: Vec<PathBuf> =
         [Some(output.as_path()), manifest_path].into_iter().flatten().filter_map(real).collect();
     let cannot = || format!("create `{}`", output.display());
@@ -87,7 +89,7 @@ fn create(invocation: &Invocation, console: &mut Console) -> Result<(), Failure>
     draft.flush().map_err(Failure::io(cannot()))?;
     readable_by_others(draft.as_file()).map_err(Failure::io(cannot()))?;
     draft.persist(&output).map_err(|error| Failure::io(cannot())(error.error))?;
-    console.line(format_args!("{} created.", output.display()))?;
+    console.say(format_args!("{} created.", output.display()))?;
     console.value(&json!({
         "file": output, "group": manifest.package().group.spelled(),
         "name": manifest.package().name.spelled(), "version": manifest.version().text(),

@@ -76,9 +76,9 @@ pub(super) fn remove(invocation: &Invocation, console: &mut Console) -> Result<(
         all.retain(|each| !each.is(package));
         Ok(())
     })?;
-    console.line(format_args!("Removing {} {}...", installed.full_name(), installed.version))?;
+    console.say(format_args!("Removing {} {}...", installed.full_name(), installed.version))?;
     clear(&target)?;
-    console.line(format_args!("{} was removed.", installed.full_name()))?;
+    console.say(format_args!("{} was removed.", installed.full_name()))?;
     console.value(&installed)
 }
 
@@ -144,7 +144,7 @@ impl Installation<'_> {
     /// Gets the package file and checks that it is the one asked for.
     fn fetch(&self, found: &ListedVersion, console: &mut Console) -> Result<fs::File, Failure> {
         let name = full_name(found);
-        console.line(format_args!("Downloading {name} {}...", found.version))?;
+        console.say(format_args!("Downloading {name} {}...", found.version))?;
         let group = found.group.as_deref().unwrap_or_default();
         let segments = group.split('/').filter(|segment| !segment.is_empty());
         let target = segments
@@ -184,7 +184,7 @@ impl Installation<'_> {
         existing: Existing,
         console: &mut Console,
     ) -> Result<(), Failure> {
-        console.line(format_args!("Installing into {}...", self.target.display()))?;
+        console.say(format_args!("Installing into {}...", self.target.display()))?;
         let mut file = file.try_clone().map_err(Failure::io("read the package"))?;
         let mut package = open(&mut file)?;
         let content = content(&package)?;

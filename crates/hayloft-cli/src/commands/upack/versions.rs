@@ -33,8 +33,15 @@ pub(super) fn find(
         choice.offer(parse(element.get())?);
         Ok(())
     })?;
+    let prerelease = choice.prerelease.take();
     choice.best().ok_or_else(|| {
-        Failure::text(format!("{package} {version} was not found in the feed {feed}"))
+        let text = format!("{package} {version} was not found in the feed {feed}");
+        match prerelease {
+            Some(newest) => Failure::text(text).advise(format!(
+                "{package} has prereleases only, such as {newest}, which latest-unstable finds"
+            )),
+            None => Failure::text(text),
+        }
     })
 }
 
@@ -42,11 +49,13 @@ pub(super) fn find(
 struct Choice<'a> {
     asked: &'a str,
     best: Option<(Option<UniversalVersion>, ListedVersion)>,
+    /// One that was passed over for being no release.
+    prerelease: Option<String>,
 }
 
 impl<'a> Choice<'a> {
     fn new(asked: &'a str) -> Self {
-        Self { asked, best: None }
+        Self { asked, best: None, prerelease: None }
     }
 
     fn offer(&mut self, listed: ListedVersion) {
@@ -62,7 +71,9 @@ impl<'a> Choice<'a> {
         };
         let Ok(version) = UniversalVersion::parse_stored(&listed.version) else { return };
         let better = self.best.as_ref().is_none_or(|(best, _)| best.as_ref() <= Some(&version));
-        if better && (prereleases || !version.is_prerelease()) {
+        if version.is_prerelease() && !prereleases {
+            self.prerelease.get_or_insert(listed.version);
+        } else if better {
             self.best = Some((Some(version), listed));
         }
     }
