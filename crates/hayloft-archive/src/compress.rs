@@ -5,10 +5,11 @@ mod encoder;
 mod gzip;
 mod pieces;
 mod source;
+mod xz;
 mod zstd;
 
 pub use decoder::{decoder, decoder_with};
-pub use encoder::{Effort, Encoder, encoder, encoder_with};
+pub use encoder::{Effort, Encoder, encoder, encoder_with, encoder_within};
 pub(crate) use pieces::Pieces;
 
 /// How a stream is compressed.
@@ -36,8 +37,9 @@ pub enum Trailing {
     /// Zero bytes, which GNU gzip and Python skip: files padded to whole blocks.
     #[default]
     Zeros,
-    /// Zero bytes, but not a second gzip member either: RubyGems reads the first one alone where
-    /// other tools read both. For other compressions this is [`Trailing::Zeros`].
+    /// Zero bytes, but no second gzip member, xz stream or zstd frame either: RubyGems reads the
+    /// first member alone where other tools read both, dpkg and apt fail at a second stream or
+    /// frame.
     OneMember,
     /// Anything, as npm's clients read it. Only gzip streams can be told from what follows them;
     /// for the others this is [`Trailing::Zeros`].

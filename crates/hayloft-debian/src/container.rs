@@ -1,7 +1,8 @@
 use std::io::Read;
 
 use hayloft_archive::{
-    ArMember, ArchiveError, Compression, Section, TarKind, TarReader, decoder, read_ar,
+    ArMember, ArchiveError, Compression, Section, TarEntry, TarKind, TarReader, Trailing,
+    decoder_with, read_ar,
 };
 use hayloft_feed::{
     FeedTypeError, HistoryEntry, HistoryError, Limits, ReadError, ReadSeek, shorten,
@@ -62,6 +63,9 @@ pub enum ContainerError {
     /// A path that would be unpacked outside, or to `control` by dpkg alone.
     #[error("the control archive has an entry with the path `{}`; use `./` and plain names", shorten(.0))]
     Path(String),
+    /// A link, a device or the like.
+    #[error("the entry `{}` of the control archive is neither a plain file nor a directory", shorten(.0))]
+    Kind(String),
     /// More than one `control`.
     #[error("the control archive has more than one `control` entry")]
     TwoControls,
@@ -127,16 +131,20 @@ impl Container {
         let member = self.members.get(self.control);
         let member = member.ok_or(ContainerError::Missing("control.tar"))?;
         let section = Section::new(content, member.data.clone());
-        Ok(decoder(self.compression, Box::new(section), &control_limits(limits))?)
+        let trailing = match self.compression {
+            Compression::Gzip => Trailing::default(),
+            _ => Trailing::OneMember,
+        };
+        Ok(decoder_with(self.compression, Box::new(section), &control_limits(limits), trailing)?)
     }
 
-    /// The text of `control`.
+    /// The text of `control`, and how many bytes the control archive has.
     pub(crate) fn control_text(
         &self,
         content: &mut dyn ReadSeek,
         limits: &Limits,
-    ) -> Result<Vec<u8>, ContainerError> {
-        let mut stream = self.control_archive(content, limits)?;
+    ) -> Result<(Vec<u8>, u64), ContainerError> {
+        let mut stream = Counted { stream: self.control_archive(content, limits)?, length: 0 };
         let mut text = None;
         let mut archive = TarReader::new(&mut stream, &control_limits(limits));
         while let Some(mut entry) = archive.next()? {
@@ -147,6 +155,7 @@ impl Container {
                 // apt looks at the header alone, whatever an extension record says.
                 return Err(ContainerError::Path(String::from_utf8_lossy(name).into_owned()));
             }
+            check_kind(&entry)?;
             if !is_control {
                 continue;
             }
@@ -160,7 +169,9 @@ impl Container {
         drop(archive);
         // Damage behind the archive's end is found by the decompressor alone.
         std::io::copy(&mut stream, &mut std::io::sink()).map_err(ArchiveError::from_io)?;
-        text.ok_or(ContainerError::NoControl)
+        let text = text.ok_or(ContainerError::NoControl)?;
+        limits.account.charge(fields_size(&text)).map_err(ArchiveError::from)?;
+        Ok((text, stream.length))
     }
 
     /// The repackaging history that an earlier step embedded, as text; `None` without one.
@@ -173,7 +184,7 @@ impl Container {
             return Ok(None);
         };
         let mut section = Section::new(content, member.data.clone());
-        let read = Limits::read(&mut section, history_limit(limits));
+        let read = limits.load(&mut section, history_limit(limits));
         let bytes = match read {
             Err(ReadError::Io(error)) => return Err(ArchiveError::Io(error).into()),
             read => read.map_err(UnreadableHistory::Size),
@@ -184,6 +195,27 @@ impl Container {
             Ok(text)
         })))
     }
+}
+
+/// Counts what is read.
+struct Counted<R> {
+    stream: R,
+    length: u64,
+}
+
+impl<R: Read> Read for Counted<R> {
+    fn read(&mut self, into: &mut [u8]) -> std::io::Result<usize> {
+        let read = self.stream.read(into)?;
+        self.length = self.length.saturating_add(u64::try_from(read).unwrap_or(u64::MAX));
+        Ok(read)
+    }
+}
+
+/// Memory that the fields of a control file take in all forms in which they are held at one time.
+fn fields_size(text: &[u8]) -> u64 {
+    let count = |number: usize| u64::try_from(number).unwrap_or(u64::MAX);
+    let lines = text.split(|byte| *byte == b'\n').count();
+    count(text.len()).saturating_mul(4).saturating_add(count(lines).saturating_mul(320))
 }
 
 /// The embedded history cannot be read, which says nothing about the package itself.
@@ -199,6 +231,16 @@ pub enum UnreadableHistory {
     /// Not a history.
     #[error("its history member `_repackhist` is damaged")]
     Shape(#[source] HistoryError),
+}
+
+/// dpkg unpacks the archive with `tar`, which follows links: behind one, another name can be
+/// `control`. What is neither file nor directory it reads in ways that apt does not.
+fn check_kind(entry: &TarEntry) -> Result<(), ContainerError> {
+    let type_byte = entry.header().get(156).copied().unwrap_or_default();
+    match (entry.kind(), type_byte) {
+        (TarKind::File | TarKind::Directory, 0 | b'0' | b'5') => Ok(()),
+        _ => Err(ContainerError::Kind(String::from_utf8_lossy(entry.path()).into_owned())),
+    }
 }
 
 /// Bytes of `control`.

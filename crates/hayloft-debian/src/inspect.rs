@@ -16,7 +16,7 @@ pub(crate) fn inspect(upload: Upload<'_>, limits: &Limits) -> Result<Inspected, 
     let container =
         Container::open(content, limits).map_err(ContainerError::into_feed_type_error)?;
     let text = container.control_text(content, limits);
-    let text = text.map_err(ContainerError::into_feed_type_error)?;
+    let (text, _) = text.map_err(ContainerError::into_feed_type_error)?;
     let history = container.history_text(content, limits);
     let history = history.map_err(ContainerError::into_feed_type_error)?;
 

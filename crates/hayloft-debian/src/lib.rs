@@ -16,6 +16,7 @@
 //! assert!(candidate.sort_key() < release.sort_key());
 //! # Ok::<(), hayloft_feed::FeedTypeError>(())
 //! ```
+#![doc = include_str!("ambiguous.md")]
 
 mod container;
 mod control;

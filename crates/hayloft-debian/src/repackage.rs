@@ -1,7 +1,7 @@
 use std::error::Error;
 use std::io::Cursor;
 
-use hayloft_archive::{ArWriter, ArchiveError, Section, TarAction, encoder, rewrite_tar};
+use hayloft_archive::{ArWriter, ArchiveError, Section, TarAction, encoder_within, rewrite_tar};
 use hayloft_feed::{FeedTypeError, HistoryEntry, Limits, Repackage, Repackaged};
 
 use crate::TAG;
@@ -23,7 +23,7 @@ pub(crate) fn repackage(
     let container =
         Container::open(source, limits).map_err(ContainerError::into_feed_type_error)?;
     let text = container.control_text(source, limits);
-    let text = text.map_err(ContainerError::into_feed_type_error)?;
+    let (text, length_before) = text.map_err(ContainerError::into_feed_type_error)?;
     let control = Control::parse(&text).map_err(refused)?;
     if control.name.as_str() != from.package.name()
         || control.version.as_str() != from.version.text()
@@ -48,7 +48,9 @@ pub(crate) fn repackage(
         .collect();
     let entry = if removed.is_empty() { entry.clone() } else { entry.with_signature_removed() };
     let history = extended_history(&container, source, &entry, limits)?;
-    let archive = edited_archive(&container, source, &edited, limits);
+    // The archive grows by what `control` does, and by the padding of that.
+    let longest = length_before.saturating_add(length(&edited)).saturating_add(1024);
+    let archive = edited_archive(&container, source, &edited, longest, limits);
     let archive = archive.map_err(|error| error.into_feed_type_error(TAG))?;
 
     let write = || -> Result<(), ArchiveError> {
@@ -109,11 +111,15 @@ fn edited_archive(
     container: &Container,
     source: &mut dyn hayloft_feed::ReadSeek,
     edited: &[u8],
+    longest: u64,
     limits: &Limits,
 ) -> Result<Vec<u8>, ArchiveError> {
     let input = container.control_archive(source, limits).map_err(unwrapped)?;
     let mut archive = Vec::new();
-    let mut output = encoder(container.compression(), Box::new(&mut archive))?;
+    // Compressed it may be a little longer, and the vector doubles.
+    limits.account.charge(longest.saturating_mul(3))?;
+    let output = Box::new(&mut archive);
+    let mut output = encoder_within(container.compression(), longest, limits, output)?;
     rewrite_tar(input, &mut output, &control_limits(limits), &[], &mut |entry| {
         Ok(match is_control_path(entry.path()) {
             Ok(true) => {

@@ -7,6 +7,7 @@ use lzma_rust2::XzReader;
 
 use super::gzip::GzipReader;
 use super::source::{Failure, Source};
+use super::xz::SingleXzReader;
 use super::zstd::ZstdReader;
 use super::{Compression, Trailing};
 use crate::ArchiveError;
@@ -42,7 +43,11 @@ pub fn decoder_with<'r>(
             let kibibytes = u32::try_from(limits.window / 1024).unwrap_or(u32::MAX - 1);
             let source = BufReader::new(source);
             window = Some(Window { hold: limits.account.hold(0)?, most: limits.window });
-            Box::new(XzReader::new_mem_limit(source, true, kibibytes))
+            if trailing == Trailing::OneMember {
+                Box::new(SingleXzReader::new(source, kibibytes))
+            } else {
+                Box::new(XzReader::new_mem_limit(source, true, kibibytes))
+            }
         }
         Compression::Zstd => Box::new(ZstdReader::new(BufReader::new(source), trailing, limits)?),
         Compression::Lzma | Compression::Bzip2 => {

@@ -47,6 +47,11 @@ impl<R: BufRead> ZstdReader<R> {
                         only_zeros(&mut self.input)?;
                         return Ok(false);
                     }
+                    Some(_) if self.trailing == Trailing::OneMember => {
+                        return Err(invalid(
+                            "a second frame follows, which some readers do not read",
+                        ));
+                    }
                     Some(_) => {}
                 }
             }
@@ -179,7 +184,7 @@ fn invalid(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> io::Er
     io::Error::new(io::ErrorKind::InvalidData, error)
 }
 
-/// Writes zstd, one frame for every [`ZstdWriter::FRAME`] bytes.
+/// Writes zstd, one frame for every [`FRAME`] bytes.
 ///
 /// The compressor takes its whole input from a reader and panics when that or its output fails,
 /// so it is given slices and vectors only.
@@ -189,11 +194,11 @@ pub(crate) struct ZstdWriter<W> {
     frames: u64,
 }
 
-impl<W: Write> ZstdWriter<W> {
-    /// Larger than any control archive of a Debian package that is accepted, so that `dpkg` meets
-    /// a single frame.
-    const FRAME: usize = 16 << 20;
+/// Bytes of one frame: larger than any control archive of a Debian package that is accepted, so
+/// that `dpkg` meets a single frame.
+pub(crate) const FRAME: usize = 16 << 20;
 
+impl<W: Write> ZstdWriter<W> {
     pub(crate) fn new(out: W) -> Self {
         Self { out, pending: Vec::new(), frames: 0 }
     }
@@ -216,10 +221,10 @@ impl<W: Write> ZstdWriter<W> {
 
 impl<W: Write> Write for ZstdWriter<W> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let room = Self::FRAME.saturating_sub(self.pending.len());
+        let room = FRAME.saturating_sub(self.pending.len());
         let taken = bytes.get(..bytes.len().min(room)).unwrap_or_default();
         self.pending.extend_from_slice(taken);
-        if self.pending.len() >= Self::FRAME {
+        if self.pending.len() >= FRAME {
             self.frame()?;
         }
         Ok(taken.len())
