@@ -19,7 +19,7 @@ pub use answer::{
     Validator,
 };
 pub use intake::{
-    Deframe, DeframeError, Field, Fields, FilePart, Framing, Intake, Piece, StagedCard,
+    Deframe, DeframeError, Field, Fields, FilePart, Framing, Intake, JsonFile, Piece, StagedCard,
 };
 pub use path::{decoded, encoded, query_pairs, segments};
 pub use refusal::{Refusal, Reply};

@@ -25,6 +25,7 @@
 mod archive;
 mod manifest;
 mod name;
+mod native;
 mod normalize;
 mod reading;
 mod repackage;
@@ -35,9 +36,11 @@ mod version;
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
+use hayloft_feed::native::{FeedView, Native};
 use hayloft_feed::{
-    Document, FeedType, FeedTypeError, FileRole, Identity, Inspected, Limits, PackageName,
-    Qualifiers, Repackage, Repackaged, TagChange, Upload, Version,
+    Document, FeedType, FeedTypeError, FileRole, Fragment, Identity, IndexChange, IndexError,
+    IndexWriter, Inspected, Limits, PackageName, Qualifiers, Repackage, Repackaged, TagChange,
+    Upload, Version,
 };
 
 pub use archive::TarballError;
@@ -50,6 +53,8 @@ use archive::Tarball;
 use manifest::PackageJson;
 
 const TAG: &str = "npm";
+/// The document that holds the readme.
+const README: &str = "readme";
 
 /// The npm ecosystem.
 ///
@@ -106,14 +111,18 @@ impl FeedType for Npm {
             warnings.push(format!("`repackageHistory` in package.json is ignored: {error}"));
             Vec::new()
         });
+        let manifest = package.manifest(&tarball.facts, upload.digests);
         Ok(Inspected {
             identity: Identity {
                 package: self.package_name(&package.name().group(), package.name().name())?,
                 version: version(&package.version().to_string(), Ok(package.version().clone()))?,
                 qualifiers: Qualifiers::none(),
             },
-            manifest: package.manifest(&tarball.facts, upload.digests),
-            fragments: Vec::new(),
+            fragments: vec![Fragment {
+                kind: native::ABBREVIATED,
+                bytes: manifest.abbreviated().into_bytes(),
+            }],
+            manifest: manifest.full(),
             documents: readme(&tarball, &package).into_iter().collect(),
             history,
             role: FileRole::Package,
@@ -131,6 +140,23 @@ impl FeedType for Npm {
 
     fn tags(&self, change: &TagChange<'_>) -> BTreeMap<String, String> {
         tags::after(change)
+    }
+
+    fn index_revision(&self) -> u32 {
+        1
+    }
+
+    fn index(
+        &self,
+        change: &IndexChange<'_>,
+        view: &dyn FeedView,
+        out: &mut dyn IndexWriter,
+    ) -> Result<(), IndexError> {
+        native::index(change, view, out)
+    }
+
+    fn native(&self) -> Option<&dyn Native> {
+        Some(self)
     }
 
     /// The last segment of the tarball's URL; the scope is not in it.
@@ -159,5 +185,5 @@ fn readme(tarball: &Tarball, package: &PackageJson<'_>) -> Option<Document> {
         None => package.readme()?,
     };
     let bytes = archive::readme_beginning(&text).as_bytes().to_vec();
-    Some(Document { name: "readme".to_owned(), bytes })
+    Some(Document { name: README.to_owned(), bytes })
 }

@@ -194,7 +194,7 @@ impl PackageJson<'_> {
 
     /// The version object of a packument, without what the feed adds: `dist.tarball`,
     /// `deprecated`, `_npmUser` and the like.
-    pub(crate) fn manifest(&self, facts: &TarballFacts, digests: &Digests) -> String {
+    pub(crate) fn manifest(&self, facts: &TarballFacts, digests: &Digests) -> VersionObject<'_> {
         let mut object = self.members.clone();
         // Left over from old tools, from a registry's answer, or true of another machine only.
         object.retain(|key| {
@@ -213,8 +213,9 @@ impl PackageJson<'_> {
         put(&mut object, "readmeFilename", facts.readme_filename.as_deref().map(quoted));
         object.set("_id", quoted(&format!("{}@{}", self.name, self.version)));
         object.set("_hasShrinkwrap", facts.has_shrinkwrap.to_string());
+        // Documents go on behind it: it must be the last.
         object.set("dist", dist(facts, digests));
-        object.print()
+        VersionObject(object)
     }
 
     fn normalize_groups(&self, object: &mut Object<'_>) {
@@ -249,6 +250,47 @@ impl PackageJson<'_> {
         let implicit =
             has_gyp && !self.members.get("gypfile").is_some_and(|value| value.is("false"));
         has("preinstall") || has("install") || has("postinstall") || implicit
+    }
+}
+
+/// What a packument holds of one version, but for what the feed adds; its last member is `dist`.
+#[derive(Debug)]
+pub(crate) struct VersionObject<'t>(Object<'t>);
+
+/// The members that clients ask for when they only resolve dependencies.
+const ABBREVIATED: [&str; 21] = [
+    "name",
+    "version",
+    "dependencies",
+    "optionalDependencies",
+    "devDependencies",
+    "peerDependencies",
+    "peerDependenciesMeta",
+    "bundleDependencies",
+    "acceptDependencies",
+    "bin",
+    "directories",
+    "engines",
+    "os",
+    "cpu",
+    "libc",
+    "funding",
+    "hasInstallScript",
+    "_hasShrinkwrap",
+    "workspaces",
+    "license",
+    "dist",
+];
+
+impl VersionObject<'_> {
+    pub(crate) fn full(&self) -> String {
+        self.0.print()
+    }
+
+    pub(crate) fn abbreviated(&self) -> String {
+        let mut object = self.0.clone();
+        object.retain(|key| ABBREVIATED.contains(&key));
+        object.print()
     }
 }
 

@@ -892,6 +892,10 @@ impl FeedView for MemoryFeed {
         Ok(of_feed || self.kept.get(sha256).is_some_and(|until| *until > self.now))
     }
 
+    fn document(&self, file: FileId, name: &str) -> Result<Option<Vec<u8>>, ViewError> {
+        Ok(self.file(file).and_then(|(file, _)| file.documents.get(name).cloned()))
+    }
+
     fn counts_revision(&self) -> Result<u64, ViewError> {
         Ok(0)
     }

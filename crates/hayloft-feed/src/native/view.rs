@@ -4,7 +4,7 @@ use std::ops::ControlFlow;
 
 use super::Validator;
 use crate::{
-    FileCard, Fragment, LogHead, NameKey, PackageHead, Stability, Status, Timestamp, Version,
+    FileCard, FileId, Fragment, LogHead, NameKey, PackageHead, Stability, Status, Timestamp, Version,
     VersionChange, VersionState,
 };
 
@@ -83,6 +83,13 @@ pub trait FeedView {
     /// True if a file of this feed, or one that a refresh keeps, has this content and may be
     /// downloaded.
     fn has_content(&self, sha256: &[u8; 32]) -> Result<bool, ViewError>;
+
+    /// A document that was kept with a file, for documents that hold it; `None` if there is none,
+    /// or the view cannot tell. One point read.
+    fn document(&self, file: FileId, name: &str) -> Result<Option<Vec<u8>>, ViewError> {
+        let _ = (file, name);
+        Ok(None)
+    }
 
     /// Grows whenever download counts reach the rows; part of the validator of what shows them.
     fn counts_revision(&self) -> Result<u64, ViewError>;

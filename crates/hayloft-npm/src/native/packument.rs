@@ -1,0 +1,274 @@
+use std::io::Write;
+use std::ops::ControlFlow;
+
+use hayloft_feed::json::quoted;
+use hayloft_feed::native::{
+    Answer, FeedView, RenderError, Request, Resource, VersionEntry, ViewError, Want,
+};
+use hayloft_feed::{Fragment, PackageHead, Stability, Status, Version};
+
+use super::ABBREVIATED;
+use super::request::Name;
+use super::version_object::{self, Place};
+use crate::NpmVersion;
+use crate::value::Object;
+
+const ABBREVIATED_TYPE: &str = "application/vnd.npm.install-v1+json";
+
+/// What the packument itself says of its newest version.
+const OF_LATEST: [&str; 9] = [
+    "description",
+    "homepage",
+    "keywords",
+    "repository",
+    "bugs",
+    "license",
+    "author",
+    "maintainers",
+    "contributors",
+];
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Form {
+    Full,
+    Abbreviated,
+}
+
+pub(super) fn resolve<'a>(
+    view: &'a dyn FeedView,
+    request: &'a Request<'a>,
+    name: &Name,
+) -> Result<Answer<'a>, ViewError> {
+    let Some(head) = view.package(name.key())? else { return Ok(Answer::not_found()) };
+    let Some(latest) = latest(view, &head)? else { return Ok(Answer::not_found()) };
+    let (form, media_type) = match form(request.accept()) {
+        Form::Full => (Form::Full, "application/json"),
+        Form::Abbreviated => (Form::Abbreviated, ABBREVIATED_TYPE),
+    };
+    let variant = if form == Form::Full { "full" } else { "abbreviated" };
+    let validator = view.validator(head.revision, &[variant, request.feed_url]);
+    let place = Place::of(name, request.feed_url);
+    let resource = Resource::document(validator, media_type, move |out| {
+        render(view, &head, &latest, &place, form, out)
+    });
+    let resource = resource.vary(&["accept"]);
+    // What a client is about to send back changed must be what is there.
+    let writes = request.parameter("write").is_some_and(|value| value == "true");
+    Ok(Answer::Resource(if writes { resource.unkept() } else { resource }))
+}
+
+/// The form that the header asks for. What stands for anything does not count: npm's usual header
+/// ends in a bare `*/*`, which would outweigh all before it.
+fn form(accept: &str) -> Form {
+    let quality = |wanted: &str| {
+        accept.split(',').find_map(|part| {
+            let mut parameters = part.split(';').map(str::trim);
+            if !parameters.next()?.eq_ignore_ascii_case(wanted) {
+                return None;
+            }
+            let quality = parameters.find_map(|parameter| parameter.strip_prefix("q="));
+            Some(quality.and_then(|quality| quality.trim().parse().ok()).unwrap_or(1.0_f32))
+        })
+    };
+    match (quality(ABBREVIATED_TYPE), quality("application/json")) {
+        (Some(short), Some(full)) if short >= full && short > 0.0 => Form::Abbreviated,
+        (Some(short), None) if short > 0.0 => Form::Abbreviated,
+        _ => Form::Full,
+    }
+}
+
+/// Whether documents show a version at all.
+pub(super) fn is_shown(status: &Status) -> bool {
+    status.is_listed() && !status.is_blocked()
+}
+
+/// The version that `latest` names, else the highest shown one, a stable one if there is one;
+/// `None` if no version is shown. A point read as a rule.
+pub(super) fn latest(
+    view: &dyn FeedView,
+    head: &PackageHead,
+) -> Result<Option<Version>, ViewError> {
+    if let Some(tagged) = head.tags.get("latest").and_then(|text| version(text)) {
+        let mut shown = false;
+        let want = Want::nothing();
+        view.version(head.name.key(), &tagged, &want, &mut |entry| shown = is_shown(entry.status))?;
+        if shown {
+            return Ok(Some(tagged));
+        }
+    }
+    let (mut stable, mut any) = (None, None);
+    view.versions(head.name.key(), &Want::nothing(), &mut |entry| {
+        if is_shown(entry.status) {
+            let is_stable = entry.stability == Stability::Stable;
+            *(if is_stable { &mut stable } else { &mut any }) = Some(entry.version());
+        }
+        ControlFlow::Continue(())
+    })?;
+    Ok(stable.or(any))
+}
+
+/// A version as it may stand in a URL, a tag or a client's document.
+pub(super) fn version(text: &str) -> Option<Version> {
+    NpmVersion::loose(text).ok()?.version().ok()
+}
+
+/// A revision as clients send it back.
+pub(super) fn revision_text(revision: u64) -> String {
+    format!("{revision}-{revision:016x}")
+}
+
+fn render(
+    view: &dyn FeedView,
+    head: &PackageHead,
+    latest: &Version,
+    place: &Place,
+    form: Form,
+    out: &mut dyn Write,
+) -> Result<(), RenderError> {
+    let name = quoted(&head.name.spelled());
+    match form {
+        Form::Full => write!(
+            out,
+            r#"{{"_id":{name},"_rev":"{}","name":{name},"#,
+            revision_text(head.revision)
+        )?,
+        Form::Abbreviated => write!(out, r#"{{"name":{name},"modified":"{}","#, head.changed)?,
+    }
+    out.write_all(br#""versions":{"#)?;
+    let times = versions(view, head, place, form, out)?;
+    write!(out, r#"}},"dist-tags":{}"#, tags(view, head, latest)?)?;
+    write!(
+        out,
+        r#","time":{{"created":"{}","modified":"{}"{times}}}"#,
+        head.created, head.changed
+    )?;
+    if form == Form::Full {
+        of_latest(view, head, latest, out)?;
+    }
+    out.write_all(b"}")?;
+    Ok(())
+}
+
+/// Writes the shown versions and gives back their members of `time`.
+fn versions(
+    view: &dyn FeedView,
+    head: &PackageHead,
+    place: &Place,
+    form: Form,
+    out: &mut dyn Write,
+) -> Result<String, RenderError> {
+    let kind = if form == Form::Full { Fragment::MANIFEST } else { ABBREVIATED };
+    let mut times = String::new();
+    let mut written = Ok(());
+    let mut first = true;
+    view.versions(head.name.key(), &Want::fragments(&[kind]), &mut |entry| {
+        if !is_shown(entry.status) {
+            return ControlFlow::Continue(());
+        }
+        let text = quoted(entry.text);
+        times.extend([",", &text, ":\"", &entry.published.to_string(), "\""]);
+        let comma = if first { "" } else { "," };
+        first = false;
+        written = write!(out, "{comma}{text}:")
+            .map_err(RenderError::from)
+            .and_then(|()| version_object::write(entry, kind, place, out));
+        if written.is_ok() { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+    })?;
+    written.map(|()| times)
+}
+
+/// The tags whose versions are shown, `latest` always among them: without it a bare install fails.
+pub(super) fn tags(
+    view: &dyn FeedView,
+    head: &PackageHead,
+    latest: &Version,
+) -> Result<String, ViewError> {
+    let mut json = Object::default();
+    json.set("latest", quoted(latest.text()));
+    for (tag, text) in head.tags.iter().filter(|(tag, _)| *tag != "latest") {
+        let mut shown = false;
+        if let Some(version) = version(text) {
+            let mut see = |entry: &VersionEntry<'_>| shown = is_shown(entry.status);
+            view.version(head.name.key(), &version, &Want::nothing(), &mut see)?;
+        }
+        if shown {
+            json.set(tag, quoted(text));
+        }
+    }
+    Ok(json.print())
+}
+
+fn of_latest(
+    view: &dyn FeedView,
+    head: &PackageHead,
+    latest: &Version,
+    out: &mut dyn Write,
+) -> Result<(), RenderError> {
+    let mut manifest = Vec::new();
+    let mut file = None;
+    let want = Want::fragments(&[Fragment::MANIFEST]).files();
+    view.version(head.name.key(), latest, &want, &mut |entry| {
+        manifest = entry.fragment(Fragment::MANIFEST).unwrap_or_default().to_vec();
+        file = entry.files.first().map(|file| file.id);
+    })?;
+    let manifest = String::from_utf8_lossy(&manifest);
+    let object = Object::parse(&manifest).map_err(|error| {
+        ViewError::damaged(format!("a manifest of {}: {error}", head.name.spelled()))
+    })?;
+    for key in OF_LATEST {
+        if let Some(value) = object.get(key) {
+            write!(out, ",{}:{}", quoted(key), value.0)?;
+        }
+    }
+    let readme = file.map(|file| view.document(file, crate::README)).transpose()?.flatten();
+    if let Some(readme) = readme {
+        write!(out, r#","readme":{}"#, quoted(&String::from_utf8_lossy(&readme)))?;
+        if let Some(file_name) = object.get("readmeFilename") {
+            write!(out, r#","readmeFilename":{}"#, file_name.0)?;
+        }
+    }
+    Ok(())
+}
+
+/// The packument and the tarballs of a package, for a static export.
+pub(super) fn paths(
+    view: &dyn FeedView,
+    head: &PackageHead,
+    visit: &mut dyn FnMut(&str),
+) -> Result<(), ViewError> {
+    let name = head.name.spelled();
+    visit(&format!("/{name}"));
+    view.versions(head.name.key(), &Want::nothing(), &mut |entry| {
+        if !entry.status.is_blocked() {
+            visit(&format!("/{name}/-/{}-{}.tgz", head.name.name(), entry.text));
+        }
+        ControlFlow::Continue(())
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+
+    use super::*;
+
+    #[rstest]
+    #[case::npm(
+        "application/vnd.npm.install-v1+json; q=1.0, application/json; q=0.8, */*",
+        Form::Abbreviated
+    )]
+    #[case::pnpm(
+        "application/vnd.npm.install-v1+json; q=1.0, application/json; q=0.8, */*",
+        Form::Abbreviated
+    )]
+    #[case::alone("application/vnd.npm.install-v1+json", Form::Abbreviated)]
+    #[case::equal("application/json, application/vnd.npm.install-v1+json", Form::Abbreviated)]
+    #[case::lower("application/json, application/vnd.npm.install-v1+json;q=0.5", Form::Full)]
+    #[case::not_at_all("application/vnd.npm.install-v1+json;q=0", Form::Full)]
+    #[case::full("application/json", Form::Full)]
+    #[case::anything("*/*", Form::Full)]
+    #[case::yarn_4("", Form::Full)]
+    fn the_form_follows_the_header(#[case] accept: &str, #[case] expected: Form) {
+        assert_eq!(form(accept), expected);
+    }
+}
