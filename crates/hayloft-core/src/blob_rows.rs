@@ -5,8 +5,7 @@ use std::sync::Arc;
 use crate::codec;
 use crate::plan::Plan;
 use crate::records::{BlobRecord, BlobState, DigestsValue, Health, JobRecord, Place};
-use crate::tables::{self, HashKind};
-use crate::{BlobKey, Direction, MetaRead, StoreError, rows};
+use crate::{BlobKey, Direction, MetaRead, StoreError, inline_rows, rows, tables};
 
 /// How the bytes of a content come with an operation.
 #[derive(Debug, Clone)]
@@ -48,10 +47,10 @@ pub(crate) fn use_blob(
     user: User,
 ) -> Result<Result<(), Gone>, StoreError> {
     let blob = digests.key();
-    let record = match plan.get::<BlobRecord>(tables::BLOB, &blob.0)? {
+    let mut record = match plan.get::<BlobRecord>(tables::BLOB, &blob.0)? {
         None => {
-            let Some(place) = place(plan, source) else { return Ok(Err(Gone)) };
-            index_digests(plan, &blob, &digests.sha1, &digests.sha256);
+            let Some(place) = place(plan, source)? else { return Ok(Err(Gone)) };
+            plan.put_entry(tables::BY_HASH, tables::by_hash(&digests.sha256, &blob))?;
             BlobRecord {
                 size,
                 md5: digests.md5,
@@ -61,6 +60,8 @@ pub(crate) fn use_blob(
                 place,
                 state: BlobState::Live,
                 health: Health::Good,
+                // Uses whose content's row was lost count too.
+                uses: uses(plan, &blob)?,
                 created: plan.now().millis(),
                 verified: plan.now().millis(),
             }
@@ -69,63 +70,72 @@ pub(crate) fn use_blob(
         Some(mut known) => {
             known.state = BlobState::Live;
             if known.health == Health::Damaged {
-                heal(plan, &mut known, source);
+                heal(plan, &mut known, source)?;
             }
             known
         }
     };
+    let usage = tables::blob_use(&blob, user.version, user.file);
+    if MetaRead::get(plan, tables::BLOB, &usage)?.is_none() {
+        record.uses += 1;
+        plan.put_entry(tables::BLOB, usage)?;
+    }
     plan.put(tables::BLOB, blob.0.to_vec(), &record)?;
-    plan.put_bytes(tables::BLOB_USE, tables::blob_use(&blob, user.version, user.file), Vec::new());
     Ok(Ok(()))
 }
 
-fn place(plan: &mut Plan, source: &Source) -> Option<Place> {
-    match source {
+fn place(plan: &mut Plan, source: &Source) -> Result<Option<Place>, StoreError> {
+    Ok(match source {
         Source::Inline(bytes) => {
             plan.counters().inline += 1;
             let inline = plan.counters().inline;
-            plan.put_bytes(tables::BLOB_DATA, tables::number(inline), bytes.to_vec());
+            inline_rows::put(plan, inline, bytes)?;
             Some(Place::Inline(inline))
         }
         Source::Published => Some(Place::File),
         Source::Present => None,
-    }
+    })
 }
 
 /// Puts good bytes in the place of damaged ones.
-fn heal(plan: &mut Plan, known: &mut BlobRecord, source: &Source) {
-    let Some(place) = place(plan, source) else { return };
+fn heal(plan: &mut Plan, known: &mut BlobRecord, source: &Source) -> Result<(), StoreError> {
+    let Some(place) = place(plan, source)? else { return Ok(()) };
     if let Place::Inline(old) = known.place {
-        plan.delete(tables::BLOB_DATA, tables::number(old));
+        inline_rows::delete(plan, old)?;
     }
     known.place = place;
     known.health = Health::Good;
     known.verified = plan.now().millis();
-}
-
-pub(crate) fn index_digests(plan: &mut Plan, blob: &BlobKey, sha1: &[u8], sha256: &[u8]) {
-    for (kind, digest) in [(HashKind::Sha1, sha1), (HashKind::Sha256, sha256)] {
-        plan.put_bytes(tables::BY_HASH, tables::by_hash(kind, digest, blob), Vec::new());
-    }
+    Ok(())
 }
 
 /// Takes back a use of a content. With the last one a row's bytes go at once, a file is condemned.
+/// A content whose row cannot be read stays for verification to judge.
 pub(crate) fn release_blob(plan: &mut Plan, blob: &BlobKey, user: User) -> Result<(), StoreError> {
-    plan.delete(tables::BLOB_USE, tables::blob_use(blob, user.version, user.file));
-    if has_use(plan, blob)? {
-        return Ok(());
-    }
-    retire(plan, blob)
+    let usage = tables::blob_use(blob, user.version, user.file);
+    let counted = MetaRead::get(plan, tables::BLOB, &usage)?.is_some();
+    plan.delete(tables::BLOB, usage);
+    let mut record = match plan.get::<BlobRecord>(tables::BLOB, &blob.0) {
+        Ok(Some(record)) => record,
+        Ok(None) | Err(StoreError::Damaged { .. }) => return Ok(()),
+        Err(error) => return Err(error),
+    };
+    record.uses = record.uses.saturating_sub(u64::from(counted));
+    retire_or_keep(plan, blob, record)
 }
 
-/// What becomes of a content without a use.
-pub(crate) fn retire(plan: &mut Plan, blob: &BlobKey) -> Result<(), StoreError> {
-    let Some(mut record) = plan.get::<BlobRecord>(tables::BLOB, &blob.0)? else {
-        return Ok(());
-    };
+/// What becomes of a content that has perhaps lost its last use. Its row is written.
+pub(crate) fn retire_or_keep(
+    plan: &mut Plan,
+    blob: &BlobKey,
+    mut record: BlobRecord,
+) -> Result<(), StoreError> {
+    if is_used(plan, blob, &record)? {
+        return plan.put(tables::BLOB, blob.0.to_vec(), &record);
+    }
     match record.place {
         Place::Inline(inline) => {
-            plan.delete(tables::BLOB_DATA, tables::number(inline));
+            inline_rows::delete(plan, inline)?;
             remove_blob(plan, blob, &record);
         }
         Place::File => {
@@ -140,17 +150,32 @@ pub(crate) fn retire(plan: &mut Plan, blob: &BlobKey) -> Result<(), StoreError> 
 /// Removes the row of a content and what leads to it.
 pub(crate) fn remove_blob(plan: &mut Plan, blob: &BlobKey, record: &BlobRecord) {
     plan.delete(tables::BLOB, blob.0.to_vec());
-    for (kind, digest) in
-        [(HashKind::Sha1, record.sha1.as_slice()), (HashKind::Sha256, record.sha256.as_slice())]
-    {
-        plan.delete(tables::BY_HASH, tables::by_hash(kind, digest, blob));
-    }
+    plan.delete(tables::BY_HASH, tables::by_hash(&record.sha256, blob));
 }
 
-/// True if any file has this content.
+/// True unless both the count and the rows say that nothing uses a content: a key that rotted must
+/// not cost the bytes of a package.
+pub(crate) fn is_used(
+    read: &dyn MetaRead,
+    blob: &BlobKey,
+    record: &BlobRecord,
+) -> Result<bool, StoreError> {
+    Ok(record.uses > 0 || has_use(read, blob)?)
+}
+
+/// True if a row says that a file has this content.
 pub(crate) fn has_use(read: &dyn MetaRead, blob: &BlobKey) -> Result<bool, StoreError> {
-    let range = tables::prefixed(&blob.0);
-    Ok(!read.scan(tables::BLOB_USE, range, Direction::Forward, 1)?.is_empty())
+    Ok(!read.scan(tables::BLOB, tables::blob_uses(blob), Direction::Forward, 1)?.is_empty())
+}
+
+/// Rows that say that a file has this content.
+pub(crate) fn uses(read: &dyn MetaRead, blob: &BlobKey) -> Result<u64, StoreError> {
+    let mut uses = 0;
+    rows::each(read, tables::BLOB, &blob.0, |key, _| {
+        uses += u64::from(!tables::is_blob(key));
+        Ok(())
+    })?;
+    Ok(uses)
 }
 
 /// The row of a content that a file's row names.
@@ -185,10 +210,10 @@ pub(crate) fn rebuild(
         place: inline.map_or(Place::File, Place::Inline),
         state: BlobState::Live,
         health: if healthy { Health::Good } else { Health::Damaged },
+        uses: uses(plan, &blob)?,
         created: plan.now().millis(),
         verified: plan.now().millis(),
     };
     plan.put(tables::BLOB, blob.0.to_vec(), &record)?;
-    index_digests(plan, &blob, &digests.sha1, &digests.sha256);
-    Ok(())
+    plan.put_entry(tables::BY_HASH, tables::by_hash(&digests.sha256, &blob))
 }

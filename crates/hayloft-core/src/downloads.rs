@@ -202,8 +202,8 @@ fn add(plan: &mut Plan, counts: &Counts, position: &LogPositionRecord) -> Result
         if exists {
             let key = tables::downloads(file.package, file.version, file.number);
             let more = i64::try_from(*count).unwrap_or(i64::MAX);
-            plan.add(tables::DOWNLOADS, key, more);
-            plan.add(tables::DOWNLOADS, tables::downloads_sum(file.package), more);
+            plan.add(tables::DOWNLOADS, key, more)?;
+            plan.add(tables::DOWNLOADS, tables::downloads_sum(file.package), more)?;
         }
     }
     plan.put(tables::META, LOG_POSITION.to_vec(), position)

@@ -219,7 +219,7 @@ impl Inner {
             let Some(mut row) = plan.get::<BlobRecord>(tables::BLOB, &blob.0)? else {
                 return Ok(false);
             };
-            if blob_rows::has_use(plan, &blob)? {
+            if blob_rows::is_used(plan, &blob, &row)? {
                 return Ok(false);
             }
             let now = plan.now().millis();

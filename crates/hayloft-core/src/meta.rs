@@ -59,8 +59,6 @@ pub struct Batch {
     pub put: Vec<(Table, Vec<u8>, Vec<u8>)>,
     /// Rows to remove; a missing row is no error.
     pub delete: Vec<(Table, Vec<u8>)>,
-    /// Big-endian `i64` counters to add to; a missing row counts as zero.
-    pub add: Vec<(Table, Vec<u8>, i64)>,
     /// True if more batches wait behind this one: a hint that lets an engine put off what only
     /// makes recovery faster.
     pub more_wait: bool,

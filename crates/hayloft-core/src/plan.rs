@@ -5,9 +5,11 @@ use std::collections::{BTreeMap, HashSet};
 use std::ops::Bound;
 
 use crate::codec::{self, Record};
-use crate::records::{AuditRecord, CountersRecord, JobRecord, NumberRecord};
+use crate::records::{
+    AuditRecord, CounterRecord, CountersRecord, EntryRecord, JobRecord, NumberRecord, TotalsRecord,
+};
 use crate::small::{Changed, SMALL_ROW, is_small};
-use crate::tables::{self, Total};
+use crate::tables;
 use crate::{
     Batch, CommitError, Direction, Expect, KeyRange, MetaError, MetaRead, MetaTurn, Row,
     StoreError, Table, Timestamp, Visit, Want, rows,
@@ -21,7 +23,6 @@ pub(crate) const COUNTERS: &[u8] = b"counters";
 enum Change {
     Put(Vec<u8>),
     Delete,
-    Add(i64),
 }
 
 /// Changes by table and key.
@@ -34,16 +35,7 @@ impl Changes {
     }
 
     fn set(&mut self, table: Table, key: Vec<u8>, change: Change) {
-        let rows = self.0.entry(table).or_default();
-        let merged = match (rows.get(&key), change) {
-            (Some(Change::Add(before)), Change::Add(more)) => {
-                Change::Add(before.saturating_add(more))
-            }
-            (Some(Change::Delete), Change::Add(more)) => Change::Put(more.to_be_bytes().to_vec()),
-            (Some(Change::Put(value)), Change::Add(more)) => Change::Put(added(value, more)),
-            (_, change) => change,
-        };
-        rows.insert(key, merged);
+        self.0.entry(table).or_default().insert(key, change);
     }
 
     fn is_empty(&self) -> bool {
@@ -57,13 +49,6 @@ impl Changes {
             }
         }
     }
-}
-
-/// A counter's bytes after an addition; bytes that are no counter count as zero, which can only
-/// meet a value that this process wrote itself.
-fn added(value: &[u8], more: i64) -> Vec<u8> {
-    let before = value.try_into().map_or(0, i64::from_be_bytes);
-    before.saturating_add(more).to_be_bytes().to_vec()
 }
 
 /// What lies below the changes.
@@ -226,7 +211,6 @@ impl<'a> Plan<'a> {
                 match change {
                     Change::Put(value) => batch.put.push((table, key, value)),
                     Change::Delete => batch.delete.push((table, key)),
-                    Change::Add(more) => batch.add.push((table, key, more)),
                 }
             }
         }
@@ -265,7 +249,12 @@ impl<'a> Plan<'a> {
         Ok(())
     }
 
-    /// Inserts or replaces a row of bytes: an index entry, or the content of a blob.
+    /// Inserts an entry of an index, whose key says all.
+    pub(crate) fn put_entry(&mut self, table: Table, key: Vec<u8>) -> Result<(), StoreError> {
+        self.put(table, key, &EntryRecord)
+    }
+
+    /// Inserts or replaces a row of bytes: a part of a content, which its digest covers.
     pub(crate) fn put_bytes(&mut self, table: Table, key: Vec<u8>, value: Vec<u8>) {
         self.current.set(table, key, Change::Put(value));
     }
@@ -275,22 +264,39 @@ impl<'a> Plan<'a> {
         self.current.set(table, key, Change::Delete);
     }
 
-    /// Adds to a counter.
-    pub(crate) fn add(&mut self, table: Table, key: Vec<u8>, more: i64) {
-        if more != 0 {
-            self.current.set(table, key, Change::Add(more));
+    /// Adds to a counter. A damaged one is left for verification to find.
+    pub(crate) fn add(&mut self, table: Table, key: Vec<u8>, more: i64) -> Result<(), StoreError> {
+        let before = match rows::counter(self, table, &key) {
+            Err(StoreError::Damaged { .. }) => return Ok(()),
+            before => before?,
+        };
+        match before.saturating_add(more) {
+            0 if before == 0 => Ok(()),
+            sum => self.put(table, key, &CounterRecord(sum)),
         }
     }
 
-    /// Adds to a total of a feed.
-    pub(crate) fn add_total(&mut self, feed: u32, field: Total, more: i64) {
-        self.add(tables::TOTALS, tables::total(feed, field), more);
+    /// Changes the totals of a feed and notes that something in it changes. Damaged ones are left
+    /// for verification to count again.
+    pub(crate) fn change_totals(
+        &mut self,
+        feed: u32,
+        change: impl FnOnce(&mut TotalsRecord),
+    ) -> Result<(), StoreError> {
+        let key = tables::feed(feed);
+        let mut totals = match rows::totals(self, feed) {
+            Err(StoreError::Damaged { .. }) => return Ok(()),
+            totals => totals?,
+        };
+        change(&mut totals);
+        totals.revision = self.sequence();
+        totals.changed = self.now.millis();
+        self.put(tables::TOTALS, key, &totals)
     }
 
     /// Notes that something in a feed changes.
-    pub(crate) fn touch_feed(&mut self, feed: u32) {
-        let value = self.sequence().to_be_bytes().to_vec();
-        self.put_bytes(tables::TOTALS, tables::total(feed, Total::Revision), value);
+    pub(crate) fn touch_feed(&mut self, feed: u32) -> Result<(), StoreError> {
+        self.change_totals(feed, |_| {})
     }
 
     /// Appends a row to the audit log and chains it to the one before.
@@ -314,17 +320,9 @@ impl<'a> Plan<'a> {
         self.put(tables::JOB, key, job)
     }
 
-    /// The change that stands for a row, both layers merged; `None` if there is none.
-    fn change(&self, table: Table, key: &[u8]) -> Option<Change> {
-        match (self.current.get(table, key), self.accepted.get(table, key)) {
-            (Some(Change::Add(more)), Some(below)) => Some(match below {
-                Change::Add(before) => Change::Add(before.saturating_add(*more)),
-                Change::Delete => Change::Put(more.to_be_bytes().to_vec()),
-                Change::Put(value) => Change::Put(added(value, *more)),
-            }),
-            (Some(change), _) => Some(change.clone()),
-            (None, below) => below.cloned(),
-        }
+    /// The change that stands for a row; `None` if there is none.
+    fn change(&self, table: Table, key: &[u8]) -> Option<&Change> {
+        self.current.get(table, key).or_else(|| self.accepted.get(table, key))
     }
 
     /// True if a key in the range has a change.
@@ -397,12 +395,8 @@ impl MetaRead for Plan<'_> {
     fn get(&self, table: Table, key: &[u8]) -> Result<Option<Vec<u8>>, MetaError> {
         match self.change(table, key) {
             None => self.base.get(table, key),
-            Some(Change::Put(value)) => Ok(Some(value)),
+            Some(Change::Put(value)) => Ok(Some(value.clone())),
             Some(Change::Delete) => Ok(None),
-            Some(Change::Add(more)) => {
-                let before = self.base.get(table, key)?;
-                Ok(Some(added(before.as_deref().unwrap_or_default(), more)))
-            }
         }
     }
 
@@ -522,7 +516,6 @@ mod tests {
     enum Step {
         Put(u8, i64),
         Delete(u8),
-        Add(u8, i64),
         Accept,
         Reject,
     }
@@ -531,7 +524,6 @@ mod tests {
         prop_oneof![
             (0..12_u8, 0..9_i64).prop_map(|(key, value)| Step::Put(key, value)),
             (0..12_u8).prop_map(Step::Delete),
-            (0..12_u8, 1..9_i64).prop_map(|(key, more)| Step::Add(key, more)),
             Just(Step::Accept),
             Just(Step::Reject),
         ]
@@ -545,10 +537,6 @@ mod tests {
             Step::Delete(key) => {
                 rows.remove([*key].as_slice());
             }
-            Step::Add(key, more) => {
-                let value = rows.entry(vec![*key]).or_insert_with(|| vec![0; 8]);
-                *value = added(value, *more);
-            }
             Step::Accept | Step::Reject => {}
         }
     }
@@ -559,7 +547,6 @@ mod tests {
                 plan.put_bytes(TABLE, vec![*key], value.to_be_bytes().to_vec());
             }
             Step::Delete(key) => plan.delete(TABLE, vec![*key]),
-            Step::Add(key, more) => plan.add(TABLE, vec![*key], *more),
             Step::Accept => plan.accept(),
             Step::Reject => plan.reject(),
         }
@@ -572,10 +559,6 @@ mod tests {
         }
         for (_, key) in batch.delete {
             rows.remove(&key);
-        }
-        for (_, key, more) in batch.add {
-            let value = rows.entry(key).or_insert_with(|| vec![0; 8]);
-            *value = added(value, more);
         }
         rows
     }
@@ -627,6 +610,29 @@ mod tests {
             plan.reject();
             prop_assert_eq!(committed(&base, plan.into_batch().unwrap().1), accepted);
         }
+    }
+
+    #[test]
+    fn a_counter_adds_up_over_operations_and_a_damaged_one_stays_as_it_is() {
+        let mut base = Rows::default();
+        base.0.insert(vec![2], b"damaged".to_vec());
+        let mut plan = Plan::rehearse(Box::new(base), Timestamp::from_millis(0)).unwrap();
+        let counter = |plan: &Plan<'_>| rows::counter(plan, TABLE, &[1]).unwrap();
+        plan.add(TABLE, vec![1], 0).unwrap();
+        assert_eq!(MetaRead::get(&plan, TABLE, &[1]).unwrap(), None);
+        plan.add(TABLE, vec![1], 3).unwrap();
+        plan.accept();
+        plan.add(TABLE, vec![1], 4).unwrap();
+        assert_eq!(counter(&plan), 7);
+        plan.reject();
+        assert_eq!(counter(&plan), 3);
+        plan.delete(TABLE, vec![1]);
+        plan.add(TABLE, vec![1], 5).unwrap();
+        assert_eq!(counter(&plan), 5);
+        plan.add(TABLE, vec![1], i64::MAX).unwrap();
+        assert_eq!(counter(&plan), i64::MAX);
+        plan.add(TABLE, vec![2], 1).unwrap();
+        assert_eq!(MetaRead::get(&plan, TABLE, &[2]).unwrap().unwrap(), b"damaged");
     }
 
     #[test]

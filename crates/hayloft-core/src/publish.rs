@@ -12,7 +12,7 @@ use crate::records::{BlobRecord, BlobState, DigestsValue, Health, Place};
 use crate::staging::Content;
 use crate::store::Inner;
 use crate::writer::check_outside_plan;
-use crate::{BlobKey, BlobRead, Staged, StoreError, VerifyOnRead, rows, tables};
+use crate::{BlobKey, BlobRead, Staged, StoreError, VerifyOnRead, inline_rows, rows, tables};
 
 /// How many verified contents are remembered.
 const VERIFIED: usize = 1 << 16;
@@ -89,12 +89,11 @@ impl Inner {
         }
         match row.place {
             Place::Inline(inline) => {
-                let bytes = snapshot.get(tables::BLOB_DATA, &tables::number(inline))?;
-                let good = bytes.filter(|bytes| *blake3::hash(bytes).as_bytes() == key.0);
-                let Some(bytes) = good else {
+                let bytes = inline_rows::read(snapshot.as_ref(), inline, size)?;
+                if *blake3::hash(&bytes).as_bytes() != key.0 {
                     self.mark_damaged(key);
                     return Err(damaged());
-                };
+                }
                 Ok(Opening::Open(BlobReader::Memory(io::Cursor::new(bytes))))
             }
             Place::File => {

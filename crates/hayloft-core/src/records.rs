@@ -45,6 +45,9 @@ records! {
     61 => RepackagingRecord,
     62 => AuditRecord,
     70 => FacetRecord,
+    71 => TotalsRecord,
+    72 => CounterRecord,
+    73 => EntryRecord,
     80 => KeyRecord,
     81 => KeyPlaceRecord,
     90 => SettingRecord,
@@ -308,6 +311,8 @@ pub(crate) struct BlobRecord {
     pub(crate) place: Place,
     pub(crate) state: BlobState,
     pub(crate) health: Health,
+    /// Rows of uses. Garbage is only what has none by this count and by the rows themselves.
+    pub(crate) uses: u64,
     pub(crate) created: i64,
     /// When its bytes were last read and found right.
     pub(crate) verified: i64,
@@ -317,7 +322,7 @@ pub(crate) struct BlobRecord {
 pub(crate) enum Place {
     /// A file of its own.
     File,
-    /// A row of `blob_data`.
+    /// Rows of `blob_data`.
     Inline(u64),
 }
 
@@ -398,6 +403,26 @@ pub(crate) struct AuditRecord {
 
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
 pub(crate) struct FacetRecord(pub(crate) u64);
+
+/// How much a feed holds.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Encode, Decode)]
+pub(crate) struct TotalsRecord {
+    pub(crate) packages: i64,
+    pub(crate) versions: i64,
+    pub(crate) files: i64,
+    pub(crate) bytes: i64,
+    /// Number of the last commit that changed the feed.
+    pub(crate) revision: u64,
+    /// When that was.
+    pub(crate) changed: i64,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub(crate) struct CounterRecord(pub(crate) i64);
+
+/// An entry of an index, whose key says all.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub(crate) struct EntryRecord;
 
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
 pub(crate) struct KeyRecord {

@@ -3,7 +3,7 @@
 use std::ops::ControlFlow;
 
 use crate::codec::{self, Record};
-use crate::records::{MoreFilesRecord, VersionRecord};
+use crate::records::{CounterRecord, MoreFilesRecord, TotalsRecord, VersionRecord};
 use crate::tables;
 use crate::{Direction, KeyRange, MetaRead, StoreError, Table};
 
@@ -54,10 +54,12 @@ pub(crate) fn counter(read: &dyn MetaRead, table: Table, key: &[u8]) -> Result<i
 
 /// The value of a counter row.
 pub(crate) fn counter_value(table: Table, key: &[u8], value: &[u8]) -> Result<i64, StoreError> {
-    let bytes = value.try_into().map_err(|_| {
-        StoreError::damaged(format!("counter {} of `{}`", codec::shown(key), table.0))
-    })?;
-    Ok(i64::from_be_bytes(bytes))
+    codec::decode(table, key, value).map(|CounterRecord(count)| count)
+}
+
+/// The totals of a feed.
+pub(crate) fn totals(read: &dyn MetaRead, feed: u32) -> Result<TotalsRecord, StoreError> {
+    get(read, tables::TOTALS, &tables::feed(feed)).map(Option::unwrap_or_default)
 }
 
 /// Calls `visit` for all keys that begin with `prefix`, a page at a time.

@@ -28,13 +28,11 @@ pub(crate) const FRAGMENT: Table = Table("frag-1");
 /// Version's key to `StatusRecord`; without a row the version is listed, and neither blocked nor
 /// deprecated.
 pub(crate) const STATUS: Table = Table("status-1");
-/// BLAKE3 to `BlobRecord`.
+/// BLAKE3 to `BlobRecord`, and beside it BLAKE3, version number, file number for each use.
 pub(crate) const BLOB: Table = Table("blob-1");
-/// BLAKE3, version number, file number.
-pub(crate) const BLOB_USE: Table = Table("blob_use-1");
-/// Inline number to bytes; verified by digest, so without checksum.
+/// Inline number, part to bytes; verified by digest, so without checksum.
 pub(crate) const BLOB_DATA: Table = Table("blob_data-1");
-/// Algorithm, 16 bytes of digest, BLAKE3.
+/// 16 bytes of SHA-256, BLAKE3.
 pub(crate) const BY_HASH: Table = Table("by_hash-1");
 /// Number to `PromotionRecord`.
 pub(crate) const PROMOTION: Table = Table("promo-1");
@@ -46,7 +44,7 @@ pub(crate) const AUDIT: Table = Table("audit-1");
 pub(crate) const HISTORY: Table = Table("hist_pkg-1");
 /// Package number, version number, file number to a counter; package number alone to their sum.
 pub(crate) const DOWNLOADS: Table = Table("dl-1");
-/// Feed, field to a counter.
+/// Feed to `TotalsRecord`.
 pub(crate) const TOTALS: Table = Table("stat-1");
 /// Feed, qualifier, NUL, value to `FacetRecord`.
 pub(crate) const FACET: Table = Table("facet-1");
@@ -79,32 +77,12 @@ pub(crate) const SEARCH: Table = Table("search-1");
 pub(crate) const OF_INDEX: [Table; 7] =
     [INDEX, INDEX_PART, INDEX_STATE, INDEX_LOG, SUBJECT, SEARCH_LOG, SEARCH];
 
-/// A counter in [`TOTALS`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-#[repr(u8)]
-pub(crate) enum Total {
-    Packages = 0,
-    Versions = 1,
-    Files = 2,
-    Bytes = 3,
-    /// Not a sum: the sequence number of the last commit that changed the feed.
-    Revision = 4,
-}
-
 /// Which table a row of [`HISTORY`] points into.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
 pub(crate) enum HistoryKind {
     Promotion = 1,
     Repackaging = 2,
-}
-
-/// Which digest a row of [`BY_HASH`] begins with.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[repr(u8)]
-pub(crate) enum HashKind {
-    Sha1 = 1,
-    Sha256 = 2,
 }
 
 pub(crate) fn joined(parts: &[&[u8]]) -> Vec<u8> {
@@ -204,13 +182,22 @@ pub(crate) fn blob_use(blob: &BlobKey, version: u64, file: u32) -> Vec<u8> {
     joined(&[&blob.0, &version.to_be_bytes(), &file.to_be_bytes()])
 }
 
-pub(crate) fn by_hash(kind: HashKind, digest: &[u8], blob: &BlobKey) -> Vec<u8> {
-    joined(&[&by_hash_prefix(kind, digest), &blob.0])
+/// The uses of a content: its own key and what comes after it.
+pub(crate) fn blob_uses(blob: &BlobKey) -> KeyRange {
+    prefixed_after(&blob.0, &blob.0)
 }
 
-pub(crate) fn by_hash_prefix(kind: HashKind, digest: &[u8]) -> Vec<u8> {
-    let beginning = digest.get(..16).unwrap_or(digest);
-    joined(&[&[kind as u8], beginning])
+/// True for the key of a content in [`BLOB`], false for that of a use.
+pub(crate) fn is_blob(key: &[u8]) -> bool {
+    key.len() == 32
+}
+
+pub(crate) fn by_hash(sha256: &[u8; 32], blob: &BlobKey) -> Vec<u8> {
+    joined(&[by_hash_prefix(sha256), &blob.0])
+}
+
+pub(crate) fn by_hash_prefix(sha256: &[u8; 32]) -> &[u8] {
+    sha256.get(..16).unwrap_or(sha256)
 }
 
 pub(crate) fn history_prefix(tag: &str, name_key: &[u8], kind: HistoryKind) -> Vec<u8> {
@@ -232,10 +219,6 @@ pub(crate) fn downloads_sum(package: u64) -> Vec<u8> {
 
 pub(crate) fn downloads_of(package: u64, version: u64) -> Vec<u8> {
     joined(&[&package.to_be_bytes(), &version.to_be_bytes()])
-}
-
-pub(crate) fn total(feed: u32, field: Total) -> Vec<u8> {
-    joined(&[&feed.to_be_bytes(), &[field as u8]])
 }
 
 pub(crate) fn facet(feed: u32, qualifier: &str, value: &str) -> Vec<u8> {
@@ -364,9 +347,11 @@ mod tests {
         assert_eq!(package(7, b"\x01a\0"), b"\0\0\0\x07\x01a\0");
         assert_eq!(version(&package(7, b"\x01a\0"), b"\x05x"), b"\0\0\0\x07\x01a\0\x05x");
         assert_eq!(part(1, 2), b"\0\0\0\0\0\0\0\x01\0\x02");
-        assert_eq!(total(1, Total::Bytes), b"\0\0\0\x01\x03");
         assert_eq!(facet(1, "distro", "stable"), b"\0\0\0\x01distro\0stable");
-        assert_eq!(by_hash(HashKind::Sha1, &[9; 20], &BlobKey([8; 32])).len(), 1 + 16 + 32);
+        assert_eq!(by_hash(&[9; 32], &BlobKey([8; 32])), [&[9; 16][..], &[8; 32]].concat());
+        let usage = blob_use(&BlobKey([8; 32]), 1, 2);
+        assert_eq!(usage, [&[8; 32][..], b"\0\0\0\0\0\0\0\x01\0\0\0\x02"].concat());
+        assert!(is_blob(&[8; 32]) && !is_blob(&usage));
         assert_eq!(name_key_in(b"\x01a\0rest"), Some(&b"\x01a\0"[..]));
         assert_eq!(name_key_in(b"\x01a"), None);
         assert_eq!(index(1, b"k"), b"\0\0\0\x01k");

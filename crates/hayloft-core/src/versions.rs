@@ -14,7 +14,7 @@ use crate::records::{
     VersionPlaceRecord, VersionRecord,
 };
 use crate::resolve::{FeedHandle, PackageHandle, StatusRow, VersionHandle, qualifiers};
-use crate::tables::{self, Total};
+use crate::tables;
 use crate::{Direction, MetaRead, Overwrite, Overwriting, StoreError, Stored, rows};
 
 /// Most files of a version.
@@ -189,7 +189,7 @@ fn begin(
         raise(&mut record.latest_stable, &pointer);
     }
     record.versions += 1;
-    plan.add_total(feed.id, Total::Versions, 1);
+    plan.change_totals(feed.id, |totals| totals.versions += 1)?;
     let place = VersionPlaceRecord { feed: feed.id, key: key.clone() };
     plan.put(tables::VERSION_ID, tables::number(number), &place)?;
     let record = VersionRecord {
@@ -240,10 +240,10 @@ fn begin_package(
     let lower = name_key.without_case();
     if lower != name_key.as_bytes() {
         let key = tables::package_case(feed.id, &lower, name_key.as_bytes());
-        plan.put_bytes(tables::PACKAGE_CASE, key, Vec::new());
+        plan.put_entry(tables::PACKAGE_CASE, key)?;
     }
     plan.counters().package += 1;
-    plan.add_total(feed.id, Total::Packages, 1);
+    plan.change_totals(feed.id, |totals| totals.packages += 1)?;
     let now = plan.now().millis();
     let record = PackageRecord {
         package: plan.counters().package,
@@ -282,7 +282,7 @@ fn add_file(
         let number = version.record.next_file;
         version.record.next_file += 1;
         let value = write_file(plan, version, number, file, terms)?;
-        count_file(plan, feed.id, 1, value.size);
+        count_file(plan, feed.id, 1, value.size)?;
         version.record.files.push(value);
         return Ok((version.record.files.len() - 1, Stored::Created));
     };
@@ -299,8 +299,8 @@ fn add_file(
     let user = User { version: version.record.version, file: known.number };
     blob_rows::release_blob(plan, &known.digests.key(), user)?;
     forget(plan, feed.id, &known)?;
-    count_file(plan, feed.id, -1, known.size);
-    count_file(plan, feed.id, 1, value.size);
+    count_file(plan, feed.id, -1, known.size)?;
+    count_file(plan, feed.id, 1, value.size)?;
     *replaced = Some(known.digests.sha256);
     version.record.origin = terms.origin.clone();
     if let Some(slot) = version.record.files.get_mut(place) {
@@ -325,10 +325,12 @@ fn heal_damaged(
     Ok(())
 }
 
-fn count_file(plan: &mut Plan, feed: u32, files: i64, size: u64) {
+fn count_file(plan: &mut Plan, feed: u32, files: i64, size: u64) -> Result<(), StoreError> {
     let bytes = i64::try_from(size).unwrap_or(i64::MAX).saturating_mul(files);
-    plan.add_total(feed, Total::Files, files);
-    plan.add_total(feed, Total::Bytes, bytes);
+    plan.change_totals(feed, |totals| {
+        totals.files += files;
+        totals.bytes = totals.bytes.saturating_add(bytes);
+    })
 }
 
 fn write_file(
@@ -412,8 +414,7 @@ pub(crate) fn write_version(
     }
     let row = VersionRecord { files: first, more, ..record.clone() };
     plan.put(tables::VERSION, version.key.clone(), &row)?;
-    plan.touch_feed(feed);
-    Ok(())
+    plan.touch_feed(feed)
 }
 
 /// Writes a package's row with a new revision.
@@ -425,8 +426,7 @@ pub(crate) fn write_package(
     package.record.revision = plan.sequence();
     package.record.changed = plan.now().millis();
     plan.put(tables::PACKAGE, package.key.clone(), &package.record)?;
-    plan.touch_feed(feed);
-    Ok(())
+    plan.touch_feed(feed)
 }
 
 /// Points tags at a version; true if any pointed elsewhere.
@@ -510,11 +510,11 @@ fn remove_file(
     blob_rows::release_blob(plan, &file.digests.key(), user)?;
     fragments::delete(plan, &tables::fragments_of_file(&version.key, file.number))?;
     forget(plan, feed, file)?;
-    count_file(plan, feed, -1, file.size);
+    count_file(plan, feed, -1, file.size)?;
     let package = version.record.package;
     let key = tables::downloads(package, version.record.version, file.number);
     let count = rows::counter(plan, tables::DOWNLOADS, &key)?;
-    plan.add(tables::DOWNLOADS, tables::downloads_sum(package), -count);
+    plan.add(tables::DOWNLOADS, tables::downloads_sum(package), -count)?;
     plan.delete(tables::DOWNLOADS, key);
     Ok(())
 }
@@ -531,8 +531,7 @@ fn remove_version(
     plan.delete(tables::VERSION, key.clone());
     plan.delete(tables::STATUS, key.clone());
     plan.delete(tables::VERSION_ID, tables::number(record.version));
-    plan.add_total(feed.id, Total::Versions, -1);
-    plan.touch_feed(feed.id);
+    plan.change_totals(feed.id, |totals| totals.versions -= 1)?;
     let suffix = key.get(package.key.len()..).unwrap_or_default();
     let points_here =
         |pointer: &Option<Pointer>| pointer.as_ref().is_some_and(|held| held.suffix == suffix);
@@ -545,7 +544,7 @@ fn remove_version(
     }
     package.record.versions = package.record.versions.saturating_sub(1);
     if package.record.latest.is_none() {
-        remove_package(plan, feed.id, &package);
+        remove_package(plan, feed.id, &package)?;
         return Ok(Left::Nothing);
     }
     package.record.tags.retain(|(_, text)| *text != record.text);
@@ -582,7 +581,7 @@ pub(crate) fn highest(
     }
 }
 
-fn remove_package(plan: &mut Plan, feed: u32, package: &PackageHandle) {
+fn remove_package(plan: &mut Plan, feed: u32, package: &PackageHandle) -> Result<(), StoreError> {
     plan.delete(tables::PACKAGE, package.key.clone());
     plan.delete(tables::DOWNLOADS, tables::downloads_sum(package.record.package));
     let name_key = package.name_key();
@@ -590,5 +589,5 @@ fn remove_package(plan: &mut Plan, feed: u32, package: &PackageHandle) {
     if lower != name_key {
         plan.delete(tables::PACKAGE_CASE, tables::package_case(feed, &lower, name_key));
     }
-    plan.add_total(feed, Total::Packages, -1);
+    plan.change_totals(feed, |totals| totals.packages -= 1)
 }

@@ -74,7 +74,7 @@ impl<R: MetaRead + ?Sized> MetaRead for CountingRead<R> {
 
 impl MetaTurn for CountingRead<dyn MetaTurn + '_> {
     fn commit(self: Box<Self>, batch: Batch) -> Result<(), CommitError> {
-        let rows = batch.put.len() + batch.delete.len() + batch.add.len();
+        let rows = batch.put.len() + batch.delete.len();
         self.touched.0.fetch_add(rows as u64, Ordering::Relaxed);
         self.read.commit(batch)
     }

@@ -21,7 +21,6 @@ use proptest::prelude::*;
 use rstest::rstest;
 
 const ROWS: Table = Table("rows");
-const COUNTS: Table = Table("counts");
 
 /// A place for a store, real or not, that is gone with it.
 struct Place {
@@ -149,31 +148,6 @@ fn a_batch_is_applied_only_if_all_it_expects_holds(
     assert_eq!(get(&store, b"other").is_some(), applied);
     assert!(!store.must_reopen());
     store.commit(&put(b"later", b"y")).unwrap();
-}
-
-#[test]
-fn counters_add_up_within_a_batch_and_across() {
-    let store = simulated().create();
-    let add = |by| (COUNTS, b"n".to_vec(), by);
-    store.commit(&Batch { add: vec![add(3), add(4)], ..Batch::default() }).unwrap();
-    store.commit(&Batch { add: vec![add(-9)], ..Batch::default() }).unwrap();
-    let found = store.snapshot(&[]).unwrap().get(COUNTS, b"n").unwrap();
-    assert_eq!(found, Some((-2_i64).to_be_bytes().to_vec()));
-}
-
-#[rstest]
-#[case::overflow(i64::MAX.to_be_bytes().to_vec())]
-#[case::no_counter(b"text".to_vec())]
-fn a_counter_that_cannot_be_added_to_refuses_the_whole_batch(#[case] value: Vec<u8>) {
-    let store = simulated().create();
-    let first = Batch { put: vec![(COUNTS, b"n".to_vec(), value)], ..Batch::default() };
-    store.commit(&first).unwrap();
-    let mut batch = put(b"a", b"1");
-    batch.add.push((COUNTS, b"n".to_vec(), 1));
-    assert!(matches!(store.commit(&batch), Err(CommitError::Rejected(_))));
-    assert_eq!(get(&store, b"a"), None);
-    assert!(!store.must_reopen(), "a refused batch harms nothing");
-    store.commit(&put(b"a", b"2")).unwrap();
 }
 
 fn bound() -> impl Strategy<Value = Bound<Vec<u8>>> {

@@ -50,8 +50,9 @@ fn batch(random: &mut Random, rows: &Rows) -> (Batch, Rows) {
     }
     let key = (TABLES[2], b"sum".to_vec());
     let sum = after.get(&key).map_or(0, |bytes| i64::from_be_bytes(bytes[..].try_into().unwrap()));
-    after.insert(key, (sum + 1).to_be_bytes().to_vec());
-    batch.add.push((TABLES[2], b"sum".to_vec(), 1));
+    let value = (sum + 1).to_be_bytes().to_vec();
+    batch.put.push((key.0, key.1.clone(), value.clone()));
+    after.insert(key, value);
     (batch, after)
 }
 

@@ -226,6 +226,16 @@ fn sealed(key: &[u8], content: &[u8]) -> Vec<u8> {
     [content, &sum.to_be_bytes()].concat()
 }
 
+/// The content of an entry of an index.
+const ENTRY: &[u8] = &[73, 1];
+/// Bytes of a moment in a record.
+const MOMENT: usize = 9;
+
+/// The content of a small counter.
+fn counter(count: u8) -> [u8; 3] {
+    [72, 1, 2 * count]
+}
+
 fn content(value: &[u8]) -> &[u8] {
     &value[..value.len() - 4]
 }
@@ -297,10 +307,9 @@ fn a_row_of_a_newer_release_is_found_and_left_alone() {
 #[case::number("vid-1", Code::VersionIndex)]
 #[case::case("pkg_case-1", Code::CaseIndex)]
 #[case::content("blob-1", Code::BlobRow)]
-#[case::usage("blob_use-1", Code::BlobUse)]
 #[case::digest("by_hash-1", Code::HashIndex)]
 #[case::facet("facet-1", Code::Facet)]
-#[case::total("stat-1", Code::FeedTotals)]
+#[case::totals("stat-1", Code::FeedTotals)]
 #[case::history("hist_pkg-1", Code::HistoryIndex)]
 #[case::key_digest("api_key_hash-1", Code::KeyIndex)]
 #[case::job("job-1", Code::BlobState)]
@@ -323,9 +332,9 @@ fn a_missing_derived_row_is_found_and_made_again(
         let mut skipped = false;
         sample.change(|meta| {
             before = rows(meta, table);
-            // The last total of a feed is no sum; garbage needs no row.
-            skipped = before[at].0.last() == Some(&4) && table == "stat-1"
-                || table == "blob-1" && !is_used(meta, &before[at].0);
+            // Garbage needs no row; uses are looked at elsewhere.
+            skipped =
+                table == "blob-1" && (before[at].0.len() > 32 || !is_used(meta, &before[at].0));
             if skipped { Batch::default() } else { delete(table, before[at].0.clone()) }
         });
         if skipped {
@@ -352,7 +361,8 @@ fn maintenance_keeps_a_content_whose_row_is_lost() {
         let mut lost = false;
         sample.change(|meta| {
             let is_its = |key: &[u8]| data_encoding::HEXLOWER.encode(key).ends_with(&name);
-            let mut keys = rows(meta, "blob-1").into_iter().map(|(key, _)| key);
+            let mut keys =
+                rows(meta, "blob-1").into_iter().map(|(key, _)| key).filter(|key| key.len() == 32);
             match keys.find(|key| is_its(key) && is_used(meta, key)) {
                 Some(key) => {
                     lost = true;
@@ -372,7 +382,7 @@ fn maintenance_keeps_a_content_whose_row_is_lost() {
 }
 
 fn is_used(meta: &RedbStore, blob: &[u8]) -> bool {
-    rows(meta, "blob_use-1").iter().any(|(key, _)| key.starts_with(blob))
+    rows(meta, "blob-1").iter().any(|(key, _)| key.len() > 32 && key.starts_with(blob))
 }
 
 #[rstest]
@@ -426,8 +436,8 @@ fn a_record_that_belongs_to_nothing_is_found(
 
 #[rstest]
 #[case::case("pkg_case-1", b"\0\0\0\x01\x01x\0\x01X\0", Code::CaseIndex)]
-#[case::usage("blob_use-1", &[5; 44], Code::BlobUse)]
-#[case::digest("by_hash-1", &[1; 49], Code::HashIndex)]
+#[case::usage("blob-1", &[5; 44], Code::BlobUse)]
+#[case::digest("by_hash-1", &[1; 48], Code::HashIndex)]
 #[case::history("hist_pkg-1", b"plain\0\x01x\0\x01\0\0\0\0\0\0\0\x01", Code::HistoryIndex)]
 fn an_index_entry_that_leads_nowhere_is_found(
     #[case] table: &'static str,
@@ -435,36 +445,111 @@ fn an_index_entry_that_leads_nowhere_is_found(
     #[case] expected: Code,
 ) {
     let sample = Sample::new();
-    sample.change(|_| put(table, key.to_vec(), Vec::new()));
+    sample.change(|_| put(table, key.to_vec(), sealed(key, ENTRY)));
     expect(&sample, VerifyLevel::Fast, &[expected], Clean);
     let sample = Sample::new();
-    sample.change(|meta| put(table, rows(meta, table).swap_remove(0).0, b"x".to_vec()));
+    sample.change(|meta| {
+        let mut entries = rows(meta, table).into_iter();
+        let (entry, _) = entries.rfind(|(_, value)| content(value) == ENTRY).unwrap();
+        put(table, entry, b"x".to_vec())
+    });
     expect(&sample, VerifyLevel::Fast, &[Code::Row], Clean);
+    let sample = Sample::new();
+    sample.change(|_| put(table, key.to_vec(), b"x".to_vec()));
+    expect(&sample, VerifyLevel::Fast, &[Code::Row, expected], Clean);
 }
 
 #[test]
 fn wrong_totals_are_counted_again() {
-    for (value, expected) in
-        [(9_i64.to_be_bytes().to_vec(), Code::FeedTotals), (vec![1], Code::Row)]
-    {
-        for field in 0..5 {
-            if field == 4 && expected == Code::FeedTotals {
-                continue;
-            }
-            let sample = Sample::new();
-            sample.change(|_| put("stat-1", vec![0, 0, 0, 1, field], value.clone()));
-            expect(&sample, VerifyLevel::Fast, &[expected], Clean);
-        }
+    let key = vec![0, 0, 0, 1];
+    let totals = |values: &[u8]| sealed(&key, &[&[71, 1], values].concat());
+    let right = {
+        let sample = Sample::new();
+        let mut right = Vec::new();
+        sample.change(|meta| {
+            right = content(&rows(meta, "stat-1").swap_remove(0).1)[2..].to_vec();
+            Batch::default()
+        });
+        right
+    };
+    // Packages and versions are numbers of one byte, files one of one too.
+    for field in 0..3 {
+        let mut wrong = right.clone();
+        wrong[field] ^= 2;
+        let sample = Sample::new();
+        sample.change(|_| put("stat-1", key.clone(), totals(&wrong)));
+        expect(&sample, VerifyLevel::Fast, &[Code::FeedTotals], Clean);
     }
     let sample = Sample::new();
-    sample.change(|_| put("stat-1", vec![0, 0, 9, 9, 1], 9_i64.to_be_bytes().to_vec()));
+    sample.change(|_| put("stat-1", key.clone(), b"damaged".to_vec()));
+    expect(&sample, VerifyLevel::Fast, &[Code::Row], Clean);
+    let sample = Sample::new();
+    let stray = vec![0, 0, 9, 9];
+    sample.change(|_| put("stat-1", stray.clone(), sealed(&stray, &[71, 1, 0, 0, 0, 0, 0, 0])));
     expect(&sample, VerifyLevel::Fast, &[Code::FeedRow], Clean);
+}
+
+#[test]
+fn a_use_that_is_missing_or_wrongly_counted_is_found() {
+    let first_use = |meta: &RedbStore| {
+        let mut keys = rows(meta, "blob-1").into_iter().map(|(key, _)| key);
+        keys.find(|key| key.len() == 44).unwrap()
+    };
+    let sample = Sample::new();
+    sample.change(|meta| delete("blob-1", first_use(meta)));
+    expect(&sample, VerifyLevel::Fast, &[Code::BlobUse], Clean);
+    let sample = Sample::new();
+    sample.change(|meta| {
+        let used = first_use(meta)[..32].to_vec();
+        let (key, value) = rows(meta, "blob-1").into_iter().find(|(key, _)| *key == used).unwrap();
+        let mut content = content(&value).to_vec();
+        let count = content.len() - 2 * MOMENT - 1;
+        content[count] += 1;
+        let value = sealed(&key, &content);
+        put("blob-1", key, value)
+    });
+    expect(&sample, VerifyLevel::Fast, &[Code::BlobUse], Clean);
+}
+
+#[test]
+fn a_content_stays_as_long_as_its_count_or_a_row_says_that_it_is_used() {
+    let sample = Sample::new();
+    let blob = sample.blobs().remove(0);
+    let name = blob.file_name().unwrap().to_str().unwrap().to_owned();
+    sample.change(|meta| {
+        let is_its = |key: &[u8]| {
+            key.len() == 44 && data_encoding::HEXLOWER.encode(&key[..32]).ends_with(&name)
+        };
+        let mut keys = rows(meta, "blob-1").into_iter().map(|(key, _)| key);
+        // The key of the use rots away, and that of another content's comes in its place.
+        delete("blob-1", keys.find(|key| is_its(key)).unwrap())
+    });
+    let store = sample.open();
+    let doomed = store
+        .versions("main", &hayloft_core::VersionsQuery::default())
+        .unwrap()
+        .map(Result::unwrap)
+        .find(|file| data_encoding::HEXLOWER.encode(&file.digests.blake3).ends_with(&name))
+        .unwrap();
+    let selector = Selector::exact(&doomed.name, &doomed.version);
+    store.delete_version("main", &selector, &Actor::api()).unwrap();
+    let mut options = options();
+    options.grace = 0;
+    drop(store);
+    let store = Store::open(sample.path(), FeedTypes::none().with(Plain), options).unwrap();
+    store.run_maintenance().unwrap();
+    assert!(blob.exists(), "its count still tells of a use");
+    let found = verify(&store, VerifyLevel::Fast, Repair::Derived);
+    assert_eq!(codes(&found), [Code::BlobState]);
+    store.run_maintenance().unwrap();
+    assert!(!blob.exists());
+    assert_eq!(verify(&store, VerifyLevel::Deep, Repair::No), []);
 }
 
 #[test]
 fn counts_of_downloads_belong_to_files() {
     let sample = Sample::new();
-    sample.change(|_| put("dl-1", vec![3; 20], 9_i64.to_be_bytes().to_vec()));
+    sample.change(|_| put("dl-1", vec![3; 20], sealed(&[3; 20], &counter(9))));
     expect(&sample, VerifyLevel::Fast, &[Code::Downloads], Clean);
     let sample = Sample::new();
     sample.change(|meta| put("dl-1", rows(meta, "dl-1").swap_remove(1).0, vec![1, 2, 3]));
@@ -481,7 +566,10 @@ fn sums_of_downloads_are_made_again() {
     let sample = Sample::new();
     sample.change(|meta| wrong(meta, vec![1]));
     expect(&sample, VerifyLevel::Fast, &[Code::Row], Clean);
-    sample.change(|meta| wrong(meta, 7_i64.to_be_bytes().to_vec()));
+    sample.change(|meta| {
+        let sum = rows(meta, "dl-1").swap_remove(0).0;
+        wrong(meta, sealed(&sum, &counter(7)))
+    });
     expect(&sample, VerifyLevel::Fast, &[Code::Downloads], Clean);
     sample.change(|meta| delete("dl-1", rows(meta, "dl-1").swap_remove(0).0));
     expect(&sample, VerifyLevel::Fast, &[Code::Downloads], Clean);
@@ -513,7 +601,9 @@ fn a_content_in_use_that_counts_as_garbage_is_found() {
         let used = |blob: &[u8]| is_used(meta, blob);
         let (key, value) = rows(meta, "blob-1")
             .into_iter()
-            .find(|(key, value)| used(key) && value[2] == 251 && value[PLACE..][..2] == [0, 0])
+            .find(|(key, value)| {
+                key.len() == 32 && used(key) && value[2] == 251 && value[PLACE..][..2] == [0, 0]
+            })
             .unwrap();
         let mut content = content(&value).to_vec();
         // Condemned at the moment zero.
@@ -563,7 +653,10 @@ fn an_inline_content_that_is_damaged_or_missing_is_found() {
     });
     expect(&short, VerifyLevel::Fast, &[Code::BlobSize], Stays);
     let surplus = Sample::new();
-    surplus.change(|_| put("blob_data-1", 9_999_u64.to_be_bytes().to_vec(), b"x".to_vec()));
+    surplus.change(|_| {
+        let key = [&9_999_u64.to_be_bytes()[..], &[0, 0]].concat();
+        put("blob_data-1", key, b"x".to_vec())
+    });
     expect(&surplus, VerifyLevel::Fast, &[Code::BlobOrphan], Clean);
     let kept = std::fs::read_dir(surplus.path().join("quarantine")).unwrap().next().unwrap();
     assert_eq!(std::fs::read(kept.unwrap().path()).unwrap(), b"x");
@@ -643,7 +736,7 @@ fn nothing_is_taken_away_while_a_version_cannot_be_read() {
     let counts = |sample: &Sample| {
         let mut counts = Vec::new();
         sample.change(|meta| {
-            for table in ["blob_use-1", "blob-1", "vid-1", "frag-1", "by_hash-1", "dl-1"] {
+            for table in ["blob-1", "vid-1", "frag-1", "by_hash-1", "dl-1"] {
                 counts.push(rows(meta, table).len());
             }
             Batch::default()

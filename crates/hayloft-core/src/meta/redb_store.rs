@@ -83,15 +83,6 @@ struct Panicked(String);
 #[error("an earlier failure closed the metadata file; open the store again")]
 struct Closed;
 
-/// A row that `add` names holds no counter, or the sum leaves the range of `i64`.
-#[derive(Debug, thiserror::Error)]
-enum CounterError {
-    #[error("a counter in table `{0}` has {1} bytes instead of 8")]
-    Length(&'static str, usize),
-    #[error("a counter in table `{0}` would overflow")]
-    Overflow(&'static str),
-}
-
 /// Metadata in one redb file: all tables map bytes to bytes and are made when first written.
 ///
 /// One commit at a time; snapshots never wait. A failure of the file, and any error out of redb's
@@ -428,23 +419,7 @@ fn apply_rows(transaction: &WriteTransaction, batch: &Batch) -> Result<(), Apply
     for (table, key) in &batch.delete {
         tables.open(*table)?.remove(key.as_slice())?;
     }
-    for (table, key, delta) in &batch.add {
-        let rows = tables.open(*table)?;
-        let sum = match rows.get(key.as_slice())? {
-            Some(row) => counter(*table, row.value())?.checked_add(*delta),
-            None => Some(*delta),
-        };
-        let sum = sum.ok_or_else(|| ApplyError::Refused(CounterError::Overflow(table.0).into()))?;
-        rows.insert(key.as_slice(), sum.to_be_bytes().as_slice())?;
-    }
     Ok(())
-}
-
-fn counter(table: Table, value: &[u8]) -> Result<i64, ApplyError> {
-    match value.try_into() {
-        Ok(bytes) => Ok(i64::from_be_bytes(bytes)),
-        Err(_) => Err(ApplyError::Refused(CounterError::Length(table.0, value.len()).into())),
-    }
 }
 
 fn definition(table: Table) -> TableDefinition<'static, Bytes, Bytes> {

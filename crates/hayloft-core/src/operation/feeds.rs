@@ -8,10 +8,9 @@ use crate::records::{
     OverwritingValue,
 };
 use crate::resolve::{FeedHandle, folded};
-use crate::tables::{self, Total};
 use crate::{
     Action, Actor, Feed, FeedDraft, FeedError, FeedSettings, FeedStats, FeedTypes, LookupError,
-    MetaRead, NoSuchFeed, Store, StoreError, Want, codec, rows,
+    MetaRead, NoSuchFeed, Store, StoreError, Want, codec, rows, tables,
 };
 
 use super::audit::Entry;
@@ -50,11 +49,10 @@ impl Store {
 
     /// Grows with every change in a feed but download counts; unique in the store.
     pub fn feed_revision(&self, feed: &str) -> Result<u64, LookupError> {
-        let key = |feed: &FeedHandle| tables::total(feed.id, Total::Revision);
-        let wants = |feed: &FeedHandle| vec![Want::Row(tables::TOTALS, key(feed))];
-        let (reading, feed) = self.inner.read_feed(feed, wants)?;
-        let revision = rows::counter(reading.rows(), tables::TOTALS, &key(&feed))?;
-        Ok(revision.unsigned_abs())
+        let (reading, handle) = self
+            .inner
+            .read_feed(feed, |feed| vec![Want::Row(tables::TOTALS, tables::feed(feed.id))])?;
+        Ok(rows::totals(reading.rows(), handle.id)?.revision)
     }
 
     /// Changes a feed: `change` gets it as it is and says what it is to be. No other change comes
@@ -86,7 +84,7 @@ impl Store {
             handle.record.apply(draft);
             handle.feed_type = types.get(&handle.record.tag).cloned();
             plan.put(tables::FEED, tables::feed(handle.id), &handle.record)?;
-            plan.touch_feed(handle.id);
+            plan.touch_feed(handle.id)?;
             Entry::of_feed(Action::FeedUpdate, &handle.record.name).write(plan, &actor)?;
             Ok(handle.shown())
         })
@@ -113,19 +111,15 @@ impl Store {
 
     /// How much a feed holds.
     pub fn feed_stats(&self, feed: &str) -> Result<FeedStats, LookupError> {
-        let fields = [Total::Packages, Total::Versions, Total::Files, Total::Bytes];
-        let (reading, handle) = self.inner.read_feed(feed, |feed| {
-            fields.map(|field| Want::Row(tables::TOTALS, tables::total(feed.id, field))).to_vec()
-        })?;
-        let total = |field| {
-            rows::counter(reading.rows(), tables::TOTALS, &tables::total(handle.id, field))
-                .map(|total| total.max(0).unsigned_abs())
-        };
+        let (reading, handle) = self
+            .inner
+            .read_feed(feed, |feed| vec![Want::Row(tables::TOTALS, tables::feed(feed.id))])?;
+        let totals = rows::totals(reading.rows(), handle.id)?;
         Ok(FeedStats {
-            packages: total(Total::Packages)?,
-            versions: total(Total::Versions)?,
-            files: total(Total::Files)?,
-            bytes: total(Total::Bytes)?,
+            packages: totals.packages.max(0).unsigned_abs(),
+            versions: totals.versions.max(0).unsigned_abs(),
+            files: totals.files.max(0).unsigned_abs(),
+            bytes: totals.bytes.max(0).unsigned_abs(),
         })
     }
 
@@ -188,7 +182,7 @@ fn create(
     };
     record.apply(draft);
     plan.put(tables::FEED, tables::feed(id), &record)?;
-    plan.touch_feed(id);
+    plan.touch_feed(id)?;
     Entry::of_feed(Action::FeedCreate, &record.name).write(plan, actor)?;
     let handle = FeedHandle { id, record, feed_type: Some(feed_type) };
     Ok(handle.shown())
@@ -240,7 +234,7 @@ fn follow_name(plan: &mut Plan, before: &FeedDraft, after: &FeedDraft) -> Result
     })?;
     for (key, record) in behind {
         if let Some(id) = tables::u32_at(&key, 0) {
-            plan.touch_feed(id);
+            plan.touch_feed(id)?;
         }
         plan.put(tables::FEED, key, &record)?;
     }
@@ -277,7 +271,7 @@ fn new_type(
     let to = types.get(asked).ok_or_else(|| FeedError::UnknownType(asked.to_owned()))?;
     let related =
         handle.feed_type.as_ref().is_some_and(|from| from.package_type() == to.package_type());
-    let packages = rows::counter(plan, tables::TOTALS, &tables::total(handle.id, Total::Packages))?;
+    let packages = rows::totals(plan, handle.id)?.packages;
     if related || packages == 0 {
         return Ok(to.tag().to_owned());
     }

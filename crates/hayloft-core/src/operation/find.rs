@@ -5,8 +5,9 @@ use hayloft_feed::shorten;
 
 use crate::reading::Reading;
 use crate::records::BlobRecord;
-use crate::tables::{self, HashKind};
-use crate::{BlobKey, Direction, Manifests, MetaRead, PackageFile, Store, StoreError, codec, rows};
+use crate::{
+    BlobKey, Direction, Manifests, MetaRead, PackageFile, Store, StoreError, codec, rows, tables,
+};
 
 /// Most files that are found.
 const FOUND: usize = 1_000;
@@ -64,7 +65,7 @@ impl Store {
     /// Files in all feeds whose content has this digest, in hex; at most 1,000. Without an
     /// algorithm the length decides; 64 digits are taken as SHA-256 and as BLAKE3.
     ///
-    /// SHA-1, SHA-256 and BLAKE3 cost a few reads; MD5 and SHA-512 scan all contents.
+    /// SHA-256 and BLAKE3 cost a few reads; the others scan all contents.
     pub fn find_by_hash(
         &self,
         algorithm: Option<Algorithm>,
@@ -105,8 +106,8 @@ impl Store {
         found: &mut Vec<FoundFile>,
     ) -> Result<(), StoreError> {
         let read = reading.rows();
-        let range = tables::prefixed(&blob.0);
-        for (key, _) in read.scan(tables::BLOB_USE, range, Direction::Forward, FOUND)? {
+        let range = tables::blob_uses(blob);
+        for (key, _) in read.scan(tables::BLOB, range, Direction::Forward, FOUND)? {
             let (Some(version), Some(file)) = (tables::u64_at(&key, 32), tables::u32_at(&key, 40))
             else {
                 continue;
@@ -137,30 +138,31 @@ fn contents(
     digest: &[u8],
     found: &mut BTreeSet<BlobKey>,
 ) -> Result<(), StoreError> {
-    let indexed = match algorithm {
-        Algorithm::Sha1 => HashKind::Sha1,
-        Algorithm::Sha256 => HashKind::Sha256,
+    let sha256 = match algorithm {
+        Algorithm::Sha256 => <[u8; 32]>::try_from(digest).ok(),
         Algorithm::Blake3 => {
             found.extend(<[u8; 32]>::try_from(digest).ok().map(BlobKey));
             return Ok(());
         }
-        Algorithm::Md5 | Algorithm::Sha512 => {
-            return rows::each(read, tables::BLOB, &[], |key, value| {
-                let row: BlobRecord = codec::decode(tables::BLOB, key, value)?;
-                if row.md5 == *digest || row.sha512 == *digest {
-                    found.extend(<[u8; 32]>::try_from(key).ok().map(BlobKey));
-                }
-                Ok(())
-            });
-        }
+        Algorithm::Md5 | Algorithm::Sha1 | Algorithm::Sha512 => None,
     };
-    let prefix = tables::by_hash_prefix(indexed, digest);
-    rows::each(read, tables::BY_HASH, &prefix, |key, _| {
+    let Some(sha256) = sha256 else {
+        return rows::each(read, tables::BLOB, &[], |key, value| {
+            let Ok(blob) = <[u8; 32]>::try_from(key) else { return Ok(()) };
+            let row: BlobRecord = codec::decode(tables::BLOB, key, value)?;
+            if row.md5 == *digest || row.sha1 == *digest || row.sha512 == *digest {
+                found.insert(BlobKey(blob));
+            }
+            Ok(())
+        });
+    };
+    let prefix = tables::by_hash_prefix(&sha256);
+    rows::each(read, tables::BY_HASH, prefix, |key, _| {
         let blob = key.get(prefix.len()..).and_then(|blob| <[u8; 32]>::try_from(blob).ok());
         let Some(blob) = blob else { return Ok(()) };
         // The index holds the beginning of the digest only.
         let row: Option<BlobRecord> = rows::get(read, tables::BLOB, &blob)?;
-        if row.is_some_and(|row| row.sha1 == *digest || row.sha256 == *digest) {
+        if row.is_some_and(|row| row.sha256 == sha256) {
             found.insert(BlobKey(blob));
         }
         Ok(())

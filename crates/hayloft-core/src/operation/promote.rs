@@ -294,7 +294,7 @@ pub(crate) fn record_promotion(
     let name_key = version.package.name_key().to_vec();
     let tag = &to.record.tag;
     let index = tables::history(tag, &name_key, HistoryKind::Promotion, id);
-    plan.put_bytes(tables::HISTORY, index, Vec::new());
+    plan.put_entry(tables::HISTORY, index)?;
     let record = PromotionRecord {
         tag: tag.clone(),
         from_feed: from.record.name.clone(),

@@ -540,7 +540,7 @@ impl Step {
         let name_key = version.package.name_key().to_vec();
         let tag = &to.record.tag;
         let index = tables::history(tag, &name_key, HistoryKind::Repackaging, id);
-        plan.put_bytes(tables::HISTORY, index, Vec::new());
+        plan.put_entry(tables::HISTORY, index)?;
         let pairs = job.files.iter().zip(files).map(|(old, new)| RepackagedValue {
             from_name: old.file_name.clone(),
             from_sha256: old.digests.sha256,

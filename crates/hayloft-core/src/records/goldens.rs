@@ -111,6 +111,7 @@ fn blob() -> BlobRecord {
         place: Place::File,
         state: BlobState::Live,
         health: Health::Good,
+        uses: 2,
         created: 1,
         verified: 2,
     }
@@ -237,6 +238,19 @@ fn add_packages(goldens: &mut Goldens) {
     );
     goldens.add("fragment-part", &FragmentPartRecord(vec![0, 1, 255]));
     goldens.add("facet", &FacetRecord(300));
+    goldens.add(
+        "totals",
+        &TotalsRecord {
+            packages: 2,
+            versions: 3,
+            files: 300,
+            bytes: 70_000,
+            revision: 9,
+            changed: 5,
+        },
+    );
+    goldens.add("counter", &CounterRecord(-3));
+    goldens.add("entry", &EntryRecord);
 }
 
 fn add_contents_and_logs(goldens: &mut Goldens) {

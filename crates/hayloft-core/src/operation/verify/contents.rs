@@ -13,7 +13,8 @@ use crate::hashing::{CHUNK, FiveHashes};
 use crate::records::{BlobRecord, BlobState, Health, Place};
 use crate::resolve::{FeedHandle, VersionHandle};
 use crate::{
-    BlobKey, BlobRead, Direction, FindingCode, Repair, StoreError, VerifyLevel, rows, tables,
+    BlobKey, BlobRead, Direction, FindingCode, Repair, StoreError, VerifyLevel, inline_rows, rows,
+    tables,
 };
 
 /// Contents looked at between looks at their rows.
@@ -157,8 +158,9 @@ impl Run<'_> {
         match record.place {
             Place::Inline(inline) => {
                 let snapshot = self.store.inner.snapshot()?;
-                let bytes = snapshot.get(tables::BLOB_DATA, &tables::number(inline))?;
-                Ok(bytes.map(|bytes| Box::new(Cursor::new(bytes)) as Box<dyn BlobRead>))
+                let bytes = inline_rows::read(snapshot.as_ref(), inline, record.size)?;
+                let missing = bytes.is_empty() && record.size > 0;
+                Ok((!missing).then(|| Box::new(Cursor::new(bytes)) as Box<dyn BlobRead>))
             }
             Place::File => match self.store.inner.blobs.open(&key) {
                 Ok(file) => Ok(Some(file)),
@@ -172,7 +174,7 @@ impl Run<'_> {
     fn inspect_uses(&mut self, key: BlobKey, record: &BlobRecord) -> Result<(), StoreError> {
         let mut uses = Vec::new();
         let reading = self.store.inner.read()?;
-        rows::each(reading.rows(), tables::BLOB_USE, &key.0, |usage, _| {
+        rows::each(reading.rows(), tables::BLOB, &key.0, |usage, _| {
             uses.extend(Option::zip(tables::u64_at(usage, 32), tables::u32_at(usage, 40)));
             Ok(())
         })?;

@@ -88,7 +88,7 @@ impl Run<'_> {
         let text = format!("{what} {id} is not found by its package");
         // Records never go, so there is nothing to look at again.
         self.found_mendable(FindingCode::HistoryIndex, text, move |plan: &mut Plan| {
-            plan.put_bytes(tables::HISTORY, index.clone(), Vec::new());
+            plan.put_entry(tables::HISTORY, index.clone())?;
             Ok(true)
         })
     }

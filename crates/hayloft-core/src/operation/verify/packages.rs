@@ -5,12 +5,11 @@ use std::collections::BTreeMap;
 use super::run::{Look, Run, look, row};
 use crate::plan::Plan;
 use crate::records::{
-    FacetRecord, FileValue, PackageRecord, Pointer, StabilityValue, VersionRecord,
+    FacetRecord, FileValue, PackageRecord, Pointer, StabilityValue, TotalsRecord, VersionRecord,
 };
 use crate::resolve::qualifiers;
-use crate::tables::{self, Total};
 use crate::versions::highest;
-use crate::{Direction, FeedTypes, FindingCode, MetaRead, StoreError, codec, rows};
+use crate::{Direction, FeedTypes, FindingCode, MetaRead, StoreError, codec, rows, tables};
 
 /// What the versions of a package say that its row must say.
 #[derive(Debug, Default)]
@@ -94,9 +93,14 @@ impl FeedSums {
     }
 
     fn write(self, plan: &mut Plan, feed: u32) -> Result<(), StoreError> {
-        for (field, sum) in self.totals() {
-            plan.put_bytes(tables::TOTALS, tables::total(feed, field), sum.to_be_bytes().to_vec());
-        }
+        let totals = TotalsRecord {
+            packages: self.packages,
+            versions: self.versions,
+            files: self.files,
+            bytes: self.bytes,
+            ..TotalsRecord::default()
+        };
+        plan.put(tables::TOTALS, tables::feed(feed), &totals)?;
         if let Some(facets) = self.facets {
             let prefix = tables::feed(feed);
             let mut old = Vec::new();
@@ -112,17 +116,22 @@ impl FeedSums {
                 plan.put(tables::FACET, key, &FacetRecord(count))?;
             }
         }
-        plan.touch_feed(feed);
-        Ok(())
+        plan.touch_feed(feed)
     }
 
-    fn totals(&self) -> [(Total, i64); 4] {
+    /// What differs from the totals that are kept.
+    fn differing(&self, kept: &TotalsRecord) -> Vec<&'static str> {
+        let sure = !self.unsure;
         [
-            (Total::Packages, self.packages),
-            (Total::Versions, self.versions),
-            (Total::Files, self.files),
-            (Total::Bytes, self.bytes),
+            ("packages", self.packages, kept.packages, true),
+            ("versions", self.versions, kept.versions, true),
+            ("files", self.files, kept.files, sure),
+            ("bytes", self.bytes, kept.bytes, sure),
         ]
+        .into_iter()
+        .filter(|(_, counted, kept, sure)| *sure && counted != kept)
+        .map(|(name, ..)| name)
+        .collect()
     }
 }
 
@@ -151,7 +160,7 @@ impl Run<'_> {
             let package = key.to_vec();
             run.found_mendable(FindingCode::CaseIndex, text, move |plan| {
                 if MetaRead::get(plan, tables::PACKAGE, &package)?.is_some() {
-                    plan.put_bytes(tables::PACKAGE_CASE, index.clone(), Vec::new());
+                    plan.put_entry(tables::PACKAGE_CASE, index.clone())?;
                 }
                 Ok(true)
             })
@@ -212,16 +221,14 @@ impl Run<'_> {
         let (tag, name) = (record.tag.clone(), record.name.clone());
         sums.packages = self.packages.get(&feed).copied().unwrap_or_default();
         let mut wrong = Vec::new();
-        for (field, sum) in sums.totals() {
-            let sure = !sums.unsure || matches!(field, Total::Packages | Total::Versions);
-            match counter(read, &tables::total(feed, field))? {
-                Some(found) if found == sum || !sure => {}
-                Some(_) => wrong.push((FindingCode::FeedTotals, format!("{field:?}"))),
-                None => wrong.push((FindingCode::Row, format!("{field:?}"))),
+        match look(read, tables::TOTALS, &tables::feed(feed))? {
+            Look::Good(kept) => {
+                let names = sums.differing(&kept).into_iter();
+                wrong.extend(names.map(|name| (FindingCode::FeedTotals, name.to_owned())));
             }
-        }
-        if counter(read, &tables::total(feed, Total::Revision))?.is_none() {
-            wrong.push((FindingCode::Row, format!("{:?}", Total::Revision)));
+            Look::Missing => wrong.push((FindingCode::FeedTotals, "totals".to_owned())),
+            Look::Bad => wrong.push((FindingCode::Row, "totals".to_owned())),
+            Look::Newer => wrong.push((FindingCode::NewerRow, "totals".to_owned())),
         }
         let facets = self.wrong_facets(read, feed, &sums)?;
         wrong.extend(facets);
@@ -298,15 +305,6 @@ impl Run<'_> {
     }
 }
 
-/// A total; `None` if its bytes are no number.
-fn counter(read: &dyn MetaRead, key: &[u8]) -> Result<Option<i64>, StoreError> {
-    match rows::counter(read, tables::TOTALS, key) {
-        Ok(found) => Ok(Some(found)),
-        Err(StoreError::Damaged { .. }) => Ok(None),
-        Err(error) => Err(error),
-    }
-}
-
 /// Derives a package's pointers and counts from its versions.
 fn point_again(plan: &mut Plan, key: Vec<u8>) -> Result<(), StoreError> {
     let Some(mut record) = plan.get::<PackageRecord>(tables::PACKAGE, &key)? else {
@@ -322,8 +320,7 @@ fn point_again(plan: &mut Plan, key: Vec<u8>) -> Result<(), StoreError> {
     record.revision = plan.sequence();
     let feed = tables::u32_at(&key, 0).unwrap_or_default();
     plan.put(tables::PACKAGE, key, &record)?;
-    plan.touch_feed(feed);
-    Ok(())
+    plan.touch_feed(feed)
 }
 
 fn has_version(read: &dyn MetaRead, package: &[u8]) -> Result<bool, StoreError> {

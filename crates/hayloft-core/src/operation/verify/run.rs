@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use crate::codec::{self, Record};
 use crate::plan::Plan;
-use crate::records::{FeedRecord, VersionPlaceRecord, VersionRecord};
+use crate::records::{EntryRecord, FeedRecord, VersionPlaceRecord, VersionRecord};
 use crate::{
     Action, Actor, Direction, Finding, FindingCode, MetaRead, Repair, Store, StoreError, Table,
     VerifyLevel, VerifySummary, rows, tables,
@@ -284,22 +284,44 @@ impl<'a> Run<'a> {
         })
     }
 
-    /// Visits the keys of an index whose rows have no value.
+    /// Visits the keys of an index, whose rows say nothing but that they are there.
     pub(super) fn each_key(
         &mut self,
         read: &dyn MetaRead,
         table: Table,
+        visit: impl FnMut(&mut Self, &[u8]) -> Result<(), StoreError>,
+    ) -> Result<(), StoreError> {
+        self.each_key_but(read, table, |_| false, visit)
+    }
+
+    /// The same for a table that also holds others, which `is_other` tells by their keys.
+    pub(super) fn each_key_but(
+        &mut self,
+        read: &dyn MetaRead,
+        table: Table,
+        is_other: fn(&[u8]) -> bool,
         mut visit: impl FnMut(&mut Self, &[u8]) -> Result<(), StoreError>,
     ) -> Result<(), StoreError> {
         self.each_bytes(read, table, |run, key, value| {
-            if !value.is_empty() {
-                let owned = key.to_vec();
-                return run.found_mendable(FindingCode::Row, row(table, key), move |plan| {
-                    if MetaRead::get(plan, table, &owned)?.is_some() {
-                        plan.put_bytes(table, owned.clone(), Vec::new());
-                    }
-                    Ok(true)
-                });
+            if is_other(key) {
+                return Ok(());
+            }
+            match codec::decode(table, key, value) {
+                Ok(EntryRecord) => {}
+                Err(error @ StoreError::Newer { .. }) => {
+                    run.unreadable(table, key, &error);
+                    return Ok(());
+                }
+                Err(_) => {
+                    let owned = key.to_vec();
+                    // If its key is wrong as well, what visits it takes it away after that.
+                    run.found_mendable(FindingCode::Row, row(table, key), move |plan| {
+                        if MetaRead::get(plan, table, &owned)?.is_some() {
+                            plan.put_entry(table, owned.clone())?;
+                        }
+                        Ok(true)
+                    })?;
+                }
             }
             visit(run, key)
         })

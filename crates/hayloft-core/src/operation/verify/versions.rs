@@ -6,8 +6,9 @@ use super::packages::{FeedSums, PackageSums};
 use super::run::{Look, Run, Version, look, readable, row};
 use crate::blob_rows;
 use crate::records::{
-    BlobRecord, BlobState, FileValue, FragmentPartRecord, FragmentRecord, HistoryValue,
-    MoreFilesRecord, Pointer, StabilityValue, StatusRecord, VersionPlaceRecord, VersionRecord,
+    BlobRecord, BlobState, CounterRecord, FileValue, FragmentPartRecord, FragmentRecord,
+    HistoryValue, MoreFilesRecord, Pointer, StabilityValue, StatusRecord, VersionPlaceRecord,
+    VersionRecord,
 };
 use crate::tables::FragmentKind;
 use crate::{
@@ -218,7 +219,7 @@ impl Run<'_> {
             }
         }
         let usage = tables::blob_use(&BlobKey(blob), version.version, file.number);
-        if read.get(tables::BLOB_USE, &usage)?.is_none() {
+        if read.get(tables::BLOB, &usage)?.is_none() {
             self.unused.insert(blob);
             let text = format!(
                 "the use of content {} by {} is not recorded",
@@ -233,8 +234,9 @@ impl Run<'_> {
                     return Ok(false);
                 }
                 row.state = BlobState::Live;
+                plan.put_entry(tables::BLOB, usage.clone())?;
+                row.uses = blob_rows::uses(plan, &BlobKey(blob))?;
                 plan.put(tables::BLOB, blob.to_vec(), &row)?;
-                plan.put_bytes(tables::BLOB_USE, usage.clone(), Vec::new());
                 Ok(true)
             })?;
         }
@@ -496,7 +498,7 @@ impl Run<'_> {
                 }
                 Ok(())
             })?;
-            plan.put_bytes(tables::DOWNLOADS, sum_key.clone(), sum.to_be_bytes().to_vec());
+            plan.put(tables::DOWNLOADS, sum_key.clone(), &CounterRecord(sum))?;
             Ok(true)
         })
     }
