@@ -141,7 +141,7 @@ fn a_packument_holds_what_clients_need() {
         version["dist"]["integrity"],
         format!("sha512-{}", data_encoding::BASE64.encode(&digests.sha512))
     );
-    assert_eq!(version["dist"]["fileCount"], 2);
+    assert_eq!(version["dist"]["fileCount"], 3);
     assert_eq!(
         (&version["_id"], &version["_hasShrinkwrap"]),
         (&json!("@acme/tool@1.0.0"), &json!(false))
