@@ -7,10 +7,12 @@ mod pax;
 mod reader;
 mod rename;
 mod rewrite;
+mod writer;
 
 pub use entry::{TarEntry, TarKind};
 pub use reader::{TarMember, TarReader};
 pub use rewrite::{TarAction, TarAppend, TarEdit, rewrite_tar};
+pub use writer::TarWriter;
 
 use crate::ArchiveError;
 use crate::error::shown;

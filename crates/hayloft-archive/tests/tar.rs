@@ -8,11 +8,11 @@
     reason = "tests panic to fail"
 )]
 
-use std::io::{Cursor, Read};
+use std::io::{Cursor, Read, Write};
 use std::process::Command;
 
 use hayloft_archive::{
-    ArchiveError, TarAction, TarAppend, TarEntry, TarKind, TarReader, rewrite_tar,
+    ArchiveError, TarAction, TarAppend, TarEntry, TarKind, TarReader, TarWriter, rewrite_tar,
 };
 use hayloft_feed::Limits;
 use proptest::prelude::*;
@@ -510,6 +510,24 @@ fn an_action_that_is_not_possible_is_refused() {
     assert_eq!(message(edit), "entry `a` is larger than the limit of 4 bytes");
     let failing = || TarAction::Edit { max: 5, edit: Box::new(|_| Err("no version".into())) };
     assert_eq!(message(failing), "entry `a` cannot be changed");
+}
+
+#[test]
+fn a_new_stream_is_read_back() {
+    let mut writer = TarWriter::new(Vec::new(), &Limits::default());
+    let long = format!("{}/{}", "d".repeat(120), "f".repeat(150));
+    for path in ["a", &long] {
+        writer.add(path, 0o644, 7, 5, |out| out.write_all(TEXT).map_err(ArchiveError::Io)).unwrap();
+    }
+    let mut shorter = TarWriter::new(Vec::new(), &Limits::default());
+    assert!(
+        shorter.add("a", 0o644, 0, 6, |out| out.write_all(TEXT).map_err(ArchiveError::Io)).is_err()
+    );
+    let mut longer = TarWriter::new(Vec::new(), &Limits::default());
+    assert!(
+        longer.add("a", 0o644, 0, 4, |out| out.write_all(TEXT).map_err(ArchiveError::Io)).is_err()
+    );
+    assert_eq!(list(&writer.finish().unwrap()).unwrap(), [plain("a"), plain(&long)]);
 }
 
 #[test]

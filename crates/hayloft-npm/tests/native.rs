@@ -157,8 +157,16 @@ fn a_packument_holds_what_clients_need() {
     assert!(short.get("_rev").is_none() && short.get("readme").is_none());
     let version = &short["versions"]["1.0.0"];
     let members: Vec<&str> = version.as_object().unwrap().keys().map(String::as_str).collect();
-    let expected =
-        ["_hasShrinkwrap", "bin", "dependencies", "dist", "hasInstallScript", "name", "version"];
+    let expected = [
+        "_hasShrinkwrap",
+        "bin",
+        "dependencies",
+        "dist",
+        "hasInstallScript",
+        "license",
+        "name",
+        "version",
+    ];
     assert_eq!(members, expected);
     assert_eq!(version["bin"], json!({"tool": "cli.js"}));
     assert_eq!(version["dist"], full["versions"]["1.0.0"]["dist"]);

@@ -156,7 +156,7 @@ fn write_appended(
     write_padded(&file.bytes, out)
 }
 
-fn write_headers(member: &Member, out: &mut impl Write) -> Result<(), ArchiveError> {
+pub(crate) fn write_headers(member: &Member, out: &mut impl Write) -> Result<(), ArchiveError> {
     for record in &member.records {
         write_record(record, out)?;
     }

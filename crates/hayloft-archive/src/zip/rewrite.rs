@@ -4,7 +4,6 @@ use std::io::{self, BufWriter, Write};
 
 use flate2::Compression;
 use flate2::write::DeflateEncoder;
-use hayloft_feed::WriteSeek;
 
 use super::entry::{DEFLATED, DESCRIPTOR, STORED, UTF8};
 use super::record::{self, Counter, Record};
@@ -19,11 +18,7 @@ impl Zip<'_> {
     /// Copies the archive to `out` but for `edits`, with all extra fields and comments.
     ///
     /// See [`Zip::rewrite_with`].
-    pub fn rewrite(
-        &mut self,
-        edits: &[ZipEdit],
-        out: &mut dyn WriteSeek,
-    ) -> Result<(), ArchiveError> {
+    pub fn rewrite(&mut self, edits: &[ZipEdit], out: &mut dyn Write) -> Result<(), ArchiveError> {
         self.rewrite_with(edits, ZipOutput::default(), out)
     }
 
@@ -37,7 +32,7 @@ impl Zip<'_> {
         &mut self,
         edits: &[ZipEdit],
         output: ZipOutput,
-        out: &mut dyn WriteSeek,
+        out: &mut dyn Write,
     ) -> Result<(), ArchiveError> {
         let plan = Plan::new(self, edits)?;
         let mut sink = Sink {
@@ -206,7 +201,7 @@ impl<'e> Plan<'e> {
 
 /// The archive being written.
 struct Sink<'o> {
-    out: Counter<BufWriter<&'o mut dyn WriteSeek>>,
+    out: Counter<BufWriter<&'o mut dyn Write>>,
     directory: Vec<u8>,
     entries: u64,
 }
