@@ -5,16 +5,20 @@
 //! children, a flag may be given a value that does not count, an empty value counts as absent, and
 //! all mistakes are told at once.
 
+mod complete;
 mod grammar;
 mod invocation;
+mod manual;
 mod mistake;
 mod near;
 mod parse;
 mod usage;
 mod words;
 
+pub(crate) use complete::candidates;
 pub(crate) use grammar::{Action, Command, Kind, Opt, Word};
 pub(crate) use invocation::Invocation;
+pub(crate) use manual::{Page, pages};
 pub(crate) use mistake::Mistake;
 pub(crate) use near::nearest;
 pub(crate) use parse::{Outcome, parse};

@@ -1,11 +1,13 @@
 //! All commands, one file per word below `hayloft`.
 
+mod completions;
 mod demo;
 mod feeds;
 mod going;
 pub(crate) mod health;
 mod keys;
 mod listing;
+mod manual;
 mod packages;
 mod promotions;
 mod serve;
@@ -58,6 +60,9 @@ pub(crate) static ROOT: Command = Command::group(
         verify::COMMAND,
         serve::COMMAND,
         demo::COMMAND,
+        completions::COMMAND,
+        completions::COMPLETE,
+        manual::COMMAND,
     ],
 )
 .examples(&[

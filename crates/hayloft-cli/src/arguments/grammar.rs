@@ -17,6 +17,8 @@ pub(crate) struct Command {
     /// What words without a dash stand for, in this order.
     pub(crate) words: &'static [Word],
     pub(crate) examples: &'static [&'static str],
+    /// Not for people: in no help.
+    pub(crate) hidden: bool,
 }
 
 #[derive(Debug)]
@@ -102,7 +104,15 @@ impl Command {
         options: &'static [Opt],
         children: &'static [Command],
     ) -> Self {
-        Self { name, description, options, kind: Kind::Group(children), words: &[], examples: &[] }
+        Self {
+            name,
+            description,
+            options,
+            kind: Kind::Group(children),
+            words: &[],
+            examples: &[],
+            hidden: false,
+        }
     }
 
     /// A word that does something.
@@ -112,7 +122,15 @@ impl Command {
         options: &'static [Opt],
         action: Action,
     ) -> Self {
-        Self { name, description, options, kind: Kind::Action(action), words: &[], examples: &[] }
+        Self {
+            name,
+            description,
+            options,
+            kind: Kind::Action(action),
+            words: &[],
+            examples: &[],
+            hidden: false,
+        }
     }
 
     /// The same with words in place of options, for people.
@@ -124,6 +142,17 @@ impl Command {
     pub(crate) const fn examples(mut self, examples: &'static [&'static str]) -> Self {
         self.examples = examples;
         self
+    }
+
+    /// The same, in no help.
+    pub(crate) const fn hidden(mut self) -> Self {
+        self.hidden = true;
+        self
+    }
+
+    /// The words below this one that people see.
+    pub(crate) fn shown(&self) -> impl Iterator<Item = &'static Command> {
+        self.children().iter().filter(|child| !child.hidden)
     }
 
     /// The words below this one.

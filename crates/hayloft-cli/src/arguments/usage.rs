@@ -8,19 +8,11 @@ pub(crate) fn usage(path: &[&'static Command]) -> String {
     let Some((command, parents)) = path.split_last() else { return text };
     let words: Vec<&str> = path.iter().map(|command| command.name).collect();
     let words = words.join(" ");
-    let mut rest: String = path
-        .iter()
-        .flat_map(|command| command.words)
-        .map(|word| shown_word(*word, path) + " ")
-        .collect();
-    rest.push_str(match command.kind {
-        Kind::Group(_) => "[command] [options]",
-        Kind::Action(_) | Kind::OpenAction(_) => "[options]",
-    });
+    let rest = rest(path);
     let description = command.description;
     let _ = write!(text, "Description:\n  {description}\n\nUsage:\n  {words} {rest}\n");
-    if let Kind::Group(children) = command.kind {
-        let rows = children.iter().map(|child| (child.name.to_owned(), child.description));
+    if let Kind::Group(_) = command.kind {
+        let rows = command.shown().map(|child| (child.name.to_owned(), child.description));
         columns(&mut text, "Commands:", rows.collect());
     }
     let mut own = rows(command.options);
@@ -48,6 +40,15 @@ pub(crate) fn usage(path: &[&'static Command]) -> String {
     text
 }
 
+/// What follows the command's own words in a synopsis.
+pub(super) fn rest(path: &[&'static Command]) -> String {
+    let words = path.iter().flat_map(|command| command.words);
+    let mut rest: String = words.map(|word| shown_word(*word, path) + " ").collect();
+    let is_group = path.last().is_some_and(|command| matches!(command.kind, Kind::Group(_)));
+    rest.push_str(if is_group { "[command] [options]" } else { "[options]" });
+    rest
+}
+
 /// A word that stands for an option.
 fn shown_word(word: Word, path: &[&'static Command]) -> String {
     let mut known = path.iter().flat_map(|command| command.options);
@@ -73,7 +74,7 @@ fn rows(options: &'static [Opt]) -> Vec<(String, &'static str)> {
     shown(true).chain(shown(false)).map(|option| (spelled(option), option.description)).collect()
 }
 
-fn spelled(option: &Opt) -> String {
+pub(super) fn spelled(option: &Opt) -> String {
     let name = option.name;
     let value = match option.takes {
         Takes::Nothing => String::new(),

@@ -17,6 +17,7 @@ mod hostile;
 mod packages;
 mod remote;
 mod serve;
+mod shells;
 mod sources;
 mod upack;
 mod verify;

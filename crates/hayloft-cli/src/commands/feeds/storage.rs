@@ -21,6 +21,7 @@ pub(super) const COMMAND: Command = Command::group(
             options: &[FEED, Opt::text("type", "One of the ways").required()],
             kind: Kind::OpenAction(change),
             words: &[],
+            hidden: false,
             examples: &[
                 "hayloft feeds storage change --feed=dev --type=disk --StoragePath=/srv/dev",
             ],
