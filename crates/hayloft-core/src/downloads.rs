@@ -189,30 +189,32 @@ impl Downloads {
 
 /// Adds counts to their rows; those of files that are gone are dropped.
 fn add(plan: &mut Plan, counts: &Counts, position: &LogPositionRecord) -> Result<(), StoreError> {
-    let mut current: Option<(u64, Option<VersionRecord>)> = None;
+    let mut current: Option<(u64, Option<Placed>)> = None;
     for (file, count) in counts {
         if current.as_ref().is_none_or(|(version, _)| *version != file.version) {
             current = Some((file.version, version_of(plan, file.version)?));
         }
-        let exists =
-            current.as_ref().and_then(|(_, record)| record.as_ref()).is_some_and(|record| {
-                record.package == file.package
-                    && record.files.iter().any(|known| known.number == file.number)
-            });
-        if exists {
-            let key = tables::downloads(file.package, file.version, file.number);
+        let Some((_, Some((key, record)))) = &current else { continue };
+        let exists = record.package == file.package
+            && record.files.iter().any(|known| known.number == file.number);
+        if exists && let Some(package) = tables::package_of(key) {
             let more = i64::try_from(*count).unwrap_or(i64::MAX);
-            plan.add(tables::DOWNLOADS, key, more)?;
-            plan.add(tables::DOWNLOADS, tables::downloads_sum(file.package), more)?;
+            plan.add(tables::DOWNLOADS, tables::downloads(key, file.number), more)?;
+            plan.add(tables::DOWNLOADS, package.to_vec(), more)?;
         }
     }
     plan.put(tables::META, LOG_POSITION.to_vec(), position)
 }
 
-fn version_of(plan: &Plan, version: u64) -> Result<Option<VersionRecord>, StoreError> {
+/// A version and the key of its row.
+type Placed = (Vec<u8>, VersionRecord);
+
+fn version_of(plan: &Plan, version: u64) -> Result<Option<Placed>, StoreError> {
     let place: Option<VersionPlaceRecord> =
         plan.get(tables::VERSION_ID, &tables::number(version))?;
-    place.map_or(Ok(None), |place| rows::version(plan, &place.key))
+    let Some(VersionPlaceRecord { key, .. }) = place else { return Ok(None) };
+    let found = rows::version(plan, &key)?.filter(|found| found.version == version);
+    Ok(found.map(|found| (key, found)))
 }
 
 fn content(file: FileId) -> [u8; RECORD - 4] {

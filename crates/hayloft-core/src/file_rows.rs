@@ -6,7 +6,7 @@ use std::sync::Arc;
 use hayloft_feed::{Identity, Purl};
 
 use crate::downloads::Downloads;
-use crate::records::{FileValue, PackageRecord, VersionRecord};
+use crate::records::{FileValue, PackageRecord};
 use crate::resolve::{FeedHandle, PackageHandle, VersionHandle};
 use crate::tables::FragmentKind;
 use crate::{
@@ -26,10 +26,10 @@ impl Context {
     pub(crate) fn package_downloads(
         &self,
         read: &dyn MetaRead,
-        package: u64,
+        package: &PackageHandle,
     ) -> Result<u64, StoreError> {
-        let rows = rows::counter(read, tables::DOWNLOADS, &tables::downloads_sum(package))?;
-        let pending = self.downloads.pending_package(package);
+        let rows = rows::counter(read, tables::DOWNLOADS, &package.key)?;
+        let pending = self.downloads.pending_package(package.record.package);
         Ok(rows.max(0).unsigned_abs().saturating_add(pending))
     }
 
@@ -37,10 +37,11 @@ impl Context {
     fn version_downloads(
         &self,
         read: &dyn MetaRead,
-        record: &VersionRecord,
+        version: &VersionHandle,
     ) -> Result<BTreeMap<u32, u64>, StoreError> {
+        let record = &version.record;
         let mut counts = self.downloads.pending_version(record.package, record.version);
-        let prefix = tables::downloads_of(record.package, record.version);
+        let prefix = tables::downloads_of(&version.key);
         rows::each(read, tables::DOWNLOADS, &prefix, |key, value| {
             let rows = rows::counter_value(tables::DOWNLOADS, key, value)?.max(0).unsigned_abs();
             if let Some(number) = tables::u32_at(key, prefix.len()) {
@@ -61,7 +62,7 @@ impl Context {
         indexes: &[usize],
         manifests: Manifests,
     ) -> Result<Vec<PackageFile>, StoreError> {
-        let total = self.package_downloads(read, version.record.package)?;
+        let total = self.package_downloads(read, &version.package)?;
         self.files_with(read, feed, version, indexes, manifests, total)
     }
 
@@ -80,7 +81,7 @@ impl Context {
         // Without downloads of the package no version of it has any, and no row is looked for.
         let counts = match package_downloads {
             0 => BTreeMap::new(),
-            _ => self.version_downloads(read, record)?,
+            _ => self.version_downloads(read, version)?,
         };
         let version_downloads = counts.values().sum();
         indexes

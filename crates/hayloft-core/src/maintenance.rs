@@ -382,8 +382,7 @@ fn delete_some(plan: &mut Plan, feed: u32, job: &[u8]) -> Result<bool, StoreErro
 fn plan_scan(plan: &Plan, range: crate::KeyRange) -> Result<Option<VersionHandle>, StoreError> {
     let found = rows::scan(plan, tables::VERSION, range, Direction::Forward, 1)?;
     let Some((key, record)) = found.into_iter().next() else { return Ok(None) };
-    let name_key = tables::name_key_in(key.get(4..).unwrap_or_default()).unwrap_or_default();
-    let package_key = key.get(..4 + name_key.len()).unwrap_or_default().to_vec();
+    let package_key = tables::package_of(&key).unwrap_or_default().to_vec();
     let package = rows::need(plan, tables::PACKAGE, &package_key)?;
     let package = PackageHandle { key: package_key, record: package };
     VersionHandle::complete(plan, package, key, record).map(Some)
@@ -391,7 +390,8 @@ fn plan_scan(plan: &Plan, range: crate::KeyRange) -> Result<Option<VersionHandle
 
 fn finish_delete(plan: &mut Plan, feed: u32, job: &[u8]) -> Result<(), StoreError> {
     let prefix = tables::feed(feed);
-    let own = [tables::PACKAGE, tables::PACKAGE_CASE, tables::FACET, tables::TOTALS];
+    let own =
+        [tables::PACKAGE, tables::PACKAGE_CASE, tables::FACET, tables::TOTALS, tables::DOWNLOADS];
     for table in own.into_iter().chain(tables::OF_INDEX) {
         let mut keys = Vec::new();
         rows::each(plan, table, &prefix, |key, _| {

@@ -42,8 +42,7 @@ impl Reading {
             rows::get(read, tables::VERSION_ID, &tables::number(version))?;
         let Some(place) = place else { return Ok(None) };
         let Some(handle) = self.feed_by_id(place.feed)? else { return Ok(None) };
-        let name_key = tables::name_key_in(place.key.get(4..).unwrap_or_default());
-        let key = tables::package(place.feed, name_key.unwrap_or_default());
+        let key = tables::package_of(&place.key).unwrap_or_default().to_vec();
         let record = rows::need(read, tables::PACKAGE, &key)?;
         let package = PackageHandle { key, record };
         let version = VersionHandle::read(read, package, place.key)?;

@@ -42,7 +42,7 @@ pub(crate) const REPACKAGING: Table = Table("repack-1");
 pub(crate) const AUDIT: Table = Table("audit-1");
 /// Type, NUL, name key, kind, number.
 pub(crate) const HISTORY: Table = Table("hist_pkg-1");
-/// Package number, version number, file number to a counter; package number alone to their sum.
+/// Version's key, NUL, file number to a counter; package's key alone to the sum of its files.
 pub(crate) const DOWNLOADS: Table = Table("dl-1");
 /// Feed to `TotalsRecord`.
 pub(crate) const TOTALS: Table = Table("stat-1");
@@ -208,17 +208,26 @@ pub(crate) fn history(tag: &str, name_key: &[u8], kind: HistoryKind, id: u64) ->
     joined(&[&history_prefix(tag, name_key, kind), &id.to_be_bytes()])
 }
 
-pub(crate) fn downloads(package: u64, version: u64, file: u32) -> Vec<u8> {
-    joined(&[&downloads_of(package, version), &file.to_be_bytes()])
+pub(crate) fn downloads(version_key: &[u8], file: u32) -> Vec<u8> {
+    joined(&[&downloads_of(version_key), &file.to_be_bytes()])
 }
 
-/// Sum of the counters of a package.
-pub(crate) fn downloads_sum(package: u64) -> Vec<u8> {
-    number(package)
+/// What the keys of the counters of a version begin with.
+pub(crate) fn downloads_of(version_key: &[u8]) -> Vec<u8> {
+    joined(&[version_key, &[0]])
 }
 
-pub(crate) fn downloads_of(package: u64, version: u64) -> Vec<u8> {
-    joined(&[&package.to_be_bytes(), &version.to_be_bytes()])
+/// The version's key and the file number in a key of [`DOWNLOADS`] that is no sum.
+pub(crate) fn downloads_key(key: &[u8]) -> Option<(&[u8], u32)> {
+    let (rest, file) = key.split_last_chunk::<4>()?;
+    let (version, [0]) = rest.split_last_chunk::<1>()? else { return None };
+    Some((version, u32::from_be_bytes(*file)))
+}
+
+/// The key of the package at the start of the key of one of its versions.
+pub(crate) fn package_of(version_key: &[u8]) -> Option<&[u8]> {
+    let name_key = name_key_in(version_key.get(4..)?)?;
+    version_key.get(..4 + name_key.len())
 }
 
 pub(crate) fn facet(feed: u32, qualifier: &str, value: &str) -> Vec<u8> {

@@ -511,10 +511,9 @@ fn remove_file(
     fragments::delete(plan, &tables::fragments_of_file(&version.key, file.number))?;
     forget(plan, feed, file)?;
     count_file(plan, feed, -1, file.size)?;
-    let package = version.record.package;
-    let key = tables::downloads(package, version.record.version, file.number);
+    let key = tables::downloads(&version.key, file.number);
     let count = rows::counter(plan, tables::DOWNLOADS, &key)?;
-    plan.add(tables::DOWNLOADS, tables::downloads_sum(package), -count)?;
+    plan.add(tables::DOWNLOADS, version.package.key.clone(), -count)?;
     plan.delete(tables::DOWNLOADS, key);
     Ok(())
 }
@@ -583,7 +582,7 @@ pub(crate) fn highest(
 
 fn remove_package(plan: &mut Plan, feed: u32, package: &PackageHandle) -> Result<(), StoreError> {
     plan.delete(tables::PACKAGE, package.key.clone());
-    plan.delete(tables::DOWNLOADS, tables::downloads_sum(package.record.package));
+    plan.delete(tables::DOWNLOADS, package.key.clone());
     let name_key = package.name_key();
     let lower = name_key.to_ascii_lowercase();
     if lower != name_key {

@@ -404,7 +404,7 @@ impl FilePager {
     ) -> Result<Option<Vec<u8>>, StoreError> {
         const VERSIONS: usize = 128;
         let context = &self.store.inner.context;
-        let downloads = context.package_downloads(read, package.record.package)?;
+        let downloads = context.package_downloads(read, package)?;
         let mut add = |version: &VersionHandle| -> Result<bool, StoreError> {
             let places = listed(version, self.list.files);
             page.add(context.files_with(

@@ -427,44 +427,34 @@ impl Run<'_> {
 
     /// Download counters belong to files, and their sums to packages.
     pub(super) fn downloads(&mut self, read: &dyn MetaRead) -> Result<(), StoreError> {
-        // The package under way, the sum of its counters unless one is no number, and what its row
-        // says of that unless it is none.
-        let mut current = (0, Some(0_i64), Some(0_i64));
+        let mut current: Option<SumOfDownloads> = None;
         self.each_bytes(read, tables::DOWNLOADS, |run, key, value| {
-            let package = tables::u64_at(key, 0).unwrap_or_default();
-            if current.0 != package {
-                run.sum_of_downloads(current)?;
-                current = (package, Some(0), Some(0));
+            let package = tables::package_of(key).unwrap_or_default();
+            if current.as_ref().is_none_or(|current| current.package != package) {
+                let before = current.replace(SumOfDownloads::of(package));
+                run.sum_of_downloads(before)?;
             }
-            let count = match rows::counter_value(tables::DOWNLOADS, key, value) {
-                Ok(count) => count,
-                Err(_) if key.len() == 8 => {
-                    current.2 = None;
-                    return Ok(());
-                }
-                Err(_) => {
-                    current.1 = None;
-                    run.found(FindingCode::Row, row(tables::DOWNLOADS, key));
-                    return Ok(());
-                }
-            };
-            if key.len() == 8 {
-                current.2 = Some(count);
+            let Some(current) = &mut current else { return Ok(()) };
+            let count = rows::counter_value(tables::DOWNLOADS, key, value).ok();
+            if key == current.package {
+                current.stored = count;
                 return Ok(());
             }
-            if counts_a_file(run, read, key)? {
-                current.1 = current.1.map(|sum| sum.saturating_add(count));
+            let Some(count) = count else {
+                current.sum = None;
+                run.found(FindingCode::Row, row(tables::DOWNLOADS, key));
+                return Ok(());
+            };
+            if counts_a_file(read, key)? {
+                current.sum = current.sum.map(|sum| sum.saturating_add(count));
                 return Ok(());
             }
             let text = format!("{} counts no file", row(tables::DOWNLOADS, key));
-            if run.unsure {
-                run.found(FindingCode::Downloads, text);
-                return Ok(());
-            }
             let key = key.to_vec();
-            // The number of a file that is gone is never given again.
             run.found_mendable(FindingCode::Downloads, text, move |plan| {
-                plan.delete(tables::DOWNLOADS, key.clone());
+                if !counts_a_file(plan, &key)? {
+                    plan.delete(tables::DOWNLOADS, key.clone());
+                }
                 Ok(true)
             })
         })?;
@@ -472,18 +462,15 @@ impl Run<'_> {
     }
 
     /// Holds the sum of a package's counters against what its row says.
-    fn sum_of_downloads(
-        &mut self,
-        (package, sum, stored): (u64, Option<i64>, Option<i64>),
-    ) -> Result<(), StoreError> {
-        let sum_key = tables::downloads_sum(package);
+    fn sum_of_downloads(&mut self, found: Option<SumOfDownloads>) -> Result<(), StoreError> {
+        let Some(SumOfDownloads { package, sum, stored }) = found else { return Ok(()) };
         let (code, text) = match stored {
             Some(stored) if sum.is_none_or(|sum| sum == stored) || self.unsure => return Ok(()),
             Some(_) => (
                 FindingCode::Downloads,
-                format!("the downloads of package {package} have another sum"),
+                format!("the downloads of {} have another sum", super::packages::shown(&package)),
             ),
-            None => (FindingCode::Row, row(tables::DOWNLOADS, &sum_key)),
+            None => (FindingCode::Row, row(tables::DOWNLOADS, &package)),
         };
         if sum.is_none() || self.unsure {
             self.found(code, text);
@@ -491,14 +478,14 @@ impl Run<'_> {
         }
         self.found_mendable(code, text, move |plan| {
             let mut sum = 0_i64;
-            rows::each(plan, tables::DOWNLOADS, &sum_key, |key, value| {
-                if key.len() > sum_key.len() {
+            rows::each(plan, tables::DOWNLOADS, &package, |key, value| {
+                if key != package {
                     let count = rows::counter_value(tables::DOWNLOADS, key, value)?;
                     sum = sum.saturating_add(count);
                 }
                 Ok(())
             })?;
-            plan.put(tables::DOWNLOADS, sum_key.clone(), &CounterRecord(sum))?;
+            plan.put(tables::DOWNLOADS, package.clone(), &CounterRecord(sum))?;
             Ok(true)
         })
     }
@@ -539,18 +526,28 @@ fn name(file: &FileValue) -> String {
     format!("file `{}`", hayloft_feed::shorten(&file.file_name))
 }
 
-fn counts_a_file(run: &Run<'_>, read: &dyn MetaRead, key: &[u8]) -> Result<bool, StoreError> {
-    let numbers = (tables::u64_at(key, 0), tables::u64_at(key, 8), tables::u32_at(key, 16));
-    let (Some(package), Some(version), Some(number), 20) =
-        (numbers.0, numbers.1, numbers.2, key.len())
-    else {
-        return Ok(false);
-    };
-    Ok(match run.version(read, version)? {
-        Version::None => false,
-        Version::Unsure => true,
-        Version::Found(record) => {
-            record.package == package && record.files.iter().any(|file| file.number == number)
-        }
+/// The counters of one package.
+struct SumOfDownloads {
+    package: Vec<u8>,
+    /// `None` once one of them is no number.
+    sum: Option<i64>,
+    /// What the package's own row says, unless that is no number.
+    stored: Option<i64>,
+}
+
+impl SumOfDownloads {
+    fn of(package: &[u8]) -> Self {
+        Self { package: package.to_vec(), sum: Some(0), stored: Some(0) }
+    }
+}
+
+/// True if there is a file for a counter, or if that cannot be told.
+fn counts_a_file(read: &dyn MetaRead, key: &[u8]) -> Result<bool, StoreError> {
+    let Some((version, number)) = tables::downloads_key(key) else { return Ok(false) };
+    Ok(match rows::version(read, version) {
+        Ok(None) => false,
+        Ok(Some(found)) => found.files.iter().any(|file| file.number == number),
+        Err(StoreError::Damaged { .. } | StoreError::Newer { .. }) => true,
+        Err(error) => return Err(error),
     })
 }
