@@ -8,7 +8,7 @@
     reason = "tests panic to fail"
 )]
 
-use std::io::{Cursor, Read, Write};
+use std::io::{Cursor, Read};
 use std::process::Command;
 
 use hayloft_archive::{

@@ -1,7 +1,7 @@
 //! The universal (`upack`) feed type: ZIP archives with a manifest `upack.json`.
 //!
 //! Names, SemVer 2 versions with numbers of any size, the manifest with its dependencies and
-//! virtual parts, reading and writing of packages, and repackaging by a span edit of the manifest.
+//! virtual parts, reading and writing of packages, repackaging by a span edit of the manifest, and the feed API.
 //!
 //! Where an archive could be read in several ways, this is what the ecosystem's readers do:
 //!
@@ -20,7 +20,7 @@
 //! | entries that only one of directory and stream shows | the directory's | refused |
 //! | a bare manifest | a virtual package | accepted if it has `contents` |
 //!
-//! Not here: assembling virtual packages, which needs the packages of a feed, and the feed API.
+//! Not here: assembling virtual packages, which needs several packages of a feed at once.
 //!
 //! ```
 //! use std::io::Cursor;
@@ -53,6 +53,7 @@ mod identification;
 mod inspect;
 mod manifest;
 mod name;
+mod native;
 mod package;
 mod range;
 mod repackage;
@@ -60,9 +61,10 @@ mod version;
 mod warnings;
 mod writer;
 
+use hayloft_feed::native::{FeedView, Native};
 use hayloft_feed::{
-    Detail, FeedType, FeedTypeError, Identity, Inspected, Limits, PackageName, Qualifiers,
-    Repackage, Repackaged, Upload, Version,
+    Detail, FeedType, FeedTypeError, Identity, IndexChange, IndexError, IndexWriter, Inspected,
+    Limits, PackageName, Qualifiers, Repackage, Repackaged, Upload, Version,
 };
 
 pub use contents::{VirtualItem, VirtualItemError, VirtualKind, VirtualSource};
@@ -133,6 +135,23 @@ impl FeedType for Universal {
         limits: &Limits,
     ) -> Result<Repackaged, FeedTypeError> {
         repackage::repackage(order, limits)
+    }
+
+    fn index_revision(&self) -> u32 {
+        1
+    }
+
+    fn index(
+        &self,
+        change: &IndexChange<'_>,
+        view: &dyn FeedView,
+        out: &mut dyn IndexWriter,
+    ) -> Result<(), IndexError> {
+        native::index(change, view, out)
+    }
+
+    fn native(&self) -> Option<&dyn Native> {
+        Some(self)
     }
 
     fn file_name(&self, identity: &Identity) -> String {
