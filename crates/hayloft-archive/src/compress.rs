@@ -9,7 +9,7 @@ mod xz;
 mod zstd;
 
 pub use decoder::{decoder, decoder_with};
-pub use encoder::{Effort, Encoder, encoder, encoder_with, encoder_within};
+pub use encoder::{Effort, Encoder, encoder, encoder_with, encoder_within, zlib};
 pub(crate) use pieces::Pieces;
 
 /// How a stream is compressed.

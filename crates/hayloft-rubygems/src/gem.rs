@@ -12,6 +12,7 @@ use serde::Serialize;
 use crate::checksums::{self, ChecksumsError, MemberDigests, MemberHasher};
 use crate::files;
 use crate::gemspec::{self, Gemspec, GemspecError, Parsed};
+use crate::native::fragments_of_gem;
 use crate::{RubyGems, TAG, platform_qualifiers};
 
 /// What the `gem` command allows a specification or a list of checksums to unfold to.
@@ -274,7 +275,6 @@ pub(crate) fn history(
 struct Manifest<'g> {
     #[serde(flatten)]
     gemspec: &'g Gemspec,
-    compact_index_line: &'g str,
     signed: bool,
 }
 
@@ -291,12 +291,8 @@ pub(crate) fn inspect(
         version: rubygems.version(parsed.version.as_str())?,
         qualifiers: platform_qualifiers(&parsed.platform)?,
     };
-    let line = parsed.gemspec.compact_index_line(&HEXLOWER.encode(&digests.sha256));
-    let manifest = Manifest {
-        gemspec: &parsed.gemspec,
-        compact_index_line: &line,
-        signed: !contents.signatures.is_empty(),
-    };
+    let fragments = fragments_of_gem(&parsed.gemspec, &HEXLOWER.encode(&digests.sha256));
+    let manifest = Manifest { gemspec: &parsed.gemspec, signed: !contents.signatures.is_empty() };
     let manifest = serde_json::to_string(&manifest).map_err(|e| FeedTypeError::Io(e.into()))?;
     let history = history(&contents, limits)?;
     let mut warnings = contents.warnings;
@@ -306,7 +302,7 @@ pub(crate) fn inspect(
     Ok(Inspected {
         identity,
         manifest,
-        fragments: Vec::new(),
+        fragments,
         documents: Vec::new(),
         history,
         role: FileRole::Package,

@@ -209,8 +209,8 @@ fn is_wanted(key: &str) -> bool {
 
 fn parse_text(source: &SourceText<'_>, account: &Account) -> Result<Parsed, GemspecError> {
     let root = yaml::parse(source, is_wanted, account).map_err(GemspecError::Yaml)?;
-    // The fields, the manifest and the line of the index are each made of all of it.
-    let fields = root.weight().saturating_mul(4);
+    // The fields, the manifest and the two pieces of the index are each made of all of it.
+    let fields = root.weight().saturating_mul(8);
     account.charge(fields).map_err(|error| GemspecError::Yaml(YamlError::Exhausted(error)))?;
     if root.tag != Some(Tag::Specification) || root.pairs().is_none() {
         return Err(GemspecError::NotASpecification);

@@ -1,8 +1,9 @@
 //! The rubygems feed type: `.gem` files.
 //!
 //! Reads a gem's specification as YAML data (no Ruby object is built), verifies its checksums, and
-//! writes gems again under a new version. What it leaves out: rendering of indexes, and RSA
-//! signatures, which are neither checked nor made.
+//! writes gems again under a new version. Speaks the protocol of `gem` and Bundler: the compact
+//! index, the older ones in Ruby's Marshal, push and yank. What it leaves out: RSA signatures, which
+//! are neither checked nor made.
 //!
 //! ```
 //! use hayloft_feed::{Coordinates, FeedType};
@@ -24,16 +25,19 @@ mod checksums;
 mod files;
 mod gem;
 mod gemspec;
+mod marshal;
 mod name;
+mod native;
 mod platform;
 mod repackage;
 mod specification_edit;
 mod version;
 mod yaml;
 
+use hayloft_feed::native::{FeedView, Native};
 use hayloft_feed::{
-    CaseTwins, FeedType, FeedTypeError, Identity, Inspected, Limits, PackageName, Qualifiers,
-    Repackage, Repackaged, Upload, Version,
+    CaseTwins, FeedType, FeedTypeError, Identity, IndexChange, IndexError, IndexWriter, Inspected,
+    Limits, PackageName, Qualifiers, Repackage, Repackaged, Upload, Version,
 };
 
 pub use checksums::ChecksumsError;
@@ -128,6 +132,27 @@ impl FeedType for RubyGems {
         limits: &Limits,
     ) -> Result<Repackaged, FeedTypeError> {
         repackage::repackage(order, limits)
+    }
+
+    fn index_revision(&self) -> u32 {
+        native::INDEX_REVISION
+    }
+
+    fn index(
+        &self,
+        change: &IndexChange<'_>,
+        view: &dyn FeedView,
+        out: &mut dyn IndexWriter,
+    ) -> Result<(), IndexError> {
+        native::index(change, view, out)
+    }
+
+    fn normal_form(&self, log: &[u8], bytes: Vec<u8>) -> Vec<u8> {
+        native::normal_form(log, &bytes)
+    }
+
+    fn native(&self) -> Option<&dyn Native> {
+        Some(self)
     }
 
     fn file_name(&self, identity: &Identity) -> String {

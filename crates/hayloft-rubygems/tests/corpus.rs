@@ -143,8 +143,7 @@ fn index_lines_are_those_of_the_golden_feed() {
         let path = entry.unwrap().path();
         let bytes = std::fs::read(&path).unwrap();
         let found = inspect(&RubyGems, &bytes, None, &[]).unwrap();
-        let manifest: serde_json::Value = serde_json::from_str(&found.manifest).unwrap();
-        let line = manifest["compactIndexLine"].as_str().unwrap();
+        let line = std::str::from_utf8(&found.fragments[0].bytes).unwrap();
         let info =
             std::fs::read_to_string(feed.join("info").join(found.identity.package.name())).unwrap();
         assert!(

@@ -2,7 +2,7 @@ use std::fmt;
 use std::io::{self, Write};
 
 use flate2::GzBuilder;
-use flate2::write::GzEncoder;
+use flate2::write::{GzEncoder, ZlibEncoder};
 use hayloft_feed::{Hold, Limits};
 use lzma_rust2::{XzOptions, XzWriter};
 
@@ -44,6 +44,14 @@ impl fmt::Debug for Encoder<'_> {
         };
         out.debug_tuple("Encoder").field(&compression).finish()
     }
+}
+
+/// A zlib stream (RFC 1950) of bytes in memory, at the usual effort.
+pub fn zlib(bytes: &[u8]) -> Vec<u8> {
+    let mut encoder = ZlibEncoder::new(Vec::new(), flate2::Compression::default());
+    // Writing to memory cannot fail.
+    let written = encoder.write_all(bytes).and_then(|()| encoder.finish());
+    written.unwrap_or_default()
 }
 
 /// Compresses to `output`. Equal input makes equal output, however it is cut into writes.

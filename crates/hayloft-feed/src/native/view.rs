@@ -4,8 +4,8 @@ use std::ops::ControlFlow;
 
 use super::Validator;
 use crate::{
-    FileCard, FileId, Fragment, LogHead, NameKey, PackageHead, Stability, Status, Timestamp, Version,
-    VersionChange, VersionState,
+    FileCard, FileId, Fragment, LogHead, NameKey, PackageHead, Stability, Status, Timestamp,
+    Version, VersionChange, VersionState,
 };
 
 /// One snapshot of a feed: all that an index answer is made of.
