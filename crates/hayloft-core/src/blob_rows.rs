@@ -178,6 +178,20 @@ pub(crate) fn uses(read: &dyn MetaRead, blob: &BlobKey) -> Result<u64, StoreErro
     Ok(uses)
 }
 
+/// Calls `visit` with version and file number of each use of a content.
+pub(crate) fn each_use(
+    read: &dyn MetaRead,
+    blob: &BlobKey,
+    mut visit: impl FnMut(u64, u32) -> Result<(), StoreError>,
+) -> Result<(), StoreError> {
+    rows::each(read, tables::BLOB, &blob.0, |key, _| {
+        match (tables::u64_at(key, 32), tables::u32_at(key, 40)) {
+            (Some(version), Some(file)) => visit(version, file),
+            _ => Ok(()),
+        }
+    })
+}
+
 /// The row of a content that a file's row names.
 pub(crate) fn of_file(
     read: &dyn MetaRead,

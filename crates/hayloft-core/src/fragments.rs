@@ -1,7 +1,9 @@
 //! Fragments: manifests, histories, documents and whatever an index serves of a file, as deflated
 //! bytes in rows that stay small. All fragments of a package lie in one range of keys.
 
-use std::io::{self, Read, Write};
+use std::collections::BTreeMap;
+use std::io::{self, Read as _, Write};
+use std::ops::Bound;
 
 use flate2::Compression;
 use flate2::read::DeflateDecoder;
@@ -143,6 +145,60 @@ pub(crate) fn of_file(
     if found.iter().any(|fragment| fragment.more.len() != usize::from(fragment.first.more)) {
         return Err(StoreError::damaged(format!("a fragment of {}", codec::shown(version_key))));
     }
+    Ok(found)
+}
+
+/// A fragment of a file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Read {
+    pub(crate) file: u32,
+    pub(crate) kind: FragmentKind,
+    pub(crate) bytes: Vec<u8>,
+}
+
+/// The fragments of wanted kinds of all versions between two keys of `ver`, both counted, by the
+/// version's key. One scan.
+pub(crate) fn between(
+    read: &dyn MetaRead,
+    first: &[u8],
+    last: &[u8],
+    wanted: &dyn Fn(FragmentKind) -> bool,
+) -> Result<BTreeMap<Vec<u8>, Vec<Read>>, StoreError> {
+    let end = tables::prefixed(&tables::fragments_of_version(last)).1;
+    let mut range = (Bound::Included(tables::fragments_of_version(first)), end);
+    let mut found: BTreeMap<Vec<u8>, Vec<Read>> = BTreeMap::new();
+    let mut begun: Option<(Vec<u8>, u32, PreparedFragment)> = None;
+    let mut finish = |begun: &mut Option<(Vec<u8>, u32, PreparedFragment)>| {
+        let Some((version, file, fragment)) = begun.take() else { return Ok(()) };
+        let (kind, bytes) = (fragment.kind, fragment.unpack()?);
+        found.entry(version).or_default().push(Read { file, kind, bytes });
+        Ok::<_, StoreError>(())
+    };
+    loop {
+        let page = read.scan(tables::FRAGMENT, range.clone(), Direction::Forward, PAGE)?;
+        for (key, value) in &page {
+            let damaged = || StoreError::damaged(format!("fragment {}", codec::shown(key)));
+            let tables::FragmentKey { version, file, kind, part } =
+                tables::fragment_key(key).ok_or_else(damaged)?;
+            if !wanted(kind) {
+                continue;
+            }
+            if part == 0 {
+                finish(&mut begun)?;
+                let first = codec::decode(tables::FRAGMENT, key, value)?;
+                let fragment = PreparedFragment { kind, first, more: Vec::new() };
+                begun = Some((version.to_vec(), file, fragment));
+            } else {
+                let (_, _, fragment) = begun.as_mut().ok_or_else(damaged)?;
+                fragment.more.push(codec::decode(tables::FRAGMENT, key, value)?);
+            }
+        }
+        match page.last() {
+            Some((key, _)) if page.len() == PAGE => range.0 = Bound::Excluded(key.clone()),
+            _ => break,
+        }
+    }
+    finish(&mut begun)?;
     Ok(found)
 }
 

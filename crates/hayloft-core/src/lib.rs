@@ -22,6 +22,7 @@ mod file_rows;
 mod fragments;
 mod fs;
 mod hashing;
+mod index;
 mod inline_rows;
 mod inspections;
 mod layout;

@@ -10,8 +10,8 @@ use crate::resolve::{FeedHandle, PackageHandle, VersionHandle};
 use crate::store::Inner;
 use crate::writer::check_outside_plan;
 use crate::{
-    Background, BlobKey, Direction, Store, StoreError, blob_rows, codec, plan::Plan, rows, tables,
-    versions,
+    Background, BlobKey, Direction, Store, StoreError, blob_rows, codec, index, plan::Plan, rows,
+    tables, versions,
 };
 
 /// Time between rounds.
@@ -22,6 +22,10 @@ const COUNTS: usize = 10_000;
 const JOBS: usize = 256;
 /// Rows of a feed that one commit removes, roughly.
 const DELETED_ROWS: usize = 5_000;
+/// Bytes that a step of an index's work writes, roughly.
+const INDEX_WEIGHT: usize = 1 << 20;
+/// How long the lines of a log that was begun anew can still be read, in milliseconds.
+const OLD_LINES: i64 = 10 * 60 * 1000;
 /// How long orphans lie in the trash, in milliseconds.
 const TRASH: i64 = 24 * 60 * 60 * 1000;
 
@@ -149,6 +153,7 @@ impl Inner {
         }
         self.context.downloads.flush(&self.writer)?;
         self.run_jobs()?;
+        self.run_indexes()?;
         if sweep == Sweep::Yes {
             self.sweep_orphans()?;
         }
@@ -180,6 +185,9 @@ impl Inner {
                 match job {
                     JobRecord::Collect { blob } => self.run_collect(key, BlobKey(*blob))?,
                     JobRecord::DeleteFeed { feed } => self.run_delete_feed(key, *feed)?,
+                    JobRecord::OldLines { feed, log, since } => {
+                        self.run_old_lines(key, *feed, log, *since)?;
+                    }
                 }
             }
             match jobs.last() {
@@ -245,6 +253,72 @@ impl Inner {
         })?;
         Meter::count(&self.meter.blobs_collected);
         Ok(Collected::Yes)
+    }
+
+    /// Brings the indexes of feeds up to date: folds search terms, and builds anew what a change is
+    /// missing in.
+    fn run_indexes(&self) -> Result<(), StoreError> {
+        let mut feeds = Vec::new();
+        rows::each(self.snapshot()?.as_ref(), tables::FEED, &[], |key, _| {
+            feeds.extend(tables::u32_at(key, 0));
+            Ok(())
+        })?;
+        for feed in feeds {
+            let types = self.context.types.clone();
+            let mut more = !self.is_index_complete(feed)?;
+            while more && !self.stops() {
+                let types = types.clone();
+                more = self.writer.change::<bool, StoreError>(INDEX_WEIGHT, move |plan| {
+                    index::build_step(plan, &types, feed)
+                })?;
+            }
+            while !self.stops() && self.has_unfolded(feed)? {
+                self.writer.change::<bool, StoreError>(INDEX_WEIGHT, move |plan| {
+                    index::fold(plan, feed)
+                })?;
+            }
+        }
+        Ok(())
+    }
+
+    fn is_index_complete(&self, feed: u32) -> Result<bool, StoreError> {
+        let snapshot = self.snapshot()?;
+        let handle = FeedHandle::by_id(snapshot.as_ref(), &self.context.types, feed)?;
+        let feed_type = handle.and_then(|handle| handle.feed_type);
+        feed_type.map_or(Ok(true), |feed_type| {
+            index::is_complete(snapshot.as_ref(), feed, feed_type.as_ref())
+        })
+    }
+
+    fn has_unfolded(&self, feed: u32) -> Result<bool, StoreError> {
+        let range = tables::prefixed(&tables::feed(feed));
+        let snapshot = self.snapshot()?;
+        Ok(!snapshot.scan(tables::SEARCH_LOG, range, Direction::Forward, 1)?.is_empty())
+    }
+
+    fn run_old_lines(
+        &self,
+        job: &[u8],
+        feed: u32,
+        log: &[u8],
+        since: i64,
+    ) -> Result<(), StoreError> {
+        if self.options.clock.now().millis().saturating_sub(since) < OLD_LINES {
+            return Ok(());
+        }
+        loop {
+            let (job, log) = (job.to_vec(), log.to_vec());
+            let more = self.writer.change::<bool, StoreError>(INDEX_WEIGHT, move |plan| {
+                let more = index::drop_old_lines(plan, feed, &log)?;
+                if !more {
+                    plan.delete(tables::JOB, job.clone());
+                }
+                Ok(more)
+            })?;
+            if !more || self.stops() {
+                return Ok(());
+            }
+        }
     }
 
     fn run_delete_feed(&self, job: &[u8], feed: u32) -> Result<(), StoreError> {

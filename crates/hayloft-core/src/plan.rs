@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, HashSet};
 use std::ops::Bound;
 
 use crate::codec::{self, Record};
+use crate::index::Touched;
 use crate::records::{
     AuditRecord, CounterRecord, CountersRecord, EntryRecord, JobRecord, NumberRecord, TotalsRecord,
 };
@@ -119,6 +120,8 @@ pub(crate) struct Plan<'a> {
     counters: CountersRecord,
     /// Bytes of the counters at the start: the fence against a second writer.
     fence: Option<Vec<u8>>,
+    /// Packages that the current operation changes, as they were before it.
+    touched: Touched,
 }
 
 impl<'a> Plan<'a> {
@@ -147,17 +150,20 @@ impl<'a> Plan<'a> {
             current: Changes::default(),
             counters,
             fence,
+            touched: Touched::default(),
         })
     }
 
     /// Keeps what the current operation wrote.
     pub(crate) fn accept(&mut self) {
+        self.touched = Touched::default();
         self.accepted.merge(std::mem::take(&mut self.current));
         self.accepted_counters = self.counters.clone();
     }
 
     /// Drops what the current operation wrote.
     pub(crate) fn reject(&mut self) {
+        self.touched = Touched::default();
         self.current = Changes::default();
         self.counters = self.accepted_counters.clone();
     }
@@ -237,6 +243,15 @@ impl<'a> Plan<'a> {
         rows::get(self, table, key)
     }
 
+    /// One row as it lies there.
+    pub(crate) fn get_bytes(
+        &self,
+        table: Table,
+        key: &[u8],
+    ) -> Result<Option<Vec<u8>>, StoreError> {
+        Ok(MetaRead::get(self, table, key)?)
+    }
+
     /// Inserts or replaces a row.
     pub(crate) fn put<R: Record>(
         &mut self,
@@ -297,6 +312,25 @@ impl<'a> Plan<'a> {
     /// Notes that something in a feed changes.
     pub(crate) fn touch_feed(&mut self, feed: u32) -> Result<(), StoreError> {
         self.change_totals(feed, |_| {})
+    }
+
+    /// Notes that a package, and perhaps one of its versions, is about to be changed: what indexes
+    /// need is derived from what it was and what it then is.
+    pub(crate) fn touch(
+        &mut self,
+        feed: u32,
+        package: &[u8],
+        version: Option<&[u8]>,
+    ) -> Result<(), StoreError> {
+        let mut touched = std::mem::take(&mut self.touched);
+        let noted = touched.note(self, feed, package, version);
+        self.touched = touched;
+        noted
+    }
+
+    /// What the current operation has touched.
+    pub(crate) fn take_touched(&mut self) -> Touched {
+        std::mem::take(&mut self.touched)
     }
 
     /// Appends a row to the audit log and chains it to the one before.

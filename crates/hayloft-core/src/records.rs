@@ -61,6 +61,7 @@ records! {
     116 => SearchPackageRecord,
     117 => SearchTermRecord,
     118 => SearchCountRecord,
+    119 => SecretRecord,
     119 => IndexPartRecord,
 }
 
@@ -80,7 +81,6 @@ pub(crate) struct CountersRecord {
     pub(crate) audit: u64,
     pub(crate) key: u64,
     pub(crate) job: u64,
-    pub(crate) search: u64,
     /// Chain value of the last audit row.
     pub(crate) chain: [u8; 32],
 }
@@ -453,4 +453,6 @@ pub(crate) enum JobRecord {
     Collect { blob: [u8; 32] },
     /// Removes the rows of a feed.
     DeleteFeed { feed: u32 },
+    /// Removes the lines of a log that were left behind, once nobody reads them any more.
+    OldLines { feed: u32, log: Vec<u8>, since: i64 },
 }

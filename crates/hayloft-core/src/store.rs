@@ -76,6 +76,7 @@ pub(crate) struct Inner {
     /// Contents whose digest was seen to match since the store was opened.
     pub(crate) verified: Mutex<HashSet<BlobKey>>,
     pub(crate) maintenance: Maintenance,
+    pub(crate) refreshing: crate::operation::Refreshing,
     lock: Mutex<Option<Box<dyn FsLock>>>,
     closed: AtomicBool,
 }
@@ -225,6 +226,7 @@ impl Store {
         let small = Arc::new(SmallTables::default());
         let writer = Writer::start(Below {
             meta: parts.meta.clone(),
+            types: types.clone(),
             clock: options.clock.clone(),
             meter: meter.clone(),
             small: small.clone(),
@@ -262,6 +264,7 @@ impl Store {
             inspections: Inspections::new(&options),
             verified: Mutex::default(),
             maintenance: Maintenance::default(),
+            refreshing: crate::operation::Refreshing::default(),
             lock: Mutex::new(Some(lock)),
             closed: AtomicBool::new(false),
             options,

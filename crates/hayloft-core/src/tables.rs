@@ -68,14 +68,18 @@ pub(crate) const INDEX_STATE: Table = Table("idx_state-1");
 pub(crate) const INDEX_LOG: Table = Table("idx_log-1");
 /// Feed, name of a subject to `SubjectRecord`.
 pub(crate) const SUBJECT: Table = Table("subject-1");
-/// Feed, number to `SearchChangeRecord`: what is not folded into [`SEARCH`] yet.
+/// Feed, name of a subject that has to be refreshed to `SubjectRecord`.
+pub(crate) const STALE: Table = Table("stale-1");
+/// Feed to `SecretRecord`; in no answer, audit row or export.
+pub(crate) const SECRET: Table = Table("secret-1");
+/// Feed, name key to `SearchChangeRecord`: what is not folded into [`SEARCH`] yet.
 pub(crate) const SEARCH_LOG: Table = Table("search_log-1");
 /// Feed, [`SearchKey`] to what stands there.
 pub(crate) const SEARCH: Table = Table("search-1");
 
 /// The tables whose keys begin with a feed and that go with it as they are.
-pub(crate) const OF_INDEX: [Table; 7] =
-    [INDEX, INDEX_PART, INDEX_STATE, INDEX_LOG, SUBJECT, SEARCH_LOG, SEARCH];
+pub(crate) const OF_INDEX: [Table; 9] =
+    [INDEX, INDEX_PART, INDEX_STATE, INDEX_LOG, SUBJECT, STALE, SEARCH_LOG, SEARCH, SECRET];
 
 /// Which table a row of [`HISTORY`] points into.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -129,6 +133,11 @@ impl FragmentKind {
     pub(crate) const DOCUMENT: Self = Self(Fragment::LAST_KIND + 1);
     /// The history found inside the file.
     pub(crate) const HISTORY: Self = Self(u8::MAX);
+
+    /// The kind as its feed type knows it; `None` for the store's own.
+    pub(crate) fn of_type(self) -> Option<u8> {
+        (self.0 <= Fragment::LAST_KIND).then_some(self.0)
+    }
 }
 
 /// Documents of a file that kinds are left for.
@@ -142,7 +151,6 @@ pub(crate) fn document_kind(at: usize) -> Option<FragmentKind> {
 
 /// What the keys of the fragments of a version begin with; its own key may be the beginning of
 /// another version's.
-#[cfg_attr(not(test), expect(dead_code, reason = "for the hook of the indexes"))]
 pub(crate) fn fragments_of_version(version_key: &[u8]) -> Vec<u8> {
     joined(&[version_key, &[0]])
 }
@@ -235,13 +243,11 @@ pub(crate) fn facet(feed: u32, qualifier: &str, value: &str) -> Vec<u8> {
 }
 
 /// A row of a type's index.
-#[cfg_attr(not(test), expect(dead_code, reason = "for the hook of the indexes"))]
 pub(crate) fn index(feed: u32, key: &[u8]) -> Vec<u8> {
     joined(&[&feed.to_be_bytes(), key])
 }
 
 /// A further part of a row of a type's index.
-#[cfg_attr(not(test), expect(dead_code, reason = "for the hook of the indexes"))]
 pub(crate) fn index_part(feed: u32, key: &[u8], part: u16) -> Vec<u8> {
     joined(&[&feed.to_be_bytes(), key, &part.to_be_bytes()])
 }
@@ -253,9 +259,13 @@ pub(crate) fn index_log(feed: u32, name: &[u8]) -> Vec<u8> {
 }
 
 /// Lines of a log from this offset on.
-#[cfg_attr(not(test), expect(dead_code, reason = "for the hook of the indexes"))]
 pub(crate) fn index_lines(feed: u32, name: &[u8], generation: u64, offset: u64) -> Vec<u8> {
     joined(&[&index_log(feed, name), &generation.to_be_bytes(), &offset.to_be_bytes()])
+}
+
+/// What the keys of the lines of one generation begin with.
+pub(crate) fn index_log_generation(feed: u32, name: &[u8], generation: u64) -> Vec<u8> {
+    joined(&[&index_log(feed, name), &generation.to_be_bytes()])
 }
 
 /// True for the key of a log's head.
@@ -264,19 +274,16 @@ pub(crate) fn is_index_log(key: &[u8]) -> bool {
     length.is_some_and(|length| key.len() == 6 + usize::from(length))
 }
 
-#[cfg_attr(not(test), expect(dead_code, reason = "for the hook of the indexes"))]
 pub(crate) fn subject(feed: u32, name: &[u8]) -> Vec<u8> {
     joined(&[&feed.to_be_bytes(), name])
 }
 
-#[cfg_attr(not(test), expect(dead_code, reason = "for the hook of the indexes"))]
-pub(crate) fn search_change(feed: u32, number: u64) -> Vec<u8> {
-    joined(&[&feed.to_be_bytes(), &number.to_be_bytes()])
+pub(crate) fn search_change(feed: u32, name_key: &[u8]) -> Vec<u8> {
+    joined(&[&feed.to_be_bytes(), name_key])
 }
 
 /// What a row of [`SEARCH`] tells of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[cfg_attr(not(test), expect(dead_code, reason = "for the hook of the indexes"))]
 pub(crate) enum SearchKey<'a> {
     /// Terms and flags of a package as they were folded, to a `SearchPackageRecord`.
     Package(&'a [u8]),
@@ -287,7 +294,6 @@ pub(crate) enum SearchKey<'a> {
     Term(&'a str, &'a [u8]),
 }
 
-#[cfg_attr(not(test), expect(dead_code, reason = "for the hook of the indexes"))]
 pub(crate) fn search(feed: u32, key: SearchKey<'_>) -> Vec<u8> {
     let feed = feed.to_be_bytes();
     match key {
@@ -305,6 +311,11 @@ pub(crate) fn prefixed(prefix: &[u8]) -> KeyRange {
 /// The keys that begin with `prefix` and come after `key`.
 pub(crate) fn prefixed_after(prefix: &[u8], key: &[u8]) -> KeyRange {
     (Bound::Excluded(key.to_vec()), after_prefix(prefix))
+}
+
+/// The keys that begin with `prefix` up to `key`, which counts.
+pub(crate) fn prefixed_upto(prefix: &[u8], key: &[u8]) -> KeyRange {
+    (Bound::Included(prefix.to_vec()), Bound::Included(key.to_vec()))
 }
 
 /// The keys that begin with `prefix` and come before `key`.
@@ -371,7 +382,7 @@ mod tests {
         let lines = index_lines(1, b"log", 2, 3);
         assert_eq!(lines, b"\0\0\0\x01\0\x03log\0\0\0\0\0\0\0\x02\0\0\0\0\0\0\0\x03");
         assert!(!is_index_log(&lines));
-        assert_eq!(search_change(1, 2), b"\0\0\0\x01\0\0\0\0\0\0\0\x02");
+        assert_eq!(search_change(1, b"\x01a\0"), b"\0\0\0\x01\x01a\0");
         assert_eq!(search(1, SearchKey::Package(b"\x01a\0")), b"\0\0\0\x01\x01\x01a\0");
         assert_eq!(search(1, SearchKey::Count("json")), b"\0\0\0\x01\x02json\0");
         assert_eq!(search(1, SearchKey::Term("json", b"\x01a\0")), b"\0\0\0\x01\x02json\0\x01a\0");

@@ -135,7 +135,7 @@ pub(crate) fn add_files(
     let tagged = set_tags(&mut version.package.record, &version.record.text, &terms.tags);
     if !unchanged || tagged {
         let arrived = (!unchanged).then(|| (terms.arrival, version.version()));
-        retag(feed_type.as_ref(), &mut version.package, arrived.as_ref());
+        retag(plan, feed_type.as_ref(), &mut version.package, arrived.as_ref())?;
         write_package(plan, feed.id, &mut version.package)?;
     }
     Ok(Added { version, files: added, replaced })
@@ -397,6 +397,7 @@ pub(crate) fn write_version(
     feed: u32,
     version: &VersionHandle,
 ) -> Result<(), StoreError> {
+    plan.touch(feed, &version.package.key, Some(&version.key))?;
     let record = &version.record;
     let mut parts = record.files.chunks(FILES_PER_ROW);
     let first = parts.next().unwrap_or_default().to_vec();
@@ -423,6 +424,7 @@ pub(crate) fn write_package(
     feed: u32,
     package: &mut PackageHandle,
 ) -> Result<(), StoreError> {
+    plan.touch(feed, &package.key, None)?;
     package.record.revision = plan.sequence();
     package.record.changed = plan.now().millis();
     plan.put(tables::PACKAGE, package.key.clone(), &package.record)?;
@@ -440,22 +442,63 @@ pub(crate) fn set_tags(package: &mut PackageRecord, version: &str, tags: &[Strin
     changed
 }
 
-/// Lets the feed type move tags after a change of versions.
-fn retag(
+/// Lets the feed type move tags after a change of versions or of their status.
+///
+/// It sees the versions that are listed and not blocked: a tag that follows must not point at what
+/// no client can find or get.
+pub(crate) fn retag(
+    plan: &Plan,
     feed_type: &dyn FeedType,
     package: &mut PackageHandle,
     arrived: Option<&(Arrival, Version)>,
-) {
+) -> Result<(), StoreError> {
+    let record = &package.record;
+    let highest = visible(plan, feed_type, &package.key, record.latest.as_ref(), |_| true)?;
+    let stable = visible(plan, feed_type, &package.key, record.latest_stable.as_ref(), |found| {
+        found.stability == StabilityValue::Stable
+    })?;
     let tags: BTreeMap<String, String> = package.record.tags.drain(..).collect();
-    let known = |pointer: &Option<Pointer>| {
-        pointer.as_ref().and_then(|pointer| feed_type.lookup_version(&pointer.text).ok())
-    };
-    let (highest, stable) = (known(&package.record.latest), known(&package.record.latest_stable));
     let mut change = TagChange::new(&tags).highest(highest.as_ref(), stable.as_ref());
     if let Some((arrival, version)) = arrived {
         change = change.arrived(*arrival, version);
     }
     package.record.tags = feed_type.tags(&change).into_iter().collect();
+    Ok(())
+}
+
+/// The highest version that passes `filter` and is listed and not blocked, begun at a pointer that
+/// nearly always is the one.
+fn visible(
+    plan: &Plan,
+    feed_type: &dyn FeedType,
+    package_key: &[u8],
+    pointer: Option<&Pointer>,
+    filter: impl Fn(&VersionRecord) -> bool,
+) -> Result<Option<Version>, StoreError> {
+    let Some(pointer) = pointer else { return Ok(None) };
+    let is_visible = |key: &[u8]| -> Result<bool, StoreError> {
+        let Some(_) = plan.get_bytes(tables::STATUS, key)? else { return Ok(true) };
+        let Some(record) = rows::get(plan, tables::VERSION, key)? else { return Ok(false) };
+        let status = crate::index::status_of(plan, key, &record)?;
+        Ok(status.is_listed() && !status.is_blocked())
+    };
+    let version = |pointer: &Pointer| feed_type.lookup_version(&pointer.text).ok();
+    if is_visible(&tables::version(package_key, &pointer.suffix))? {
+        return Ok(version(pointer));
+    }
+    let mut failed = None;
+    let found = highest(plan, package_key, |key, record| {
+        filter(record)
+            && failed.is_none()
+            && is_visible(key).unwrap_or_else(|error| {
+                failed = Some(error);
+                false
+            })
+    })?;
+    match failed {
+        Some(error) => Err(error),
+        None => Ok(found.as_ref().and_then(version)),
+    }
 }
 
 /// How much [`remove_files`] left.
@@ -524,6 +567,7 @@ fn remove_version(
     version: VersionHandle,
 ) -> Result<Left, StoreError> {
     let VersionHandle { mut package, key, record, .. } = version;
+    plan.touch(feed.id, &package.key, Some(&key))?;
     for part in 0..record.more {
         plan.delete(tables::VERSION_FILES, tables::part(record.version, part));
     }
@@ -535,11 +579,11 @@ fn remove_version(
     let points_here =
         |pointer: &Option<Pointer>| pointer.as_ref().is_some_and(|held| held.suffix == suffix);
     if points_here(&package.record.latest) {
-        package.record.latest = highest(plan, &package.key, |_| true)?;
+        package.record.latest = highest(plan, &package.key, |_, _| true)?;
     }
     if points_here(&package.record.latest_stable) {
         package.record.latest_stable =
-            highest(plan, &package.key, |found| found.stability == StabilityValue::Stable)?;
+            highest(plan, &package.key, |_, found| found.stability == StabilityValue::Stable)?;
     }
     package.record.versions = package.record.versions.saturating_sub(1);
     if package.record.latest.is_none() {
@@ -548,7 +592,7 @@ fn remove_version(
     }
     package.record.tags.retain(|(_, text)| *text != record.text);
     if let Some(feed_type) = &feed.feed_type {
-        retag(feed_type.as_ref(), &mut package, None);
+        retag(plan, feed_type.as_ref(), &mut package, None)?;
     }
     write_package(plan, feed.id, &mut package)?;
     Ok(Left::Versions)
@@ -558,7 +602,7 @@ fn remove_version(
 pub(crate) fn highest(
     read: &dyn MetaRead,
     package_key: &[u8],
-    filter: impl Fn(&VersionRecord) -> bool,
+    mut filter: impl FnMut(&[u8], &VersionRecord) -> bool,
 ) -> Result<Option<Pointer>, StoreError> {
     // Nearly always the first will do.
     let mut limit = 1;
@@ -566,7 +610,7 @@ pub(crate) fn highest(
     loop {
         let page: Vec<(Vec<u8>, VersionRecord)> =
             rows::scan(read, tables::VERSION, range, Direction::Backward, limit)?;
-        if let Some((key, record)) = page.iter().find(|(_, record)| filter(record)) {
+        if let Some((key, record)) = page.iter().find(|(key, record)| filter(key, record)) {
             let suffix = key.get(package_key.len()..).unwrap_or_default().to_vec();
             return Ok(Some(Pointer { suffix, text: record.text.clone() }));
         }

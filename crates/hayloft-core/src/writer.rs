@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use crate::metrics::Meter;
 use crate::plan::Plan;
 use crate::small::SmallTables;
-use crate::{Clock, CommitError, MetaStore, StoreError, Want};
+use crate::{Clock, CommitError, FeedTypes, MetaStore, StoreError, Want, index};
 
 /// Most operations in one commit.
 const BATCH_OPERATIONS: usize = 256;
@@ -56,6 +56,8 @@ trait Operation: Send {
     fn wants(&self) -> &[Want];
     /// Plans, perhaps not for the first time; true if it was not refused.
     fn plan(&mut self, plan: &mut Plan) -> bool;
+    /// Refuses what was planned.
+    fn fail(&mut self, error: StoreError);
     /// Answers the caller: with what planning gave, or with why that does not count.
     fn answer(self: Box<Self>, failure: Option<StoreError>);
 }
@@ -87,6 +89,10 @@ where
         let accepted = result.is_ok();
         self.result = Some(result);
         accepted
+    }
+
+    fn fail(&mut self, error: StoreError) {
+        self.result = Some(Err(error.into()));
     }
 
     fn answer(self: Box<Self>, failure: Option<StoreError>) {
@@ -213,6 +219,7 @@ impl Drop for Writer {
 /// What the writer works on.
 pub(crate) struct Below {
     pub(crate) meta: Arc<dyn MetaStore>,
+    pub(crate) types: FeedTypes,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) meter: Arc<Meter>,
     pub(crate) small: Arc<SmallTables>,
@@ -261,14 +268,14 @@ impl Thread {
         if self.stopped.load(Ordering::Acquire) {
             return Err(StoreError::Stopped);
         }
-        let Below { meta, clock, meter, small } = &self.below;
+        let Below { meta, clock, meter, small, .. } = &self.below;
         let wants: Vec<Want> = batch.iter().flat_map(|one| one.wants()).cloned().collect();
         let begun = Instant::now();
         let accepted = loop {
             let mut plan = Plan::begin(meta.turn(&wants)?, clock.now())?;
             let mut accepted = 0;
             for operation in batch.iter_mut() {
-                if operation.plan(&mut plan) {
+                if self.planned(operation.as_mut(), &mut plan) {
                     plan.accept();
                     accepted += 1;
                 } else {
@@ -295,6 +302,24 @@ impl Thread {
         meter.changes.fetch_add(accepted, Ordering::Relaxed);
         meter.largest_batch.fetch_max(accepted, Ordering::Relaxed);
         Ok(())
+    }
+
+    /// Plans an operation and what follows from it for indexes; true if it was not refused.
+    fn planned(&self, operation: &mut dyn Operation, plan: &mut Plan) -> bool {
+        if !operation.plan(plan) {
+            return false;
+        }
+        // A type's hook must not end all writing either.
+        let derived =
+            panic::catch_unwind(AssertUnwindSafe(|| index::derive(plan, &self.below.types)))
+                .unwrap_or(Err(StoreError::Panicked));
+        match derived {
+            Ok(()) => true,
+            Err(error) => {
+                operation.fail(error);
+                false
+            }
+        }
     }
 
     fn failed(&self, error: CommitError) -> StoreError {
@@ -355,6 +380,7 @@ mod tests {
         let path = directory.path().join("meta.redb");
         let meta = RedbStore::create(&fs, &path, &RedbOptions::default()).unwrap();
         let below = Below {
+            types: FeedTypes::none(),
             meta: Arc::new(meta),
             clock: Arc::new(SystemClock),
             meter: Arc::default(),

@@ -216,6 +216,17 @@ pub struct Refresh {
     pub keep: Vec<([u8; 32], Timestamp)>,
 }
 
+impl Refresh {
+    /// True if it changes nothing.
+    pub fn is_empty(&self) -> bool {
+        self.put.is_empty()
+            && self.remove.is_empty()
+            && self.bump.is_empty()
+            && self.secret.is_none()
+            && self.keep.is_empty()
+    }
+}
+
 impl fmt::Debug for Refresh {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         out.debug_struct("Refresh")

@@ -90,7 +90,7 @@ impl Store {
     }
 }
 
-fn delete(
+pub(super) fn delete(
     plan: &mut Plan,
     handle: &FeedHandle,
     version: VersionHandle,

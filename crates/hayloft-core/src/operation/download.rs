@@ -20,6 +20,10 @@ pub struct Download {
 }
 
 impl Download {
+    pub(crate) fn new(file: PackageFile, reader: BlobReader) -> Self {
+        Self { file, reader }
+    }
+
     /// The file, its length and digests.
     pub fn file(&self) -> &PackageFile {
         &self.file

@@ -183,6 +183,9 @@ fn create(
     record.apply(draft);
     plan.put(tables::FEED, tables::feed(id), &record)?;
     plan.touch_feed(id)?;
+    if feed_type.index_revision() > 0 {
+        crate::index::begin(plan, id, feed_type.tag(), feed_type.index_revision())?;
+    }
     Entry::of_feed(Action::FeedCreate, &record.name).write(plan, actor)?;
     let handle = FeedHandle { id, record, feed_type: Some(feed_type) };
     Ok(handle.shown())

@@ -131,6 +131,16 @@ impl Store {
     }
 }
 
+/// The contents that have a SHA-256.
+pub(super) fn with_sha256(
+    read: &dyn MetaRead,
+    digest: &[u8; 32],
+) -> Result<BTreeSet<BlobKey>, StoreError> {
+    let mut found = BTreeSet::new();
+    contents(read, Algorithm::Sha256, digest, &mut found)?;
+    Ok(found)
+}
+
 /// Adds the contents that have a digest.
 fn contents(
     read: &dyn MetaRead,

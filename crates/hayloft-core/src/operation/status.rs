@@ -6,7 +6,7 @@ use crate::file_rows::{Context, listed};
 use crate::plan::Plan;
 use crate::records::{DeprecationValue, StatusRecord};
 use crate::resolve::{FeedHandle, StatusRow, VersionHandle};
-use crate::versions::write_package;
+use crate::versions::{retag, write_package};
 use crate::{
     Action, Actor, Allow, Deprecation, Files, Listing, Manifests, PackageFile, SelectError,
     Selector, Status, Store, StoreError, tables,
@@ -125,7 +125,7 @@ impl Store {
     }
 }
 
-fn apply_one(
+pub(super) fn apply_one(
     plan: &mut Plan,
     context: &Arc<Context>,
     handle: &FeedHandle,
@@ -143,7 +143,11 @@ fn apply_one(
     let changed = damaged || after != before;
     if changed {
         after.changed = plan.now().millis();
+        plan.touch(handle.id, &version.package.key, Some(&version.key))?;
         plan.put(tables::STATUS, version.key.clone(), &after)?;
+        if let Some(feed_type) = &handle.feed_type {
+            retag(plan, feed_type.as_ref(), &mut version.package, None)?;
+        }
         write_package(plan, handle.id, &mut version.package)?;
         let entry = Entry {
             comments: after.deprecated.as_ref().and_then(|set| set.reason.clone()),
@@ -172,7 +176,7 @@ fn described(status: &StatusRecord) -> serde_json::Value {
 }
 
 impl StatusChange {
-    fn check(&self) -> Result<(), StatusError> {
+    pub(super) fn check(&self) -> Result<(), StatusError> {
         let Some(DeprecationChange::Set(Deprecation { details: Some(text), .. })) =
             &self.deprecation
         else {

@@ -57,9 +57,7 @@ impl Store {
             let mut package = version.package;
             let text = version.record.text;
             if set_tags(&mut package.record, &text, std::slice::from_ref(&tag)) {
-                if package.record.tags.len() > TAGS {
-                    return Err(TagError::Text);
-                }
+                check_count(&package)?;
                 write(plan, &handle, &mut package, &tag, &text, &actor)?;
             }
             Ok(package_info(handle.id, &package))
@@ -77,21 +75,40 @@ impl Store {
     ) -> Result<PackageInfo, TagError> {
         let types = self.types().clone();
         let (feed, tag, actor) = (feed.to_owned(), tag.to_owned(), actor.clone());
-        let selector = Selector::of(name, Wanted::Latest).in_group(group);
+        let (group, name) = (group.to_owned(), name.to_owned());
         self.inner.writer.change(WEIGHT, move |plan| {
             let handle = FeedHandle::find(plan, &types, &feed).map_err(SelectError::from)?;
-            let mut package = handle.select_version(plan, &selector)?.package;
-            let Some(at) = package.record.tags.iter().position(|(known, _)| *known == tag) else {
-                return Err(TagError::NotFound { tag: hayloft_feed::shorten(&tag) });
-            };
-            let (_, text) = package.record.tags.remove(at);
-            write(plan, &handle, &mut package, &tag, &text, &actor)?;
+            let package = remove(plan, &handle, &group, &name, &tag, &actor)?;
             Ok(package_info(handle.id, &package))
         })
     }
 }
 
-fn write(
+/// Removes a tag of a package.
+pub(super) fn remove(
+    plan: &mut Plan,
+    handle: &FeedHandle,
+    group: &str,
+    name: &str,
+    tag: &str,
+    actor: &Actor,
+) -> Result<PackageHandle, TagError> {
+    let selector = Selector::of(name, Wanted::Latest).in_group(group);
+    let mut package = handle.select_version(plan, &selector)?.package;
+    let Some(at) = package.record.tags.iter().position(|(known, _)| *known == tag) else {
+        return Err(TagError::NotFound { tag: hayloft_feed::shorten(tag) });
+    };
+    let (_, text) = package.record.tags.remove(at);
+    write(plan, handle, &mut package, tag, &text, actor)?;
+    Ok(package)
+}
+
+/// Fails for a package with more tags than it may have.
+pub(super) fn check_count(package: &PackageHandle) -> Result<(), TagError> {
+    if package.record.tags.len() > TAGS { Err(TagError::Text) } else { Ok(()) }
+}
+
+pub(super) fn write(
     plan: &mut Plan,
     handle: &FeedHandle,
     package: &mut PackageHandle,

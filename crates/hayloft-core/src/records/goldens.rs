@@ -131,7 +131,6 @@ fn add_store(goldens: &mut Goldens) {
             audit: 9,
             key: 10,
             job: 70_000,
-            search: 5,
             chain: [9; 32],
         },
     );
@@ -323,7 +322,6 @@ fn add_contents_and_logs(goldens: &mut Goldens) {
 
 fn add_indexes(goldens: &mut Goldens) {
     let found_by = || SearchValue { flags: 5, terms: vec![text("json"), text("schema")] };
-    let name_key = || b"\x01a\0".to_vec();
     goldens.add("index-row", &IndexRowRecord { more: 1, bytes: vec![1, 0, 255] });
     goldens.add("index-part", &IndexPartRecord(vec![2]));
     goldens.add(
@@ -340,6 +338,15 @@ fn add_indexes(goldens: &mut Goldens) {
         &IndexStateRecord { tag: text("npm"), revision: 2, state: IndexState::Dirty, changed: 5 },
     );
     goldens.add(
+        "index-state-building",
+        &IndexStateRecord {
+            tag: text("npm"),
+            revision: 2,
+            state: IndexState::Building(b"\0\0\0\x01\x01a\0".to_vec()),
+            changed: 5,
+        },
+    );
+    goldens.add(
         "index-log",
         &IndexLogRecord {
             generation: 1,
@@ -351,12 +358,16 @@ fn add_indexes(goldens: &mut Goldens) {
     );
     goldens.add("index-lines", &IndexLinesRecord(b"a 1.0\n".to_vec()));
     goldens.add("subject", &SubjectRecord { revision: 9, changed: 5 });
-    goldens
-        .add("search-change", &SearchChangeRecord { name_key: name_key(), now: Some(found_by()) });
-    goldens.add("search-gone", &SearchChangeRecord { name_key: name_key(), now: None });
+    goldens.add("search-change", &SearchChangeRecord(Some(found_by())));
+    goldens.add("search-gone", &SearchChangeRecord(None));
     goldens.add("search-package", &SearchPackageRecord(found_by()));
     goldens.add("search-term", &SearchTermRecord(5));
     goldens.add("search-count", &SearchCountRecord(vec![(1, 300), (5, 2)]));
+    goldens.add("secret", &SecretRecord(vec![7; 32]));
+    goldens.add(
+        "job-old-lines",
+        &JobRecord::OldLines { feed: 1, log: b"versions".to_vec(), since: 5 },
+    );
 }
 
 fn all(released: &'static str) -> Goldens {

@@ -25,11 +25,13 @@ pub(crate) struct IndexStateRecord {
     pub(crate) changed: i64,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
 pub(crate) enum IndexState {
     Complete,
-    /// A change is missing in it: only a rebuild makes it complete again.
+    /// A change is missing in it: only building it anew makes it complete again.
     Dirty,
+    /// It is built anew, and holds the packages up to this key in `pkg`.
+    Building(Vec<u8>),
 }
 
 /// The head of a log: what an append has to know.
@@ -67,12 +69,10 @@ pub(crate) struct SearchValue {
 }
 
 /// A change that the term rows do not show yet.
+///
+/// `None` if the package is gone.
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
-pub(crate) struct SearchChangeRecord {
-    pub(crate) name_key: Vec<u8>,
-    /// `None` if the package is gone.
-    pub(crate) now: Option<SearchValue>,
-}
+pub(crate) struct SearchChangeRecord(pub(crate) Option<SearchValue>);
 
 /// What the term rows say of a package.
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
@@ -85,3 +85,13 @@ pub(crate) struct SearchTermRecord(pub(crate) u8);
 /// How many packages have a term, by their flags.
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
 pub(crate) struct SearchCountRecord(pub(crate) Vec<(u8, u64)>);
+
+/// What a feed's documents are signed with.
+#[derive(Clone, PartialEq, Eq, Encode, Decode)]
+pub(crate) struct SecretRecord(pub(crate) Vec<u8>);
+
+impl std::fmt::Debug for SecretRecord {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        out.write_str("SecretRecord")
+    }
+}

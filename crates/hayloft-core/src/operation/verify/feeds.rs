@@ -16,6 +16,7 @@ impl Run<'_> {
                 Ok(JobRecord::DeleteFeed { feed }) => {
                     run.deleting.insert(feed);
                 }
+                Ok(JobRecord::OldLines { .. }) => {}
                 Err(error @ StoreError::Newer { .. }) => run.unreadable(tables::JOB, key, &error),
                 Err(_) => {
                     // What it was to do is missed, and asked for again, where it belongs.

@@ -4,7 +4,8 @@ use super::run::{Run, row};
 use crate::codec::{self, Record};
 use crate::records::{
     IndexLinesRecord, IndexLogRecord, IndexPartRecord, IndexRowRecord, IndexStateRecord,
-    SearchChangeRecord, SearchCountRecord, SearchPackageRecord, SearchTermRecord, SubjectRecord,
+    SearchChangeRecord, SearchCountRecord, SearchPackageRecord, SearchTermRecord, SecretRecord,
+    SubjectRecord,
 };
 use crate::{FindingCode, MetaRead, StoreError, Table, tables};
 
@@ -44,7 +45,8 @@ fn decodes(table: Table, key: &[u8], value: &[u8]) -> Result<(), StoreError> {
     match table {
         tables::INDEX => is::<IndexRowRecord>(table, key, value),
         tables::INDEX_STATE => is::<IndexStateRecord>(table, key, value),
-        tables::SUBJECT => is::<SubjectRecord>(table, key, value),
+        tables::SUBJECT | tables::STALE => is::<SubjectRecord>(table, key, value),
+        tables::SECRET => is::<SecretRecord>(table, key, value),
         tables::SEARCH_LOG => is::<SearchChangeRecord>(table, key, value),
         tables::INDEX_PART => is::<IndexPartRecord>(table, key, value),
         tables::INDEX_LOG if tables::is_index_log(key) => is::<IndexLogRecord>(table, key, value),

@@ -315,8 +315,9 @@ fn point_again(plan: &mut Plan, key: Vec<u8>) -> Result<(), StoreError> {
         record.versions += 1;
         Ok(())
     })?;
-    record.latest = highest(plan, &key, |_| true)?;
-    record.latest_stable = highest(plan, &key, |found| found.stability == StabilityValue::Stable)?;
+    record.latest = highest(plan, &key, |_, _| true)?;
+    record.latest_stable =
+        highest(plan, &key, |_, found| found.stability == StabilityValue::Stable)?;
     record.revision = plan.sequence();
     let feed = tables::u32_at(&key, 0).unwrap_or_default();
     plan.put(tables::PACKAGE, key, &record)?;

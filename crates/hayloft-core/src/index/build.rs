@@ -1,0 +1,129 @@
+//! Building the index of a feed anew, in slices, beside everything else.
+
+use std::ops::ControlFlow;
+
+use hayloft_feed::native::FeedView;
+use hayloft_feed::{IndexChange, NameKey};
+
+use super::hook::{as_new, derive_one};
+use super::view::{Ground, state};
+use crate::plan::Plan;
+use crate::records::{IndexLogRecord, IndexState, IndexStateRecord};
+use crate::resolve::FeedHandle;
+use crate::{Direction, FeedTypes, MetaRead, StoreError, rows, tables};
+
+/// Rows that one commit removes.
+const REMOVED: usize = 5_000;
+/// Versions that one commit derives from; one package may have more.
+const VERSIONS: u64 = 500;
+
+/// Does a part of the work on an index that is not complete; true if there is more.
+pub(crate) fn build_step(
+    plan: &mut Plan,
+    types: &FeedTypes,
+    feed: u32,
+) -> Result<bool, StoreError> {
+    let Some(handle) = FeedHandle::by_id(plan, types, feed)? else { return Ok(false) };
+    let Some(feed_type) = handle.feed_type.clone() else { return Ok(false) };
+    let state = state(plan, feed, feed_type.as_ref())?;
+    let upto = match state.state {
+        IndexState::Complete => return Ok(false),
+        IndexState::Dirty => {
+            if clear(plan, feed)? {
+                let next = IndexState::Building(Vec::new());
+                set(plan, feed, feed_type.tag(), feed_type.index_revision(), next)?;
+            }
+            return Ok(true);
+        }
+        IndexState::Building(upto) => upto,
+    };
+    let ground = Ground::of(plan, handle, feed_type.clone(), None, &[])?;
+    let mut names = Vec::new();
+    let mut versions = 0;
+    let after = upto.get(4..).and_then(NameKey::from_bytes);
+    let view = ground.view_in_change(plan);
+    view.packages(after.as_ref(), &mut |head| {
+        names.push(head.name.clone());
+        versions += head.versions;
+        if versions < VERSIONS { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+    })
+    .map_err(|_| StoreError::damaged("a package that an index is built from"))?;
+    let next = match names.last() {
+        None => IndexState::Complete,
+        Some(last) => IndexState::Building(tables::package(feed, last.key().as_bytes())),
+    };
+    let more = !names.is_empty();
+    for name in names {
+        let found = as_new(&ground.view_in_change(plan), name.key());
+        let derived = match &found {
+            Ok(None) => Ok(()),
+            Ok(Some((head, versions))) => {
+                let change = IndexChange::new(&name, None, Some(head), versions, plan.now());
+                derive_one(plan, &ground, &change).map_err(|error| error.to_string())
+            }
+            Err(error) => Err(error.to_string()),
+        };
+        if let Err(error) = derived {
+            tracing::error!(error, package = name.spelled(), "a package is left out of its index");
+        }
+    }
+    set(plan, feed, feed_type.tag(), feed_type.index_revision(), next)?;
+    Ok(more)
+}
+
+fn set(
+    plan: &mut Plan,
+    feed: u32,
+    tag: &str,
+    revision: u32,
+    state: IndexState,
+) -> Result<(), StoreError> {
+    let record =
+        IndexStateRecord { tag: tag.to_owned(), revision, state, changed: plan.now().millis() };
+    plan.put(tables::INDEX_STATE, tables::feed(feed), &record)
+}
+
+/// Notes that a feed without packages has a complete index.
+pub(crate) fn begin(
+    plan: &mut Plan,
+    feed: u32,
+    tag: &str,
+    revision: u32,
+) -> Result<(), StoreError> {
+    set(plan, feed, tag, revision, IndexState::Complete)
+}
+
+/// Removes rows of a feed's index; true if none is left. Subjects stay, and with them their
+/// revisions, which must never fall.
+fn clear(plan: &mut Plan, feed: u32) -> Result<bool, StoreError> {
+    let mut left = REMOVED;
+    for table in [tables::INDEX, tables::INDEX_LOG, tables::SEARCH_LOG, tables::SEARCH] {
+        let range = tables::prefixed(&tables::feed(feed));
+        let page = plan.scan(table, range, Direction::Forward, left)?;
+        left = left.saturating_sub(page.len());
+        for (key, _) in page {
+            plan.delete(table, key);
+        }
+        if left == 0 {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+/// Removes lines of a log that no head names any more; true if more may be left.
+pub(crate) fn drop_old_lines(plan: &mut Plan, feed: u32, log: &[u8]) -> Result<bool, StoreError> {
+    let head: Option<IndexLogRecord> =
+        rows::get(plan, tables::INDEX_LOG, &tables::index_log(feed, log))?;
+    let prefix = tables::index_log(feed, log);
+    let mut range = tables::prefixed_after(&prefix, &prefix);
+    if let Some(head) = head {
+        range.1 = std::ops::Bound::Excluded(tables::index_lines(feed, log, head.generation, 0));
+    }
+    let page = plan.scan(tables::INDEX_LOG, range, Direction::Forward, REMOVED)?;
+    let more = page.len() == REMOVED;
+    for (key, _) in page {
+        plan.delete(tables::INDEX_LOG, key);
+    }
+    Ok(more)
+}

@@ -1,0 +1,557 @@
+//! A feed at one commit, as index documents read it.
+
+use std::collections::BTreeMap;
+use std::ops::ControlFlow;
+use std::sync::Arc;
+
+use hayloft_feed::native::{
+    FeedCard, FeedView, FragmentEntry, ListingChange, Native, SearchPage, SearchQuery, Subject,
+    Validator, VersionEntry, ViewError, Want,
+};
+use hayloft_feed::{
+    FeedType, FileCard, LogHead, NameKey, PackageHead, PackageName, Status, Timestamp, Version,
+};
+
+use super::log::{Log, read_lines};
+use super::search;
+use crate::file_rows::Context;
+use crate::records::{
+    FileValue, IndexPartRecord, IndexRowRecord, IndexState, IndexStateRecord, LogPositionRecord,
+    PackageRecord, RoleValue, StatusRecord, SubjectRecord, VersionRecord,
+};
+use crate::resolve::{FeedHandle, StatusRow, qualifiers};
+use crate::tables::{self, FragmentKind};
+use crate::{DeleteMode, FileId, MetaRead, StoreError, codec, fragments, rows};
+
+/// Rows of versions read at a time.
+const PAGE: usize = 256;
+
+/// What a view knows beside the rows.
+#[derive(Debug, Clone)]
+pub(crate) struct Ground {
+    pub(crate) feed: FeedHandle,
+    pub(crate) feed_type: Arc<dyn FeedType>,
+    pub(crate) card: FeedCard,
+    /// Stands for store, timeline, feed and revisions in validators.
+    pub(crate) seed: [u8; 32],
+    pub(crate) state: IndexStateRecord,
+    /// For download counts; a view inside a change shows none.
+    pub(crate) context: Option<Arc<Context>>,
+}
+
+impl Ground {
+    /// `identity` names the store and its timeline; without a use inside a change, where nothing is
+    /// answered.
+    pub(crate) fn of(
+        read: &dyn MetaRead,
+        feed: FeedHandle,
+        feed_type: Arc<dyn FeedType>,
+        context: Option<Arc<Context>>,
+        identity: &[u8],
+    ) -> Result<Self, StoreError> {
+        let shown = feed.shown();
+        let mut card = FeedCard::new(&*shown.name);
+        card.description = shown.settings.description;
+        if !shown.settings.other.is_empty() {
+            card.settings = shown.settings.other;
+        }
+        let totals = rows::totals(read, feed.id)?;
+        card.revision = totals.revision;
+        card.created = shown.created;
+        card.changed = Timestamp::from_millis(totals.changed);
+        card.packages = totals.packages.max(0).unsigned_abs();
+        card.versions = totals.versions.max(0).unsigned_abs();
+        card.deletes = match shown.settings.delete_mode {
+            DeleteMode::Unlist => ListingChange::Unlist,
+            DeleteMode::Remove => ListingChange::Delete,
+        };
+        let state = state(read, feed.id, feed_type.as_ref())?;
+        let mut hash = blake3::Hasher::new();
+        hash.update(identity);
+        hash.update(&feed.id.to_be_bytes());
+        hash.update(&feed_type.index_revision().to_be_bytes());
+        let answers = feed_type.native().map_or(0, Native::answer_revision);
+        hash.update(&answers.to_be_bytes());
+        let seed = hash.finalize().into();
+        Ok(Self { feed, feed_type, card, seed, state, context })
+    }
+
+    pub(crate) fn view<'a>(&'a self, read: &'a dyn MetaRead) -> View<'a> {
+        View { read, ground: self, needs_complete: true }
+    }
+
+    /// For the hook, which may read what it has written whatever else is missing.
+    pub(crate) fn view_in_change<'a>(&'a self, read: &'a dyn MetaRead) -> View<'a> {
+        View { read, ground: self, needs_complete: false }
+    }
+}
+
+/// By which rules the index of a feed was made. A feed that had no index before has a complete one
+/// while it is empty.
+pub(crate) fn state(
+    read: &dyn MetaRead,
+    feed: u32,
+    feed_type: &dyn FeedType,
+) -> Result<IndexStateRecord, StoreError> {
+    let found: Option<IndexStateRecord> =
+        rows::get(read, tables::INDEX_STATE, &tables::feed(feed))?;
+    let mut state = found.unwrap_or_else(|| IndexStateRecord {
+        tag: feed_type.tag().to_owned(),
+        revision: 0,
+        state: IndexState::Dirty,
+        changed: 0,
+    });
+    if state.tag != feed_type.tag() || state.revision != feed_type.index_revision() {
+        state.state = IndexState::Dirty;
+    }
+    if feed_type.index_revision() == 0 {
+        state.state = IndexState::Complete;
+    }
+    Ok(state)
+}
+
+/// True if the index of a feed can be answered from.
+pub(crate) fn is_complete(
+    read: &dyn MetaRead,
+    feed: u32,
+    feed_type: &dyn FeedType,
+) -> Result<bool, StoreError> {
+    Ok(state(read, feed, feed_type)?.state == IndexState::Complete)
+}
+
+/// A feed at one commit, or in a plan.
+#[derive(Clone, Copy)]
+pub(crate) struct View<'a> {
+    pub(crate) read: &'a dyn MetaRead,
+    pub(crate) ground: &'a Ground,
+    needs_complete: bool,
+}
+
+/// A failure of the store as a type sees it.
+pub(crate) fn failed(error: StoreError) -> ViewError {
+    match error {
+        StoreError::Damaged { .. } => ViewError::Damaged(Box::new(error)),
+        other => ViewError::Unavailable(Box::new(other)),
+    }
+}
+
+impl View<'_> {
+    fn feed_id(&self) -> u32 {
+        self.ground.feed.id
+    }
+
+    /// Fails unless the index can be answered from.
+    fn complete(&self) -> Result<(), ViewError> {
+        match self.ground.state.state {
+            IndexState::Complete => Ok(()),
+            _ if !self.needs_complete => Ok(()),
+            _ => Err(ViewError::Rebuilding { after: 5 }),
+        }
+    }
+
+    fn head(&self, name_key: &[u8], record: PackageRecord) -> Result<PackageHead, StoreError> {
+        let package = record.package;
+        let mut head = head(name_key, record)?;
+        if let Some(context) = &self.ground.context {
+            head.downloads = context.package_downloads(self.read, package)?;
+        }
+        Ok(head)
+    }
+
+    fn show(
+        &self,
+        key: &[u8],
+        record: &VersionRecord,
+        status: &Status,
+        fragments: &[fragments::Read],
+        want: &Want<'_>,
+        visit: &mut dyn FnMut(&VersionEntry<'_>),
+    ) -> Result<(), StoreError> {
+        let version = version(key, record);
+        let files = if want.files { cards(record)? } else { Vec::new() };
+        let entries: Vec<FragmentEntry<'_>> = fragments
+            .iter()
+            .filter_map(|found| {
+                let kind = found.kind.of_type()?;
+                want.has(kind).then_some(FragmentEntry {
+                    file: found.file,
+                    kind,
+                    bytes: found.bytes.as_slice(),
+                })
+            })
+            .collect();
+        let published = Timestamp::from_millis(record.created);
+        let mut entry = VersionEntry::new(&version, status, published);
+        entry.published_by = record.files.first().map_or("", |file| file.published_by.as_str());
+        if want.downloads
+            && let Some(context) = &self.ground.context
+        {
+            entry.downloads = context.version_total(self.read, record)?;
+        }
+        entry.files = &files;
+        entry.fragments = &entries;
+        visit(&entry);
+        Ok(())
+    }
+
+    fn try_versions(
+        &self,
+        name: &NameKey,
+        want: &Want<'_>,
+        visit: &mut dyn FnMut(&VersionEntry<'_>) -> ControlFlow<()>,
+    ) -> Result<(), StoreError> {
+        let package = tables::package(self.feed_id(), name.as_bytes());
+        let mut statuses = statuses_of(self.read, &package)?;
+        let mut range = tables::prefixed(&package);
+        loop {
+            let page: Vec<(Vec<u8>, VersionRecord)> =
+                rows::scan(self.read, tables::VERSION, range, crate::Direction::Forward, PAGE)?;
+            let (Some((first, _)), Some((last, _))) = (page.first(), page.last()) else {
+                return Ok(());
+            };
+            let next = tables::prefixed_after(&package, last);
+            let full = page.len() == PAGE;
+            let mut of_page = match kinds(want) {
+                None => BTreeMap::new(),
+                Some(kinds) => fragments::between(self.read, first, last, &kinds)?,
+            };
+            for (key, record) in page {
+                let record = rows::completed(self.read, record)?;
+                let status = statuses.remove(&key).unwrap_or_default();
+                let fragments = of_page.remove(&key).unwrap_or_default();
+                let mut flow = ControlFlow::Continue(());
+                self.show(&key, &record, &status, &fragments, want, &mut |entry| {
+                    flow = visit(entry);
+                })?;
+                if flow.is_break() {
+                    return Ok(());
+                }
+            }
+            if !full {
+                return Ok(());
+            }
+            range = next;
+        }
+    }
+
+    fn try_version(
+        &self,
+        name: &NameKey,
+        version: &Version,
+        want: &Want<'_>,
+        visit: &mut dyn FnMut(&VersionEntry<'_>),
+    ) -> Result<bool, StoreError> {
+        let package = tables::package(self.feed_id(), name.as_bytes());
+        let suffix = tables::version_suffix(version.sort_key().as_bytes(), version.identity());
+        let key = tables::version(&package, &suffix);
+        let Some(record) = rows::version(self.read, &key)? else { return Ok(false) };
+        let status = status_of(self.read, &key, &record)?;
+        let fragments = match kinds(want) {
+            None => Vec::new(),
+            Some(kinds) => {
+                fragments::between(self.read, &key, &key, &kinds)?.remove(&key).unwrap_or_default()
+            }
+        };
+        self.show(&key, &record, &status, &fragments, want, visit)?;
+        Ok(true)
+    }
+
+    fn try_packages(
+        &self,
+        after: Option<&NameKey>,
+        visit: &mut dyn FnMut(&PackageHead) -> ControlFlow<()>,
+    ) -> Result<(), StoreError> {
+        let prefix = tables::feed(self.feed_id());
+        let mut range = match after {
+            None => tables::prefixed(&prefix),
+            Some(after) => {
+                tables::prefixed_after(&prefix, &tables::package(self.feed_id(), after.as_bytes()))
+            }
+        };
+        loop {
+            let page: Vec<(Vec<u8>, PackageRecord)> =
+                rows::scan(self.read, tables::PACKAGE, range, crate::Direction::Forward, PAGE)?;
+            let full = page.len() == PAGE;
+            let Some((last, _)) = page.last() else { return Ok(()) };
+            range = tables::prefixed_after(&prefix, last);
+            for (key, record) in page {
+                let head = self.head(key.get(prefix.len()..).unwrap_or_default(), record)?;
+                if visit(&head).is_break() {
+                    return Ok(());
+                }
+            }
+            if !full {
+                return Ok(());
+            }
+        }
+    }
+}
+
+/// The kinds of rows that hold what is wanted; `None` if no fragment is.
+fn kinds(want: &Want<'_>) -> Option<impl Fn(FragmentKind) -> bool> {
+    let wanted = want.all_fragments || want.files || !want.fragments.is_empty();
+    let want = (want.all_fragments, want.fragments.to_vec());
+    wanted.then_some(move |kind: FragmentKind| {
+        kind.of_type().is_some_and(|kind| want.0 || want.1.contains(&kind))
+    })
+}
+
+/// A package as its row holds it; without download counts.
+pub(crate) fn head(name_key: &[u8], record: PackageRecord) -> Result<PackageHead, StoreError> {
+    let key = NameKey::from_bytes(name_key)
+        .ok_or_else(|| StoreError::damaged(format!("the name of the package `{}`", record.name)))?;
+    let mut head =
+        PackageHead::new(PackageName::new(&record.group, &record.name, key), record.revision);
+    head.versions = record.versions;
+    head.latest = record.latest.map(|pointer| pointer.text);
+    head.latest_stable = record.latest_stable.map(|pointer| pointer.text);
+    head.tags = record.tags.into_iter().collect();
+    head.created = Timestamp::from_millis(record.created);
+    head.changed = Timestamp::from_millis(record.changed);
+    Ok(head)
+}
+
+/// A version as its row holds it.
+pub(crate) fn version(key: &[u8], record: &VersionRecord) -> Version {
+    let name = key.get(4..).and_then(tables::name_key_in).map_or(0, <[u8]>::len);
+    let sort_key = key
+        .get(4 + name..)
+        .and_then(|suffix| suffix.strip_suffix(record.identity.as_bytes()))
+        .unwrap_or_default();
+    Version::new(
+        &record.text,
+        &record.identity,
+        hayloft_feed::SortKey::from_bytes(sort_key),
+        record.stability.into(),
+    )
+}
+
+/// Cards of a version's files.
+pub(crate) fn cards(record: &VersionRecord) -> Result<Vec<FileCard>, StoreError> {
+    record.files.iter().map(|file| card(record, file)).collect()
+}
+
+fn card(record: &VersionRecord, file: &FileValue) -> Result<FileCard, StoreError> {
+    let id = FileId { package: record.package, version: record.version, number: file.number };
+    let role = match file.role {
+        RoleValue::Package => hayloft_feed::FileRole::Package,
+        RoleValue::Companion => hayloft_feed::FileRole::Companion,
+    };
+    let mut card = FileCard::new(id, role, &file.file_name, file.size, (&file.digests).into());
+    card.qualifiers = qualifiers(file)?;
+    card.published = Timestamp::from_millis(file.published);
+    card.published_by.clone_from(&file.published_by);
+    card.documents.clone_from(&file.documents);
+    Ok(card)
+}
+
+impl FeedView for View<'_> {
+    fn feed(&self) -> &FeedCard {
+        &self.ground.card
+    }
+
+    fn validator(&self, revision: u64, parts: &[&str]) -> Validator {
+        let mut hash = blake3::Hasher::new_keyed(&self.ground.seed);
+        hash.update(&revision.to_be_bytes());
+        for part in parts {
+            let length = u64::try_from(part.len()).unwrap_or(u64::MAX);
+            hash.update(&length.to_be_bytes()).update(part.as_bytes());
+        }
+        let mut bytes = [0; 16];
+        hash.finalize_xof().fill(&mut bytes);
+        Validator::Derived(bytes)
+    }
+
+    fn subject(&self, subject: &[u8]) -> Result<Subject, ViewError> {
+        self.complete()?;
+        let key = tables::subject(self.feed_id(), subject);
+        let found: Option<SubjectRecord> =
+            rows::get(self.read, tables::SUBJECT, &key).map_err(failed)?;
+        Ok(found.map_or(Subject { revision: 0, changed: self.ground.card.created }, |found| {
+            Subject { revision: found.revision, changed: Timestamp::from_millis(found.changed) }
+        }))
+    }
+
+    fn package(&self, name: &NameKey) -> Result<Option<PackageHead>, ViewError> {
+        let key = tables::package(self.feed_id(), name.as_bytes());
+        let found = rows::get(self.read, tables::PACKAGE, &key).map_err(failed)?;
+        found.map(|record| self.head(name.as_bytes(), record)).transpose().map_err(failed)
+    }
+
+    fn versions(
+        &self,
+        name: &NameKey,
+        want: &Want<'_>,
+        visit: &mut dyn FnMut(&VersionEntry<'_>) -> ControlFlow<()>,
+    ) -> Result<(), ViewError> {
+        self.try_versions(name, want, visit).map_err(failed)
+    }
+
+    fn version(
+        &self,
+        name: &NameKey,
+        version: &Version,
+        want: &Want<'_>,
+        visit: &mut dyn FnMut(&VersionEntry<'_>),
+    ) -> Result<bool, ViewError> {
+        self.try_version(name, version, want, visit).map_err(failed)
+    }
+
+    fn packages(
+        &self,
+        after: Option<&NameKey>,
+        visit: &mut dyn FnMut(&PackageHead) -> ControlFlow<()>,
+    ) -> Result<(), ViewError> {
+        self.try_packages(after, visit).map_err(failed)
+    }
+
+    fn row(&self, key: &[u8]) -> Result<Option<Vec<u8>>, ViewError> {
+        self.complete()?;
+        index_row(self.read, self.feed_id(), key).map_err(failed)
+    }
+
+    fn rows(
+        &self,
+        prefix: &[u8],
+        after: Option<&[u8]>,
+        visit: &mut dyn FnMut(&[u8], &[u8]) -> ControlFlow<()>,
+    ) -> Result<(), ViewError> {
+        self.complete()?;
+        index_rows(self.read, self.feed_id(), prefix, after, visit).map_err(failed)
+    }
+
+    fn log(&self, log: &[u8]) -> Result<Option<LogHead>, ViewError> {
+        self.complete()?;
+        let log = Log::load(self.read, self.feed_id(), log).map_err(failed)?;
+        Ok(log.map(|log| log.head()))
+    }
+
+    fn read_log(
+        &self,
+        log: &[u8],
+        visit: &mut dyn FnMut(&[u8]) -> ControlFlow<()>,
+    ) -> Result<(), ViewError> {
+        let Some(head) = self.log(log)? else { return Ok(()) };
+        read_lines(self.read, self.feed_id(), log, head.generation, 0..head.length, visit)
+            .map_err(failed)
+    }
+
+    fn search(&self, query: &SearchQuery<'_>) -> Result<SearchPage, ViewError> {
+        self.complete()?;
+        let found = search::find(self.read, self.feed_id(), query).map_err(failed)?;
+        let mut packages = Vec::with_capacity(found.names.len());
+        for name in found.names {
+            let key = tables::package(self.feed_id(), &name);
+            let record = rows::get(self.read, tables::PACKAGE, &key).map_err(failed)?;
+            if let Some(record) = record {
+                packages.push(self.head(&name, record).map_err(failed)?);
+            }
+        }
+        Ok(SearchPage::new(found.total, packages))
+    }
+
+    fn has_content(&self, sha256: &[u8; 32]) -> Result<bool, ViewError> {
+        let found = crate::operation::content_of_feed(self.read, self.feed_id(), sha256);
+        Ok(found.map_err(failed)?.is_some())
+    }
+
+    fn counts_revision(&self) -> Result<u64, ViewError> {
+        let position: Option<LogPositionRecord> =
+            rows::get(self.read, tables::META, crate::downloads::LOG_POSITION).map_err(failed)?;
+        let position = position.unwrap_or_default();
+        Ok((position.generation << 32) | position.bytes.min(u32::MAX.into()))
+    }
+}
+
+/// One row of a type's own, put together from its parts.
+pub(crate) fn index_row(
+    read: &dyn MetaRead,
+    feed: u32,
+    key: &[u8],
+) -> Result<Option<Vec<u8>>, StoreError> {
+    let first = rows::get(read, tables::INDEX, &tables::index(feed, key))?;
+    first.map(|first| whole(read, feed, key, first)).transpose()
+}
+
+fn whole(
+    read: &dyn MetaRead,
+    feed: u32,
+    key: &[u8],
+    first: IndexRowRecord,
+) -> Result<Vec<u8>, StoreError> {
+    let IndexRowRecord { more, mut bytes } = first;
+    for part in 0..more {
+        let key = tables::index_part(feed, key, part);
+        let IndexPartRecord(part) = rows::need(read, tables::INDEX_PART, &key)?;
+        bytes.extend_from_slice(&part);
+    }
+    Ok(bytes)
+}
+
+/// Is shown key and value of a row.
+type Show<'a> = &'a mut dyn FnMut(&[u8], &[u8]) -> ControlFlow<()>;
+
+/// Rows of a type's own whose keys begin with `prefix`, in order, those after a key or all.
+pub(crate) fn index_rows(
+    read: &dyn MetaRead,
+    feed: u32,
+    prefix: &[u8],
+    after: Option<&[u8]>,
+    visit: Show<'_>,
+) -> Result<(), StoreError> {
+    let begins = tables::index(feed, prefix);
+    let mut range = match after {
+        None => tables::prefixed(&begins),
+        Some(after) => tables::prefixed_after(&begins, &tables::index(feed, after)),
+    };
+    let of_feed = tables::index(feed, &[]).len();
+    loop {
+        let page = read.scan(tables::INDEX, range, crate::Direction::Forward, PAGE)?;
+        for (key, row) in &page {
+            let of_type = key.get(of_feed..).unwrap_or_default();
+            let value = whole(read, feed, of_type, codec::decode(tables::INDEX, key, row)?)?;
+            if visit(of_type, &value).is_break() {
+                return Ok(());
+            }
+        }
+        match page.last() {
+            Some((key, _)) if page.len() == PAGE => range = tables::prefixed_after(&begins, key),
+            _ => return Ok(()),
+        }
+    }
+}
+
+/// The status of a version. One that is damaged counts as blocked: a block must not be lifted by
+/// damage.
+pub(crate) fn status_of(
+    read: &dyn MetaRead,
+    key: &[u8],
+    record: &VersionRecord,
+) -> Result<Status, StoreError> {
+    Ok(match StatusRow::of(rows::get(read, tables::STATUS, key), record)? {
+        StatusRow::Known(status) => (&status).into(),
+        StatusRow::Damaged => blocked(),
+    })
+}
+
+/// The statuses of a package's versions that are not as they came, by key.
+fn statuses_of(
+    read: &dyn MetaRead,
+    package: &[u8],
+) -> Result<BTreeMap<Vec<u8>, Status>, StoreError> {
+    let mut found = BTreeMap::new();
+    rows::each(read, tables::STATUS, package, |key, value| {
+        let status = match codec::decode::<StatusRecord>(tables::STATUS, key, value) {
+            Ok(record) => (&record).into(),
+            Err(StoreError::Damaged { .. }) => blocked(),
+            Err(error) => return Err(error),
+        };
+        found.insert(key.to_vec(), status);
+        Ok(())
+    })?;
+    Ok(found)
+}
+
+fn blocked() -> Status {
+    Status { allow: Some(hayloft_feed::Allow::Never), ..Status::default() }
+}
