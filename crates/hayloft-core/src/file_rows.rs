@@ -53,15 +53,6 @@ impl Context {
         Ok(counts)
     }
 
-    /// Downloads of all files of a version.
-    pub(crate) fn version_total(
-        &self,
-        read: &dyn MetaRead,
-        record: &VersionRecord,
-    ) -> Result<u64, StoreError> {
-        Ok(self.version_downloads(read, record)?.into_values().sum())
-    }
-
     /// The files of a version at these places in it.
     pub(crate) fn files(
         &self,

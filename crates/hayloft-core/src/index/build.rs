@@ -37,7 +37,7 @@ pub(crate) fn build_step(
         }
         IndexState::Building(upto) => upto,
     };
-    let ground = Ground::of(plan, handle, feed_type.clone(), None, &[])?;
+    let ground = Ground::of(plan, handle, feed_type.clone(), &[])?;
     let mut names = Vec::new();
     let mut versions = 0;
     let after = upto.get(4..).and_then(NameKey::from_bytes);

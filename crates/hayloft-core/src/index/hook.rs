@@ -94,7 +94,7 @@ pub(crate) fn derive(plan: &mut Plan, types: &FeedTypes) -> Result<(), StoreErro
         if !wanted {
             continue;
         }
-        let ground = Ground::of(plan, handle, feed_type.clone(), None, &[])?;
+        let ground = Ground::of(plan, handle, feed_type.clone(), &[])?;
         if let Err(error) = one(plan, &ground, &package, touched) {
             match error {
                 IndexError::View(ViewError::Unavailable(_)) => {

@@ -14,7 +14,6 @@ use hayloft_feed::{
 
 use super::log::{Log, read_lines};
 use super::search;
-use crate::file_rows::Context;
 use crate::records::{
     FileValue, IndexPartRecord, IndexRowRecord, IndexState, IndexStateRecord, LogPositionRecord,
     PackageRecord, RoleValue, StatusRecord, SubjectRecord, VersionRecord,
@@ -35,8 +34,6 @@ pub(crate) struct Ground {
     /// Stands for store, timeline, feed and revisions in validators.
     pub(crate) seed: [u8; 32],
     pub(crate) state: IndexStateRecord,
-    /// For download counts; a view inside a change shows none.
-    pub(crate) context: Option<Arc<Context>>,
 }
 
 impl Ground {
@@ -46,7 +43,6 @@ impl Ground {
         read: &dyn MetaRead,
         feed: FeedHandle,
         feed_type: Arc<dyn FeedType>,
-        context: Option<Arc<Context>>,
         identity: &[u8],
     ) -> Result<Self, StoreError> {
         let shown = feed.shown();
@@ -73,7 +69,7 @@ impl Ground {
         let answers = feed_type.native().map_or(0, Native::answer_revision);
         hash.update(&answers.to_be_bytes());
         let seed = hash.finalize().into();
-        Ok(Self { feed, feed_type, card, seed, state, context })
+        Ok(Self { feed, feed_type, card, seed, state })
     }
 
     pub(crate) fn view<'a>(&'a self, read: &'a dyn MetaRead) -> View<'a> {
@@ -150,10 +146,10 @@ impl View<'_> {
     }
 
     fn head(&self, name_key: &[u8], record: PackageRecord) -> Result<PackageHead, StoreError> {
-        let package = record.package;
         let mut head = head(name_key, record)?;
-        if let Some(context) = &self.ground.context {
-            head.downloads = context.package_downloads(self.read, package)?;
+        if self.needs_complete {
+            let key = tables::package(self.feed_id(), name_key);
+            head.downloads = count(rows::counter(self.read, tables::DOWNLOADS, &key)?);
         }
         Ok(head)
     }
@@ -183,10 +179,12 @@ impl View<'_> {
         let published = Timestamp::from_millis(record.created);
         let mut entry = VersionEntry::new(&version, status, published);
         entry.published_by = record.files.first().map_or("", |file| file.published_by.as_str());
-        if want.downloads
-            && let Some(context) = &self.ground.context
-        {
-            entry.downloads = context.version_total(self.read, record)?;
+        if want.downloads {
+            let prefix = tables::downloads_of(key);
+            rows::each(self.read, tables::DOWNLOADS, &prefix, |key, value| {
+                entry.downloads += count(rows::counter_value(tables::DOWNLOADS, key, value)?);
+                Ok(())
+            })?;
         }
         entry.files = &files;
         entry.fragments = &entries;
@@ -285,6 +283,10 @@ impl View<'_> {
             }
         }
     }
+}
+
+fn count(counter: i64) -> u64 {
+    counter.max(0).unsigned_abs()
 }
 
 /// The kinds of rows that hold what is wanted; `None` if no fragment is.

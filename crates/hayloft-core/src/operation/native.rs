@@ -103,9 +103,8 @@ impl Store {
         let reading = self.inner.read()?;
         let handle = reading.feed(feed)?;
         let feed_type = handle.known_type()?.clone();
-        let context = Some(self.clone_context());
         let identity = [self.id(), self.timeline()].concat();
-        let ground = Ground::of(reading.rows(), handle, feed_type, context, &identity)?;
+        let ground = Ground::of(reading.rows(), handle, feed_type, &identity)?;
         Ok(NativeView { reading, ground })
     }
 
