@@ -11,7 +11,7 @@ use sha2::{Digest as _, Sha256};
 
 use crate::file_name::{FileName, FileNameError, SdistForm, split_name_and_version};
 use crate::form::{self, FormError};
-use crate::metadata::{ReadMetadata, description};
+use crate::metadata::ReadMetadata;
 use crate::name::normalize;
 use crate::native::fragments_of_file;
 use crate::qualifiers::{FILE, FILE_KEYS};
@@ -119,8 +119,7 @@ pub(crate) fn inspect(upload: Upload<'_>, limits: &Limits) -> Result<Inspected, 
         })?;
     let manifest = Manifest::new(&file_name, &parsed, core_metadata, metadata.fields);
     let project = normalize(package.name());
-    let description = description(&document.bytes);
-    let fragments = fragments_of_file(&manifest, &project, &digests.sha256, size, description);
+    let fragments = fragments_of_file(&manifest, &project, &digests.sha256, size);
     Ok(Inspected {
         identity: Identity {
             package,

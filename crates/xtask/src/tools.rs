@@ -10,6 +10,7 @@ const DEBIAN: &[(&str, &str)] = &[
     ("apt-ftparchive", "apt-utils"),
     ("curl", "curl"),
     ("dpkg-deb", "dpkg"),
+    ("bundle", "bundler"),
     ("gem", "ruby"),
     ("mono", "mono-runtime"),
     ("al", "mono-devel"),
@@ -22,8 +23,18 @@ const DEBIAN: &[(&str, &str)] = &[
 ];
 
 /// Python packages for the tests' own virtual environment.
-const PYTHON: &[&str] =
-    &["pip", "requests", "schemathesis", "setuptools", "setuptools-scm", "wheel"];
+const PYTHON: &[&str] = &[
+    "flit==4.2.0",
+    "installer==1.1.0",
+    "pip",
+    "requests",
+    "schemathesis",
+    "setuptools",
+    "setuptools-scm",
+    "twine==7.0.0",
+    "uv==0.13.9",
+    "wheel",
+];
 
 const NUGET: &str = "nuget-exe@5.8.0";
 
@@ -65,7 +76,10 @@ pub(crate) fn install() -> Result<Tools> {
     if !tools.nuget().exists() {
         nuget(&tools)?;
     }
-    if !Step::new(tools.python()).args(["-c", "import requests, schemathesis, wheel"]).succeeds() {
+    if !Step::new(tools.python())
+        .args(["-c", "import flit, installer, requests, schemathesis, twine, uv, wheel"])
+        .succeeds()
+    {
         python(&tools)?;
     }
     Ok(tools)

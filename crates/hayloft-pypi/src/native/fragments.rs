@@ -10,11 +10,6 @@ use crate::manifest::Sha256Digest;
 pub(crate) const JSON: u8 = 1;
 /// A file's line of the HTML index behind `<a`, where yanking stands.
 pub(crate) const HTML: u8 = 2;
-/// The description, if it is not too long to be kept.
-pub(crate) const DESCRIPTION: u8 = 3;
-
-/// Longest description that the legacy JSON pages show, in bytes.
-const MAX_DESCRIPTION: usize = 512 << 10;
 
 /// What the index writes of a file, out of the file alone.
 pub(crate) fn of_file(
@@ -22,20 +17,15 @@ pub(crate) fn of_file(
     project: &str,
     sha256: &[u8; 32],
     size: u64,
-    description: Option<String>,
 ) -> Vec<Fragment> {
     let sha256 = HEXLOWER.encode(sha256);
     let file = &manifest.filename;
     // From `simple/PROJECT/`, so that the feed may be mounted anywhere.
     let url = format!("../../files/{project}/{sha256}/{}", encoded(file));
-    let mut fragments = vec![
+    vec![
         Fragment { kind: JSON, bytes: json(manifest, &url, &sha256, size) },
         Fragment { kind: HTML, bytes: html(manifest, &url, &sha256) },
-    ];
-    let description = description.filter(|text| text.len() <= MAX_DESCRIPTION);
-    fragments
-        .extend(description.map(|text| Fragment { kind: DESCRIPTION, bytes: text.into_bytes() }));
-    fragments
+    ]
 }
 
 #[derive(Serialize)]
@@ -128,7 +118,7 @@ mod tests {
             ..crate::CoreMetadata::default()
         };
         let manifest = Manifest::new(name, &name.parse().unwrap(), Some("00".to_owned()), info);
-        let found = of_file(&manifest, "a", &[0xab; 32], 7, None);
+        let found = of_file(&manifest, "a", &[0xab; 32], 7);
         let text = |at: usize| String::from_utf8(found[at].bytes.clone()).unwrap();
         let sha256 = "ab".repeat(32);
         assert_eq!(

@@ -8,11 +8,10 @@ use hayloft_feed::native::{
 use hayloft_feed::{FileCard, Fragment, NameKey, Stability};
 use serde_json::{Map, Value, json};
 
-use super::fragments::DESCRIPTION;
 use super::index::is_shown;
 use super::key_of;
 use crate::name::normalize;
-use crate::{CoreMetadata, Manifest, PypiVersion};
+use crate::{CoreMetadata, Manifest, PypiVersion, description};
 
 /// The page of a project, or of one version, for programs that know no simple index: bots that
 /// update dependencies, and poetry.
@@ -80,19 +79,24 @@ fn render(
     files: &str,
     out: &mut dyn Write,
 ) -> Result<(), RenderError> {
-    let mut page: Option<(Value, Vec<Value>)> = None;
-    let want = Want::fragments(&[Fragment::MANIFEST, DESCRIPTION]).files();
+    let mut page: Option<(FileCard, Map<String, Value>, Vec<Value>)> = None;
+    let want = Want::fragments(&[Fragment::MANIFEST]).files();
     view.version(key, &shown.checked(), &want, &mut |entry| {
         let urls = file_objects(entry, files);
-        let description = entry.fragment(DESCRIPTION).map(String::from_utf8_lossy);
-        let info = manifests(entry).next().map(|(_, manifest)| {
-            info(&manifest.info, entry, description.as_deref().unwrap_or_default())
-        });
-        page = info.map(|info| (info, urls));
+        page = manifests(entry)
+            .next()
+            .map(|(file, manifest)| (file.clone(), info(&manifest.info, entry), urls));
     })?;
-    let Some((info, urls)) = page else {
+    let Some((file, mut info, urls)) = page else {
         return Err(ViewError::damaged("a version has no manifest").into());
     };
+    let text = match file.documents.first() {
+        Some(document) => view.document(file.id, document)?,
+        None => None,
+    };
+    let text = text.and_then(|text| description(&text)).unwrap_or_default();
+    info.insert("description".to_owned(), text.into());
+    let info = Value::Object(info);
     write!(out, "{{\"info\":{info},\"last_serial\":0,")?;
     if whole {
         out.write_all(b"\"releases\":{")?;
@@ -159,7 +163,7 @@ fn file_objects(entry: &VersionEntry<'_>, files: &str) -> Vec<Value> {
         .collect()
 }
 
-fn info(info: &CoreMetadata, entry: &VersionEntry<'_>, description: &str) -> Value {
+fn info(info: &CoreMetadata, entry: &VersionEntry<'_>) -> Map<String, Value> {
     let text = |text: &Option<String>| text.clone().unwrap_or_default();
     let list = |list: &[String]| if list.is_empty() { Value::Null } else { json!(list) };
     let urls: Map<String, Value> = info
@@ -169,12 +173,11 @@ fn info(info: &CoreMetadata, entry: &VersionEntry<'_>, description: &str) -> Val
         .map(|(label, url)| (label.trim().to_owned(), Value::from(url.trim())))
         .collect();
     let deprecated = entry.status.deprecated.as_ref();
-    json!({
+    let told = json!({
         "author": text(&info.author),
         "author_email": text(&info.author_email),
         "bugtrack_url": null,
         "classifiers": info.classifiers,
-        "description": description,
         "description_content_type": info.description_content_type,
         "docs_url": null,
         "download_url": text(&info.download_url),
@@ -197,5 +200,9 @@ fn info(info: &CoreMetadata, entry: &VersionEntry<'_>, description: &str) -> Val
         "version": entry.text,
         "yanked": deprecated.is_some(),
         "yanked_reason": deprecated.and_then(|deprecated| deprecated.reason.clone()),
-    })
+    });
+    match told {
+        Value::Object(told) => told,
+        _ => Map::new(),
+    }
 }
