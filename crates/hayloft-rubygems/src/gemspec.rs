@@ -287,7 +287,8 @@ impl Gemspec {
             .filter(|dependency| dependency.kind == DependencyKind::Runtime)
             .map(|dependency| format!("{}:{}", dependency.name, joined(&dependency.requirements)))
             .collect();
-        needs.sort();
+        // As the public registry orders names.
+        needs.sort_by_cached_key(|need| (need.to_lowercase(), need.clone()));
         line.push(' ');
         line.push_str(&needs.join(","));
         line.push_str("|checksum:");

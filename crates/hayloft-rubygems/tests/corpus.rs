@@ -4,9 +4,13 @@
     clippy::expect_used,
     clippy::indexing_slicing,
     clippy::panic,
+    clippy::format_collect,
+    clippy::format_push_string,
     clippy::print_stdout,
     reason = "tests panic to fail and report what they saw"
 )]
+
+mod support;
 
 use std::collections::BTreeMap;
 use std::io::{Cursor, Read};
@@ -156,4 +160,80 @@ fn index_lines_are_those_of_the_golden_feed() {
     }
     assert!(checked > 0);
     assert!(RubyGems.version("1").is_ok());
+}
+
+/// The YAML of constraints such as `< 2.0&>= 0.1`, below `indent` blanks.
+fn requirement(constraints: &str, indent: usize) -> String {
+    let blanks = " ".repeat(indent);
+    let items: String = constraints
+        .split('&')
+        .rev()
+        .map(|constraint| {
+            let (operator, version) = constraint.split_once(' ').unwrap();
+            format!(
+                "{blanks}- - \"{operator}\"\n{blanks}  - !ruby/object:Gem::Version\n\
+                 {blanks}    version: '{version}'\n"
+            )
+        })
+        .collect();
+    format!("!ruby/object:Gem::Requirement\n{blanks}requirements:\n{items}")
+}
+
+/// A gem that says what a line of the public registry says comes to that line.
+#[test]
+fn lines_of_the_public_registry_are_written_as_it_writes_them() {
+    let Some(folder) = corpus() else { return };
+    let index = std::fs::read_to_string(folder.join("compact-index/INDEX.tsv")).unwrap();
+    let mut checked = 0;
+    for row in index.lines().skip(1) {
+        let name = row.split('\t').next().unwrap();
+        let info = std::fs::read_to_string(folder.join("compact-index").join(name)).unwrap();
+        for line in info.lines().skip(1) {
+            let (number, rest) = line.split_once(' ').unwrap();
+            let (needs, told) = rest.split_once('|').unwrap();
+            let (version, platform) = number.split_once('-').unwrap_or((number, "ruby"));
+            let mut text = format!(
+                "--- !ruby/object:Gem::Specification\nname: '{name}'\n\
+                 version: !ruby/object:Gem::Version\n  version: '{version}'\nplatform: {platform}\n"
+            );
+            if !needs.is_empty() {
+                text.push_str("dependencies:\n");
+            }
+            let needs: Vec<&str> = needs.split(',').filter(|need| !need.is_empty()).collect();
+            for need in needs.into_iter().rev() {
+                let (name, constraints) = need.split_once(':').unwrap();
+                let requirement = requirement(constraints, 4);
+                text.push_str(&format!(
+                    "- !ruby/object:Gem::Dependency\n  name: {name}\n  type: :runtime\n  \
+                     requirement: {requirement}"
+                ));
+            }
+            let mut checksum = "";
+            for part in told.split(',') {
+                let (key, value) = part.split_once(':').unwrap();
+                match key {
+                    "checksum" => checksum = value,
+                    "ruby" | "rubygems" => {
+                        let requirement = requirement(value, 2);
+                        text.push_str(&format!("required_{key}_version: {requirement}"));
+                    }
+                    other => panic!("{other}"),
+                }
+            }
+            let bytes = support::gem(&text);
+            let found = inspect(&RubyGems, &bytes, None, &[])
+                .unwrap_or_else(|error| panic!("{line}: {}", support::chain(&error)));
+            let ours = String::from_utf8(found.fragments[0].bytes.clone()).unwrap();
+            let own = HEXLOWER.encode(&digests(&bytes).sha256);
+            // Old gems are listed under their own spelling of a platform, here under its normal form.
+            let line = match found.identity.qualifiers.get("platform").unwrap() {
+                "ruby" => line.to_owned(),
+                normal => format!("{version}-{normal} {rest}"),
+            };
+            assert_eq!(ours.replace(&own, checksum), line, "{name}");
+            checked += 1;
+        }
+    }
+    println!("{checked} lines");
+    assert!(checked > 400);
 }
