@@ -15,6 +15,7 @@ mod settings;
 mod size;
 mod sources;
 mod upack;
+mod use_feed;
 mod verify;
 
 use crate::arguments::{Command, Opt};
@@ -58,6 +59,7 @@ pub(crate) static ROOT: Command = Command::group(
         upack::COMMAND,
         settings::COMMAND,
         verify::COMMAND,
+        use_feed::COMMAND,
         serve::COMMAND,
         demo::COMMAND,
         completions::COMMAND,

@@ -32,6 +32,7 @@ pub(crate) struct Connection {
     place: String,
     user: Option<String>,
     credential: Credential,
+    key: Option<String>,
 }
 
 /// Whether requests show who sends them.
@@ -77,6 +78,11 @@ impl Connection {
     /// A URL or a directory.
     pub(crate) fn place(&self) -> &str {
         &self.place
+    }
+
+    /// The API key that requests show; not a user and password.
+    pub(crate) fn key(&self) -> Option<&str> {
+        self.key.as_deref().filter(|key| !key.contains(':'))
     }
 
     /// The name of the user, if one is known.

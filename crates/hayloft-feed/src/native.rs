@@ -3,6 +3,7 @@
 
 mod action;
 mod answer;
+mod client;
 mod intake;
 mod path;
 mod refusal;
@@ -17,6 +18,9 @@ pub use action::{Action, ActionKind, Change, Edit, Existing, ListingChange, Outc
 pub use answer::{
     Access, Answer, Body, Caching, Encoding, Extract, Redirect, Render, RenderError, Resource,
     Validator,
+};
+pub use client::{
+    Anchor, ClientBase, ClientChange, ClientConfiguration, ClientPlace, ClientSetup, CommentStyle,
 };
 pub use intake::{
     Deframe, DeframeError, Field, Fields, FilePart, Framing, Intake, JsonFile, Piece, StagedCard,
@@ -127,15 +131,18 @@ pub trait Native: fmt::Debug + Send + Sync {
     /// Shell lines that make each client use a feed at `url`, which has no final slash. They work
     /// as printed where `key` is given.
     fn setup(&self, feed: &FeedCard, url: &str, key: Option<&str>) -> Vec<ClientSetup>;
-}
 
-/// How one client is told to use a feed.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ClientSetup {
-    /// The client, such as `npm` or `yarn`.
-    pub client: &'static str,
-    /// Lines for a POSIX shell, in order; comments begin with `#`.
-    pub lines: Vec<String>,
+    /// The same as changes to the files of clients, for those that have such files. One entry for
+    /// each client; the same `feed`, `url` and `key` make the same changes.
+    fn configurations(
+        &self,
+        feed: &FeedCard,
+        url: &str,
+        key: Option<&str>,
+    ) -> Vec<ClientConfiguration> {
+        let _ = (feed, url, key);
+        Vec::new()
+    }
 }
 
 /// A request that a protocol knows.

@@ -6,6 +6,7 @@
 //! it without reading the rest.
 
 mod account;
+mod configuration;
 mod edit;
 mod packument;
 mod publish;
@@ -17,7 +18,7 @@ mod version_object;
 
 use hayloft_feed::json::quoted;
 use hayloft_feed::native::{
-    Action, ActionKind, Answer, ClientSetup, FeedCard, FeedView, Fields, Framing, Intake, Native,
+    Action, ActionKind, Answer, ClientConfiguration, ClientSetup, FeedCard, FeedView, Fields, Framing, Intake, Native,
     Outcome, Refusal, Reply, Request, SampleRequest, StagedCard, ViewError,
 };
 use hayloft_feed::{IndexChange, IndexError, IndexWriter, PackageHead};
@@ -180,5 +181,14 @@ impl Native for Npm {
 
     fn setup(&self, feed: &FeedCard, url: &str, key: Option<&str>) -> Vec<ClientSetup> {
         setup::setup(feed, url, key)
+    }
+
+    fn configurations(
+        &self,
+        _: &FeedCard,
+        url: &str,
+        key: Option<&str>,
+    ) -> Vec<ClientConfiguration> {
+        configuration::configurations(url, key)
     }
 }

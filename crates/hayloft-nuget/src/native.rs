@@ -1,6 +1,7 @@
 //! The protocol of NuGet's clients: V3 below `/v3`, and V2 (`OData`) below `/v2`.
 
 mod addresses;
+mod configuration;
 mod deprecation;
 mod entry;
 mod flat;
@@ -18,7 +19,7 @@ mod traits;
 mod v2;
 
 use hayloft_feed::native::{
-    Action, ActionKind, Answer, ClientSetup, FeedCard, FeedView, Fields, Intake, Native, Outcome,
+    Action, ActionKind, Answer, ClientConfiguration, ClientSetup, FeedCard, FeedView, Fields, Intake, Native, Outcome,
     Refusal, Reply, Request, SampleRequest, StagedCard, ViewError, Want,
 };
 use hayloft_feed::{IndexChange, IndexError, IndexWriter, PackageHead};
@@ -130,6 +131,15 @@ impl Native for NuGet {
 
     fn setup(&self, feed: &FeedCard, url: &str, key: Option<&str>) -> Vec<ClientSetup> {
         setup::lines(&feed.name, url, key)
+    }
+
+    fn configurations(
+        &self,
+        feed: &FeedCard,
+        url: &str,
+        key: Option<&str>,
+    ) -> Vec<ClientConfiguration> {
+        configuration::configurations(&feed.name, url, key)
     }
 }
 

@@ -2,6 +2,7 @@
 //! pages, and the upload protocol.
 
 mod accept;
+mod configuration;
 mod files;
 mod fragments;
 mod index;
@@ -12,7 +13,7 @@ mod setup;
 mod upload;
 
 use hayloft_feed::native::{
-    Action, ActionKind, Answer, ClientSetup, FeedCard, FeedView, Fields, Intake, Native, Outcome,
+    Action, ActionKind, Answer, ClientConfiguration, ClientSetup, FeedCard, FeedView, Fields, Intake, Native, Outcome,
     Redirect, Refusal, Reply, Request, SampleRequest, StagedCard, ViewError,
 };
 use hayloft_feed::{NameKey, PackageHead};
@@ -118,6 +119,15 @@ impl Native for Pypi {
 
     fn setup(&self, feed: &FeedCard, url: &str, key: Option<&str>) -> Vec<ClientSetup> {
         setup::lines(feed, url, key)
+    }
+
+    fn configurations(
+        &self,
+        _: &FeedCard,
+        url: &str,
+        key: Option<&str>,
+    ) -> Vec<ClientConfiguration> {
+        configuration::configurations(url, key)
     }
 }
 

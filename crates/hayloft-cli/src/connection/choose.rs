@@ -144,8 +144,8 @@ pub(super) fn connect(
     match place {
         Place::Server { url, key, user, default_feed } => {
             let credential = if key.is_some() { Credential::Shown } else { Credential::None };
-            let transport: Box<dyn Transport> = Box::new(Remote::new(&url, key)?);
-            Ok(Connection { transport, default_feed, place: url, user, credential })
+            let transport: Box<dyn Transport> = Box::new(Remote::new(&url, key.clone())?);
+            Ok(Connection { transport, default_feed, place: url, user, credential, key })
         }
         Place::Store(place) => {
             let user = user_of_the_system();
@@ -158,6 +158,7 @@ pub(super) fn connect(
                 place: place.directory.display().to_string(),
                 user: Some(user),
                 credential: Credential::NotNeeded,
+                key: None,
             })
         }
     }

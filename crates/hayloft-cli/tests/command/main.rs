@@ -10,6 +10,8 @@
 
 mod arguments;
 mod bench;
+#[cfg(unix)]
+mod clients;
 mod demo;
 mod fake;
 mod feeds;

@@ -10,13 +10,13 @@ use tokio::runtime::Runtime;
 use crate::bench::Bench;
 
 /// The store of a bench, behind a socket until it is dropped.
-struct Server {
+pub(crate) struct Server {
     address: SocketAddr,
     _runtime: Runtime,
 }
 
 impl Server {
-    fn over(bench: &Bench) -> Self {
+    pub(crate) fn over(bench: &Bench) -> Self {
         let store = hayloft::open(bench.path("hayloft-data")).unwrap();
         let router = hayloft_http::router(App::builder(store).build());
         let runtime = Runtime::new().unwrap();
@@ -27,7 +27,7 @@ impl Server {
         Self { address, _runtime: runtime }
     }
 
-    fn url(&self) -> String {
+    pub(crate) fn url(&self) -> String {
         format!("http://{}/prefix", self.address)
     }
 }

@@ -37,7 +37,7 @@ pub(crate) fn lines(feed: &FeedCard, url: &str, key: Option<&str>) -> Vec<Client
 }
 
 /// The address with the key in it, which is how pip and uv are told one.
-fn with_key(url: &str, key: Option<&str>) -> String {
+pub(super) fn with_key(url: &str, key: Option<&str>) -> String {
     match (url.split_once("://"), key) {
         (Some((scheme, rest)), Some(key)) => format!("{scheme}://api:{}@{rest}", encoded(key)),
         _ => url.to_owned(),

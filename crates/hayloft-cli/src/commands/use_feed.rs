@@ -1,0 +1,236 @@
+//! `hayloft use`: the clients of this machine, told to use a feed.
+
+mod marked;
+
+use std::collections::BTreeSet;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use fs_err as fs;
+use hayloft::Limits;
+use hayloft::feed_type::native::{ClientBase, ClientChange, ClientConfiguration, FeedCard};
+use hayloft_http::wire::FeedObject;
+use serde_json::json;
+
+use super::{API_KEY, FEED, PASSWORD, SOURCE, STORE, USERNAME};
+use crate::arguments::{Command, Invocation, Mistake, Opt, Word, nearest};
+use crate::connection::{Connection, Target, is_url};
+use crate::console::{Color, Console};
+use crate::failure::Failure;
+
+pub(super) const COMMAND: Command = Command::action(
+    "use",
+    "Makes a client of this machine use a feed, or shows how all are made to",
+    &[
+        FEED,
+        Opt::text("client", "The client, such as npm or pip; without one all are shown"),
+        Opt::flag("undo", "Take back what was written into the client's files"),
+        SOURCE,
+        STORE,
+        API_KEY,
+        USERNAME,
+        PASSWORD,
+    ],
+    use_feed,
+)
+.words(&[Word::Value("feed")])
+.examples(&[
+    "hayloft use dev --source=https://packages.example.com",
+    "hayloft use dev --client=npm",
+    "hayloft use dev --client=npm --undo",
+]);
+
+/// Bytes of a client's file.
+const LARGEST: u64 = 4 << 20;
+
+fn use_feed(invocation: &Invocation, console: &mut Console) -> Result<(), Failure> {
+    if invocation.flag("undo") {
+        return take_back(invocation, console);
+    }
+    let connection = Connection::open(invocation, console)?;
+    let feed = connection.feed(invocation)?;
+    let place = connection.place().trim_end_matches('/');
+    if !is_url(place) {
+        return Err(Failure::text("clients need a server, and this is a store on this machine")
+            .advise("start hayloft serve, and name it with --source"));
+    }
+    let found: FeedObject =
+        connection.get(Target::new(&["api", "management", "feeds", "get", &feed]))?;
+    let feed = found.name.unwrap_or(feed);
+    let tag = found.feed_type.unwrap_or_default();
+    let types = hayloft::feed_types();
+    let native = types.get(&tag).and_then(|feed_type| feed_type.native()).ok_or_else(|| {
+        let tag = hayloft::feed_type::shorten(&tag);
+        Failure::text(format!("there is no client of its own for feeds of the type `{tag}`"))
+    })?;
+    let segment = hayloft::feed_type::native::encoded(&feed);
+    let url = format!("{place}/{}/{segment}", native.prefix());
+    let card = FeedCard::new(&feed);
+    let key = connection.key();
+    let setups = native.setup(&card, &url, key);
+    let Some(client) = invocation.text("client") else {
+        console.value(
+            &setups
+                .iter()
+                .map(|setup| json!({ "client": setup.client, "lines": setup.lines }))
+                .collect::<Vec<_>>(),
+        )?;
+        for setup in setups {
+            console.colored(Color::Bold, setup.client)?;
+            setup.lines.iter().try_for_each(|line| console.line(format_args!("  {line}")))?;
+        }
+        return Ok(());
+    };
+    let named = |other: &str| other.eq_ignore_ascii_case(client);
+    let configurations = native.configurations(&card, &url, key);
+    if let Some(configuration) = configurations.into_iter().find(|each| named(each.client)) {
+        return write(console, &feed, &url, &configuration, key.is_some());
+    }
+    // Those that have no file for all projects.
+    if let Some(setup) = setups.iter().find(|each| named(each.client)) {
+        console.say(format_args!("{client} is told by these lines:"))?;
+        setup.lines.iter().try_for_each(|line| console.line(line))?;
+        return console.value(&json!({ "client": setup.client, "lines": setup.lines }));
+    }
+    let known: Vec<&str> = setups.iter().map(|setup| setup.client).collect();
+    let text = format!("--client error: `{client}` is not one of {}", known.join(", "));
+    Err(Failure::Arguments(vec![Mistake::new(text).meaning(nearest(client, known))]))
+}
+
+fn write(
+    console: &mut Console,
+    feed: &str,
+    url: &str,
+    configuration: &ClientConfiguration,
+    has_key: bool,
+) -> Result<(), Failure> {
+    let mut files = BTreeSet::new();
+    for change in &configuration.changes {
+        let path = path(change)?;
+        let old = read(&path)?;
+        let text = if files.contains(&path) {
+            old.clone()
+        } else if change.replaces.is_empty() {
+            marked::undo(&old, change.comment, Some(feed))
+        } else {
+            // Of two that replace the same, the later one counts.
+            marked::undo(&old, change.comment, None)
+        };
+        let text = marked::apply(&text, change, feed).ok_or_else(|| {
+            let shown = path.display();
+            Failure::text(format!("`{shown}` has no place for the change; nothing was written"))
+                .advise(format!("hayloft use {feed} shows what to write"))
+        })?;
+        let whose = if has_key { Whose::OwnersAlone } else { Whose::AsBefore };
+        save(&path, &text, whose)?;
+        files.insert(path);
+    }
+    for path in &files {
+        console.say(format_args!("{} uses {url} by {}.", configuration.client, path.display()))?;
+    }
+    if has_key {
+        console.note("The file holds your key as plain text, for your eyes only.");
+    }
+    console.value(&json!({
+        "feed": feed, "client": configuration.client, "url": url, "files": files,
+    }))
+}
+
+/// Needs no server: which files a client has does not depend on it.
+fn take_back(invocation: &Invocation, console: &mut Console) -> Result<(), Failure> {
+    let feed = invocation.text("feed");
+    let client = invocation.text("client");
+    let card = FeedCard::new(feed.unwrap_or("feed"));
+    let types = hayloft::feed_types();
+    let configurations: Vec<ClientConfiguration> = types
+        .iter()
+        .filter_map(|feed_type| feed_type.native())
+        .flat_map(|native| native.configurations(&card, "https://localhost", Some("key")))
+        .filter(|each| client.is_none_or(|client| each.client.eq_ignore_ascii_case(client)))
+        .collect();
+    if let (Some(client), true) = (client, configurations.is_empty()) {
+        let text = format!("nothing is written for the client `{client}`, so nothing is undone");
+        return Err(Failure::option("client", text));
+    }
+    let mut files = BTreeSet::new();
+    for change in configurations.iter().flat_map(|configuration| &configuration.changes) {
+        let path = path(change)?;
+        let old = read(&path)?;
+        let text = marked::undo(&old, change.comment, feed);
+        if text.lines().eq(old.lines()) {
+            continue;
+        }
+        if text.trim().is_empty() {
+            fs::remove_file(&path).map_err(Failure::io("remove the file"))?;
+        } else {
+            save(&path, &text, Whose::AsBefore)?;
+        }
+        files.insert(path);
+    }
+    for path in &files {
+        console.say(format_args!("{} is as it was.", path.display()))?;
+    }
+    if files.is_empty() {
+        console.say("There was nothing to undo.")?;
+    }
+    console.value(&json!({ "feed": feed, "client": client, "files": files }))
+}
+
+fn path(change: &ClientChange) -> Result<PathBuf, Failure> {
+    let variable = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty());
+    if let Some(path) = change.variable.and_then(variable) {
+        return Ok(path.into());
+    }
+    let home = || {
+        let home = std::env::home_dir().filter(|home| !home.as_os_str().is_empty());
+        home.ok_or_else(|| Failure::text("there is no home directory"))
+    };
+    let base = match change.base {
+        ClientBase::Home => home()?,
+        ClientBase::System => PathBuf::from("/"),
+        ClientBase::Config => match variable("XDG_CONFIG_HOME") {
+            Some(directory) => directory.into(),
+            None => home()?.join(".config"),
+        },
+    };
+    Ok(base.join(&change.path))
+}
+
+fn read(path: &Path) -> Result<String, Failure> {
+    let cannot = || format!("`{}` cannot be changed", path.display());
+    let mut file = match fs::File::open(path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(String::new()),
+        Err(error) => return Err(Failure::Other(anyhow::Error::new(error).context(cannot()))),
+    };
+    let bytes = Limits::read(&mut file, LARGEST)
+        .map_err(|error| Failure::Other(anyhow::Error::new(error).context(cannot())))?;
+    String::from_utf8(bytes).map_err(|_| Failure::text(format!("{}: it is not UTF-8", cannot())))
+}
+
+/// Who may read a file that is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Whose {
+    AsBefore,
+    OwnersAlone,
+}
+
+/// All of the file or none; a link to it stays one.
+fn save(path: &Path, text: &str, whose: Whose) -> Result<(), Failure> {
+    let save = || {
+        let path = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+        let directory = path.parent().unwrap_or(Path::new("."));
+        fs::create_dir_all(directory)?;
+        // Temporary files can be read by their owner alone.
+        let mut draft = tempfile::NamedTempFile::new_in(directory)?;
+        io::Write::write_all(&mut draft, text.as_bytes())?;
+        if whose == Whose::AsBefore
+            && let Ok(about) = fs::metadata(&path)
+        {
+            draft.as_file().set_permissions(about.permissions())?;
+        }
+        draft.persist(&path)?;
+        Ok(())
+    };
+    save().map_err(Failure::io(format_args!("write `{}`", path.display())))
+}
