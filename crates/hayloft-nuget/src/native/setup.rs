@@ -1,7 +1,7 @@
 use hayloft_feed::native::ClientSetup;
 
-/// The user name of a key is not looked at.
-const USER: &str = "hayloft";
+/// Says that the password is a key.
+const USER: &str = "api";
 
 /// Lines for each client. Current clients refuse plain http unless their configuration allows it,
 /// which a line of the shell cannot say for all of them: where that is so, a comment tells.
@@ -84,7 +84,7 @@ mod tests {
         assert_eq!(
             text.first().unwrap(),
             "dotnet nuget add source https://host/nuget/a%20b/v3/index.json --name 'a b' \
-             --username hayloft --password 'k'\\''; rm -rf ~' --store-password-in-clear-text"
+             --username api --password 'k'\\''; rm -rf ~' --store-password-in-clear-text"
         );
         assert!(text.iter().any(|line| line.contains("--source=https://host/nuget/a%20b/v2")));
         let open = lines("a", "http://host/nuget/a", None);
