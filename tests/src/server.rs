@@ -21,7 +21,12 @@ pub struct Server {
 impl Server {
     /// Starts a server on a new store in this directory.
     pub fn start(directory: &Path) -> Self {
-        let (child, told) = serve(directory);
+        Self::start_with(directory, &[])
+    }
+
+    /// The same with more options.
+    pub fn start_with(directory: &Path, options: &[&str]) -> Self {
+        let (child, told) = serve(directory, options);
         let key = told["adminKeyFile"].as_str().expect("the first start makes a key");
         let key = fs_err::read_to_string(key).unwrap().trim().to_owned();
         Self { address: address(&told), key, directory: directory.to_owned(), child }
@@ -31,7 +36,7 @@ impl Server {
     #[must_use]
     pub fn restart(mut self) -> Self {
         self.kill();
-        let (child, told) = serve(&self.directory);
+        let (child, told) = serve(&self.directory, &[]);
         assert_eq!(told["adminKeyFile"], Value::Null, "a key is made once only");
         let (key, directory) = (self.key.clone(), self.directory.clone());
         Self { address: address(&told), key, directory, child }
@@ -94,10 +99,11 @@ impl Drop for Server {
     }
 }
 
-fn serve(directory: &Path) -> (Child, Value) {
+fn serve(directory: &Path, options: &[&str]) -> (Child, Value) {
     let key = format!("--admin-key-file={}", directory.with_extension("key").display());
+    let words = ["serve", "--address=127.0.0.1:0", "--log=error", "--json", &key];
     let mut child = Hayloft::on_store(directory)
-        .command(["serve", "--address=127.0.0.1:0", "--log=error", "--json", &key])
+        .command(words.iter().chain(options))
         .stdout(Stdio::piped())
         .spawn()
         .unwrap();

@@ -16,7 +16,7 @@ pub use local_user::LocalUser;
 pub(crate) use rules::{FeedGroups, Rules};
 pub(crate) use session::Begun;
 pub use session::Session;
-pub(crate) use study::Study;
+pub(crate) use study::{Study, network};
 pub(crate) use table::*;
 pub use table::{Demand, ENDPOINTS, Endpoint, Guard, Place};
 pub use visitor::{Credential, Visitor};

@@ -11,6 +11,7 @@ use crate::access::{Begun, Gatekeeper, KeyGatekeeper, Native, Session, Study, Vi
 use crate::edge::{edge, unknown_path, wrong_method};
 use crate::native::Protocol;
 use crate::traffic::Traffic;
+use crate::transfer::SendMemory;
 use crate::{ApiError, RequestLimits, routes};
 
 /// A store with everything that serves it: who may do what, which protocols, how many calls at
@@ -32,6 +33,9 @@ struct Shared {
     /// The same for what must be answered when those are all taken.
     reserve: Arc<Semaphore>,
     study: Study,
+    /// Bounds the bodies in memory.
+    large_texts: Arc<Semaphore>,
+    send_memory: SendMemory,
     limits: RequestLimits,
     traffic: Arc<Traffic>,
 }
@@ -48,6 +52,8 @@ pub struct AppBuilder {
 
 /// Calls at once that are kept for [`App::block_apart`].
 const RESERVE: usize = 2;
+/// Bodies of up to 1 MiB that are received into memory at once.
+const LARGE_TEXTS: usize = 16;
 
 impl App {
     /// Serves `store` with its own API keys, without a native protocol and with 64 calls at once.
@@ -69,6 +75,14 @@ impl App {
     /// What one request may cost.
     pub fn limits(&self) -> &RequestLimits {
         &self.0.limits
+    }
+
+    pub(crate) fn large_texts(&self) -> &Arc<Semaphore> {
+        &self.0.large_texts
+    }
+
+    pub(crate) fn send_memory(&self) -> &SendMemory {
+        &self.0.send_memory
     }
 
     pub(crate) fn traffic(&self) -> &Arc<Traffic> {
@@ -281,6 +295,8 @@ impl AppBuilder {
             intakes: Arc::new(Semaphore::new(self.calls)),
             reserve: Arc::new(Semaphore::new(RESERVE)),
             study: Study::new(&self.limits),
+            large_texts: Arc::new(Semaphore::new(LARGE_TEXTS)),
+            send_memory: SendMemory::new(self.limits.send_memory),
             limits: self.limits,
             traffic,
         }))

@@ -6,7 +6,6 @@ use std::future::{Future, poll_fn};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::{Pin, pin};
 use std::task::{Context, Poll};
-use std::time::Instant;
 
 use axum::body::{Body, Bytes, HttpBody};
 use axum::extract::{Request, State};
@@ -16,10 +15,12 @@ use axum::http::{HeaderValue, Method, StatusCode, Uri};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use http_body::{Frame, SizeHint};
+use tokio::time::Instant;
 use tracing::Instrument;
 
 use self::unread::Unread;
 use crate::access::is_key_name;
+use crate::pace::TooSlow;
 use crate::traffic::Running;
 use crate::{ApiError, App};
 
@@ -49,7 +50,8 @@ pub(crate) async fn edge(State(app): State<App>, mut request: Request, next: Nex
     };
     trim_slash(request.uri_mut());
     let (parts, body) = request.into_parts();
-    let body = Body::new(Unread::new(app.clone(), &parts.headers, body));
+    let end = Instant::now() + app.limits().deadline;
+    let body = Body::new(Unread::new(app.clone(), &parts.headers, body, end));
     let request = Request::from_parts(parts, body);
     let span = tracing::info_span!("request", %id);
     let answer = catch_panic(next.run(request)).instrument(span.clone()).await;
@@ -69,7 +71,7 @@ pub(crate) async fn edge(State(app): State<App>, mut request: Request, next: Nex
         headers.insert("x-request-id", id);
     }
     let line = Line { status: response.status(), ..line };
-    response.map(|body| Body::new(Counted { body, bytes: 0, line }))
+    response.map(|body| Body::new(Counted { body, bytes: 0, line, end }))
 }
 
 /// 404 for what is at no path.
@@ -161,12 +163,13 @@ struct Line {
     running: Running,
 }
 
-/// The body of an answer, whose bytes are counted.
+/// The body of an answer, whose bytes are counted and whose time is limited.
 #[derive(Debug)]
 struct Counted {
     body: Body,
     bytes: u64,
     line: Line,
+    end: Instant,
 }
 
 impl HttpBody for Counted {
@@ -182,6 +185,9 @@ impl HttpBody for Counted {
             && let Some(data) = frame.data_ref()
         {
             self.bytes += u64::try_from(data.len()).unwrap_or(0);
+            if Instant::now() >= self.end {
+                return Poll::Ready(Some(Err(axum::Error::new(TooSlow))));
+            }
         }
         polled
     }

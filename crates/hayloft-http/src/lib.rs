@@ -14,6 +14,7 @@ mod json_body;
 mod limits;
 pub mod native;
 mod openapi;
+mod pace;
 mod package_query;
 mod parameters;
 mod routes;

@@ -6,13 +6,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
+use axum::body::Body;
 use axum::extract::ConnectInfo;
+use axum::http::{HeaderValue, StatusCode, Uri, header};
+use axum::response::IntoResponse;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
@@ -20,13 +23,26 @@ use tokio_rustls::rustls::ServerConfig;
 use tower::Service;
 
 use self::patient::Patient;
+use self::places::{Places, Standing};
+use self::visit::{Side, Visit, Watched};
+use crate::ApiError;
+use crate::access::{HEALTH, HEALTH_JSON};
 use crate::base_url::Encrypted;
+use crate::pace::Pace;
 
 mod patient;
+mod places;
+mod visit;
 
 /// Bytes that a connection reads ahead, or holds before more of an answer is made; also the most
 /// that a request head may have.
-const BUFFER: usize = 64 << 10;
+const BUFFER: usize = 32 << 10;
+
+/// Unsent bytes that the system keeps of an answer: a client that stops holds no more, and one that
+/// goes on gets what its line takes.
+const UNSENT: u32 = 128 << 10;
+/// How long a client waits before it asks again where there was no place for it.
+const RETRY_AFTER: HeaderValue = HeaderValue::from_static("2");
 
 /// How a server treats its connections. The defaults suit a server that strangers reach.
 #[derive(Debug, Clone)]
@@ -34,15 +50,27 @@ const BUFFER: usize = 64 << 10;
 pub struct ServeOptions {
     /// Speaks TLS with this certificate and these protocols; `None` is plain HTTP.
     pub tls: Option<Arc<ServerConfig>>,
-    /// Further clients wait to be accepted; 1,024.
+    /// Connections at once; 1,024. A further one takes the place of the one that has been without a
+    /// request for longest.
     pub max_connections: usize,
-    /// A connection without a whole request head for so long is closed, also between two
-    /// requests; 30 s.
+    /// The same for connections of one address, or of one network of version 6; 512.
+    pub max_connections_per_address: usize,
+    /// Connections beyond those, in which health checks are answered at once and other requests
+    /// wait for a place; 64.
+    pub reserve: usize,
+    /// How long a request waits for a place before it is refused; 5 s.
+    pub place_timeout: Duration,
+    /// A client that does not send a whole request head within this time is cut off; 15 s.
     pub head_timeout: Duration,
+    /// A connection without a request for so long is closed; 60 s.
+    pub idle_timeout: Duration,
     /// A TLS handshake that takes longer is given up; 10 s.
     pub handshake_timeout: Duration,
-    /// A client that takes nothing of an answer for so long is cut off; 60 s.
+    /// A client that takes nothing of an answer for so long is cut off; 60 s. What it takes at the
+    /// least rate buys it time again.
     pub write_timeout: Duration,
+    /// Bytes in a second that a client has to take of an answer on average; 1,024.
+    pub least_rate: u64,
     /// How long requests may go on after the shutdown began; 60 s.
     pub drain: Duration,
 }
@@ -52,9 +80,14 @@ impl Default for ServeOptions {
         Self {
             tls: None,
             max_connections: 1_024,
-            head_timeout: Duration::from_secs(30),
+            max_connections_per_address: 512,
+            reserve: 64,
+            place_timeout: Duration::from_secs(5),
+            head_timeout: Duration::from_secs(15),
+            idle_timeout: Duration::from_secs(60),
             handshake_timeout: Duration::from_secs(10),
             write_timeout: Duration::from_secs(60),
+            least_rate: 1_024,
             drain: Duration::from_secs(60),
         }
     }
@@ -72,28 +105,35 @@ pub async fn serve(
     shutdown: impl Future<Output = ()>,
 ) {
     let (stop, stopping) = watch::channel(false);
-    let places = Arc::new(Semaphore::new(options.max_connections));
+    bound_unsent(&listener);
+    let places =
+        Places::new(options.max_connections, options.max_connections_per_address, options.reserve);
     let drain = options.drain;
     let host = Host { router, options: Arc::new(options), stopping };
     let mut connections = JoinSet::new();
     let mut shutdown = pin!(shutdown);
     loop {
-        let accepted = async {
-            let place = places.clone().acquire_owned().await;
-            (listener.accept().await, place)
-        };
         tokio::select! {
             () = &mut shutdown => break,
             Some(_) = connections.join_next() => {}
-            accepted = accepted => match accepted {
-                (Ok((stream, address)), place) => {
+            accepted = listener.accept() => match accepted {
+                Ok((stream, address)) => {
                     let host = host.clone();
+                    let visit = Visit::new(places.seat(address.ip()));
                     connections.spawn(async move {
-                        let _place = place;
-                        host.serve_connection(stream, address).await;
+                        let (head, rest) = (host.options.head_timeout, host.options.idle_timeout);
+                        tokio::select! {
+                            () = visit.seat().evicted() => {
+                                tracing::debug!(%address, "a connection made room for another");
+                            }
+                            () = visit.overdue(head, rest) => {
+                                tracing::debug!(%address, "no request came in time");
+                            }
+                            () = host.serve_connection(stream, address, visit.clone()) => {}
+                        }
                     });
                 }
-                (Err(error), _) => refuse(&error).await,
+                Err(error) => refuse(&error).await,
             },
         }
     }
@@ -105,6 +145,18 @@ pub async fn serve(
         connections.shutdown().await;
     }
 }
+
+/// The system would let a client that takes nothing hold megabytes of what is to be sent.
+#[cfg(target_os = "linux")]
+fn bound_unsent(listener: &TcpListener) {
+    // Connections inherit it.
+    if let Err(error) = socket2::SockRef::from(listener).set_tcp_notsent_lowat(UNSENT) {
+        tracing::warn!(%error, "the system may keep much of what clients do not take");
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+fn bound_unsent(_: &TcpListener) {}
 
 /// A connection could not be accepted. The usual reason is a lack of file descriptors, which others
 /// must give back first: without a pause the loop would spin.
@@ -131,12 +183,12 @@ struct Host {
 }
 
 impl Host {
-    async fn serve_connection(mut self, stream: TcpStream, address: SocketAddr) {
+    async fn serve_connection(mut self, stream: TcpStream, address: SocketAddr, visit: Visit) {
         if let Err(error) = stream.set_nodelay(true) {
             tracing::debug!(%error, "the socket keeps small packets back");
         }
         let Some(config) = self.options.tls.clone() else {
-            return self.serve_stream(stream, address, None).await;
+            return self.serve_stream(stream, address, visit, None).await;
         };
         let handshake = TlsAcceptor::from(config).accept(stream);
         let handshake = timeout(self.options.handshake_timeout, handshake);
@@ -145,7 +197,7 @@ impl Host {
             () = stopped(&mut self.stopping) => return,
         };
         match stream {
-            Ok(Ok(stream)) => self.serve_stream(stream, address, Some(Encrypted)).await,
+            Ok(Ok(stream)) => self.serve_stream(stream, address, visit, Some(Encrypted)).await,
             Ok(Err(error)) => tracing::debug!(%address, %error, "a TLS handshake failed"),
             Err(_) => tracing::debug!(%address, "a TLS handshake took too long"),
         }
@@ -155,22 +207,25 @@ impl Host {
         mut self,
         stream: impl AsyncRead + AsyncWrite + Unpin,
         address: SocketAddr,
+        visit: Visit,
         encrypted: Option<Encrypted>,
     ) {
-        let router = self.router;
+        let options = &self.options;
+        let writing = Pace::new(options.write_timeout, options.least_rate, None);
+        let stream = TokioIo::new(Patient::new(stream, visit.clone(), writing));
+        let (router, longest) = (self.router, options.place_timeout);
         let service = service_fn(move |mut request: hyper::Request<hyper::body::Incoming>| {
             request.extensions_mut().insert(ConnectInfo(address));
             if let Some(encrypted) = encrypted {
                 request.extensions_mut().insert(encrypted);
             }
-            // A router is always ready.
-            router.clone().call(request)
+            answer(router.clone(), request, visit.clone(), longest)
         });
-        let stream = TokioIo::new(Patient::new(stream, self.options.write_timeout));
         let mut connection = pin!(
             http1::Builder::new()
                 .timer(TokioTimer::new())
-                .header_read_timeout(self.options.head_timeout)
+                // It would count the time between two requests, too.
+                .header_read_timeout(None)
                 .max_buf_size(BUFFER)
                 .serve_connection(stream, service)
         );
@@ -185,6 +240,47 @@ impl Host {
             tracing::debug!(%address, %error, "a connection ended early");
         }
     }
+}
+
+/// Another connection has the place of this one.
+#[derive(Debug, thiserror::Error)]
+#[error("the connection made room for another")]
+struct MadeRoom;
+
+async fn answer(
+    mut router: Router,
+    request: hyper::Request<hyper::body::Incoming>,
+    visit: Visit,
+    longest: Duration,
+) -> Result<hyper::Response<Watched<Body>>, MadeRoom> {
+    let (standing, number) = visit.begin();
+    let request = request.map(|body| Watched::new(body, Side::Request, number, visit.clone()));
+    let placed = match standing {
+        Standing::Placed => true,
+        Standing::Evicted => return Err(MadeRoom),
+        Standing::InReserve => !is_health(request.uri()) && visit.seat().wait(longest).await,
+    };
+    let mut response = if placed || is_health(request.uri()) {
+        // A router is always ready and never fails.
+        let Ok(response) = router.call(request).await;
+        response
+    } else {
+        let text = "the server has too many connections; send the request again";
+        let error = ApiError::new(StatusCode::SERVICE_UNAVAILABLE, text);
+        let mut response = error.into_response();
+        response.headers_mut().insert(header::RETRY_AFTER, RETRY_AFTER);
+        response
+    };
+    if !placed {
+        response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+    }
+    Ok(response.map(|body| Watched::new(body, Side::Answer, number, visit)))
+}
+
+/// Monitors are answered also where the routes are mounted below a path.
+fn is_health(uri: &Uri) -> bool {
+    let path = uri.path().trim_end_matches('/');
+    [HEALTH, HEALTH_JSON].iter().any(|endpoint| path.ends_with(endpoint.path))
 }
 
 /// Ready when the shutdown has begun.

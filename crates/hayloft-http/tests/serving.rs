@@ -211,27 +211,177 @@ fn a_client_that_reads_nothing_is_cut_off() {
     assert!(rest.len() < LARGE, "all of it arrived");
 }
 
+/// Begins an upload that goes on until it is given seven more bytes.
+fn begin_upload(serving: &Serving) -> TcpStream {
+    // More than is kept in memory of an upload.
+    const BEGUN: usize = 2_000_000;
+    let mut stream = serving.connect();
+    let length = BEGUN + 7;
+    let head = format!(
+        "PUT /api/packages/apps/upload HTTP/1.1\r\nHost: h\r\nContent-Length: {length}\r\n\r\n"
+    );
+    stream.write_all(head.as_bytes()).unwrap();
+    stream.write_all(&vec![b'x'; BEGUN]).unwrap();
+    stream
+}
+
+/// Waits until the server works on an upload, without a connection that could take its place.
+fn begun(serving: &Serving) {
+    let staged = |epoch: std::io::Result<std::fs::DirEntry>| {
+        std::fs::read_dir(epoch.unwrap().path()).unwrap().count()
+    };
+    let epochs = || std::fs::read_dir(serving.store.directory().join("tmp")).unwrap();
+    let started = std::time::Instant::now();
+    while epochs().map(staged).sum::<usize>() == 0 {
+        assert!(started.elapsed() < Duration::from_secs(60), "the upload does not begin");
+        std::thread::sleep(Duration::from_millis(1));
+    }
+}
+
+const FEEDS: &[u8] = b"GET /api/management/feeds/list HTTP/1.1\r\nHost: h\r\n\r\n";
+
 #[test]
 fn further_clients_wait_for_a_place() {
     let mut options = ServeOptions::default();
-    options.max_connections = 1;
+    options.max_connections = 2;
+    options.place_timeout = Duration::from_secs(50);
     let serving = start(options);
-    let mut first = serving.connect();
-    first.write_all(HEALTH).unwrap();
-    answer(&mut first);
-    let mut second = serving.connect();
-    second.write_all(HEALTH).unwrap();
-    // As long as the first holds the place, only its requests are counted.
+    let mut first = begin_upload(&serving);
+    begun(&serving);
+    let _second = begin_upload(&serving);
+    std::thread::sleep(Duration::from_millis(200));
+    let mut third = serving.connect();
+    third.write_all(FEEDS).unwrap();
+    // Health is told at once, how often ever one asks.
     for _ in 0..20 {
-        first.write_all(b"GET /metrics HTTP/1.1\r\nHost: h\r\n\r\n").unwrap();
-        let metrics = answer(&mut first);
-        assert!(metrics.contains("hayloft_running_requests 1\n"), "{metrics}");
+        let mut monitor = serving.connect();
+        monitor.write_all(HEALTH).unwrap();
+        let text = answer(&mut monitor);
+        assert!(text.starts_with("http/1.1 200") && text.contains("connection: close"), "{text}");
     }
-    first.write_all(b"GET /metrics HTTP/1.1\r\nHost: h\r\n\r\n").unwrap();
-    let metrics = answer(&mut first);
-    assert!(metrics.contains("hayloft_requests_total{status=\"2xx\"} 21\n"), "{metrics}");
-    drop(first);
-    assert!(answer(&mut second).starts_with("http/1.1 200"));
+    third.set_read_timeout(Some(Duration::from_millis(100))).unwrap();
+    assert!(third.read(&mut [0]).is_err(), "it does not wait");
+    third.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
+    first.write_all(b"1234567").unwrap();
+    assert!(answer(&mut first).starts_with("http/1.1 400"));
+    let text = answer(&mut third);
+    assert!(text.starts_with("http/1.1 200") && !text.contains("connection: close"), "{text}");
+}
+
+#[test]
+fn who_waits_too_long_for_a_place_is_refused() {
+    let mut options = ServeOptions::default();
+    options.max_connections = 1;
+    options.place_timeout = Duration::from_millis(50);
+    let serving = start(options);
+    let _first = begin_upload(&serving);
+    begun(&serving);
+    let mut second = serving.connect();
+    second.write_all(FEEDS).unwrap();
+    let text = answer(&mut second);
+    assert!(text.starts_with("http/1.1 503") && text.contains("too many"), "{text}");
+    assert!(text.contains("retry-after: 2"), "{text}");
+    assert!(is_closed(&mut second));
+}
+
+#[test]
+fn who_rests_makes_room_for_who_does_not() {
+    let mut options = ServeOptions::default();
+    options.max_connections = 4;
+    let serving = start(options);
+    let mut upload = begin_upload(&serving);
+    begun(&serving);
+    let mut idle = serving.connect();
+    idle.write_all(FEEDS).unwrap();
+    answer(&mut idle);
+    let _silent: Vec<TcpStream> = (0..100).map(|_| serving.connect()).collect();
+    let mut half = serving.connect();
+    half.write_all(b"GET /health HTTP/1.1\r\nHost: h\r\n").unwrap();
+    let mut last = serving.connect();
+    last.write_all(FEEDS).unwrap();
+    let text = answer(&mut last);
+    assert!(text.starts_with("http/1.1 200") && !text.contains("connection: close"), "{text}");
+    assert!(is_closed(&mut idle), "it rested for longest");
+    half.write_all(b"\r\n").unwrap();
+    assert!(answer(&mut half).starts_with("http/1.1 200"), "it was among the last");
+    upload.write_all(b"1234567").unwrap();
+    assert!(answer(&mut upload).starts_with("http/1.1 400"), "it was at work");
+}
+
+#[test]
+fn an_address_has_so_many_places_and_the_reserve() {
+    let mut options = ServeOptions::default();
+    options.max_connections_per_address = 1;
+    options.place_timeout = Duration::from_millis(50);
+    let serving = start(options);
+    let _upload = begin_upload(&serving);
+    begun(&serving);
+    let mut other = serving.connect();
+    other.write_all(FEEDS).unwrap();
+    assert!(answer(&mut other).starts_with("http/1.1 503"));
+    let mut monitor = serving.connect();
+    monitor.write_all(HEALTH).unwrap();
+    assert!(answer(&mut monitor).starts_with("http/1.1 200"));
+}
+
+#[test]
+fn a_connection_without_requests_is_closed_in_time() {
+    let mut options = ServeOptions::default();
+    options.head_timeout = Duration::from_secs(50);
+    options.idle_timeout = Duration::from_millis(50);
+    let serving = start(options);
+    for request in [FEEDS, HEALTH] {
+        let mut idle = serving.connect();
+        // Until the first request the other limit counts.
+        std::thread::sleep(Duration::from_millis(200));
+        idle.write_all(request).unwrap();
+        assert!(answer(&mut idle).starts_with("http/1.1 200"));
+        assert!(is_closed(&mut idle));
+    }
+    let mut large = serving.connect();
+    large.write_all(b"GET /large HTTP/1.1\r\nHost: h\r\n\r\n").unwrap();
+    // An answer on its way is not the end of a request.
+    std::thread::sleep(Duration::from_millis(200));
+    let mut whole = vec![0; LARGE];
+    large.read_exact(&mut whole).unwrap();
+}
+
+#[test]
+fn a_trickle_is_cut_off_and_a_slow_line_is_not() {
+    let mut options = ServeOptions::default();
+    options.write_timeout = Duration::from_secs(1);
+    options.least_rate = 1 << 20;
+    let serving = start(options);
+    let ask = || {
+        let mut stream = serving.connect();
+        stream.write_all(b"GET /large HTTP/1.1\r\nHost: h\r\n\r\n").unwrap();
+        stream
+    };
+    let mut slow = ask();
+    let mut buffer = vec![0; 1 << 20];
+    let started = std::time::Instant::now();
+    let mut taken = 0;
+    while taken < LARGE {
+        let read = slow.read(&mut buffer).unwrap();
+        assert!(read > 0, "cut off after {taken} bytes");
+        taken += read;
+        // About 16 MiB in a second: four seconds in all.
+        std::thread::sleep(Duration::from_nanos(60 * u64::try_from(read).unwrap()));
+    }
+    assert!(started.elapsed() > Duration::from_secs(3), "{:?}", started.elapsed());
+
+    let mut trickle = ask();
+    let mut byte = [0; 4096];
+    let started = std::time::Instant::now();
+    let mut taken = 0;
+    while started.elapsed() < Duration::from_secs(20) {
+        match trickle.read(&mut byte) {
+            Ok(0) | Err(_) => break,
+            Ok(read) => taken += read,
+        }
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    assert!(taken < LARGE / 8, "{taken} bytes arrived in {:?}", started.elapsed());
 }
 
 #[test]

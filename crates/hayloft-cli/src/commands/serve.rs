@@ -2,6 +2,8 @@
 
 mod address;
 mod admin_key;
+mod files;
+mod limits;
 mod memory;
 mod signals;
 mod tls;
@@ -17,6 +19,7 @@ use tokio::sync::oneshot;
 
 use self::address::Address;
 pub(super) use self::admin_key::reset;
+use self::limits::Limits;
 use self::signals::{Signal, Signals};
 use self::tls::Certificate;
 use super::STORE;
@@ -43,6 +46,41 @@ pub(super) const COMMAND: Command = Command::action(
         ),
         ADMIN_KEY_FILE,
         Opt::text("log", "What to log, such as warn or debug; by default info"),
+        Opt::text(
+            "max-connections",
+            "Connections at once; one at rest makes room for another; by default 1024",
+        ),
+        Opt::text(
+            "max-connections-per-address",
+            "The same for each address, a proxy's too; by default 512",
+        ),
+        Opt::text("health-reserve", "Connections beyond those, for health checks; by default 64"),
+        Opt::text(
+            "place-timeout",
+            "Seconds a request waits for a connection's place; by default 5",
+        ),
+        Opt::text("handshake-timeout", "Seconds for a TLS handshake; by default 10"),
+        Opt::text("head-timeout", "Seconds for the head of a request; by default 15"),
+        Opt::text("idle-timeout", "Seconds a connection may be without a request; by default 60"),
+        Opt::text("stall-timeout", "Seconds a body may stand still; by default 60"),
+        Opt::text("least-rate", "Bytes in a second at which bodies must move; by default 1024"),
+        Opt::text(
+            "request-timeout",
+            "Seconds for a request, however fast it goes; by default 43200",
+        ),
+        Opt::text("text-timeout", "Seconds for a body of JSON or a form; by default 60"),
+        Opt::text("drain-timeout", "Seconds for the rest of a refused body; by default 10"),
+        Opt::text("drain-size", "MiB of a refused body that are read; by default 64"),
+        Opt::text("max-upload", "MiB of the largest upload; by default the store's limit"),
+        Opt::text("send-memory", "MiB of files on their way to clients; by default 64"),
+        Opt::text(
+            "key-threads",
+            "Threads that hash chosen keys; by default a quarter of the cores",
+        ),
+        Opt::text("key-queue", "Requests that may wait for those; by default 64"),
+        Opt::text("wrong-keys", "Chosen keys an address may get wrong in a row; by default 20"),
+        Opt::text("wrong-key-pause", "Seconds until it may try one more; by default 2"),
+        Opt::text("shutdown-timeout", "Seconds for running requests at the end; by default 60"),
     ],
     serve,
 )
@@ -56,7 +94,7 @@ fn serve(invocation: &Invocation, console: &mut Console) -> Result<(), Failure> 
     logs::start(invocation.text("log").unwrap_or("info"));
     memory::share_one_arena();
     let address = Address::parse(invocation.text("address").unwrap_or(Address::DEFAULT))?;
-    let mut options = ServeOptions::default();
+    let Limits { connections: mut options, requests } = Limits::read(invocation)?;
     let certificate = match (invocation.text("tls-cert"), invocation.text("tls-key")) {
         (Some(certificate), Some(key)) => {
             Some(Certificate::load(Path::new(certificate), Path::new(key))?)
@@ -68,6 +106,15 @@ fn serve(invocation: &Invocation, console: &mut Console) -> Result<(), Failure> 
         }
     };
     options.tls = certificate.as_ref().map(Certificate::configuration).transpose()?;
+    if let Some(possible) = files::connections_possible()
+        && possible < options.max_connections
+    {
+        let wanted = options.max_connections;
+        console.note(format_args!(
+            "The system allows too few open files for {wanted} connections; there are {possible}."
+        ));
+        options.max_connections = possible;
+    }
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
@@ -80,7 +127,7 @@ fn serve(invocation: &Invocation, console: &mut Console) -> Result<(), Failure> 
         Signals::new()?
     };
     let address = listener.local_addr().map_err(Failure::io("find the address"))?;
-    let app = App::builder(store.clone()).built_in_protocols().build();
+    let app = App::builder(store.clone()).built_in_protocols().limits(requests).build();
     let encrypted = options.tls.is_some();
     if !address.ip().is_loopback() && !encrypted {
         console.note("Without --tls-cert, keys and packages travel in the clear.");

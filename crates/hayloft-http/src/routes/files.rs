@@ -29,11 +29,12 @@ async fn download(
     parameters: Parameters,
     request: FileRequest,
 ) -> Result<Response, ApiError> {
+    let of_call = app.clone();
     let outgoing = app.run(visitor, move |session| {
         let store = session.store();
         let (feed, selector) =
             select(session, &PACKAGES_DOWNLOAD, &feed, &parameters, Keywords::LatestIsStable)?;
-        Outgoing::open(store, store.download(&feed.name, &selector)?, &request)
+        Outgoing::open(&of_call, store.download(&feed.name, &selector)?, &request)
     });
     Ok(outgoing.await?.into_response(&app))
 }

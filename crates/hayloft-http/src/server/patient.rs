@@ -1,42 +1,38 @@
-use std::future::Future;
 use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::task::{Context, Poll};
-use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::time::{Sleep, sleep};
 
-/// A stream whose writes fail once the other side has taken nothing for a while: a client that
-/// stops reading an answer must not hold a file and a connection for ever.
+use super::visit::Visit;
+use crate::pace::Pace;
+
+/// A stream whose writes fail once the other side takes too little, and that tells what happens on
+/// it: a client that stops reading an answer must not hold a file and a connection for ever.
 #[derive(Debug)]
 pub(super) struct Patient<S> {
     stream: S,
-    limit: Duration,
-    /// Runs while a write waits.
-    waiting: Option<Pin<Box<Sleep>>>,
+    visit: Visit,
+    pace: Pace,
 }
 
 impl<S> Patient<S> {
-    pub(super) fn new(stream: S, limit: Duration) -> Self {
-        Self { stream, limit, waiting: None }
+    pub(super) fn new(stream: S, visit: Visit, pace: Pace) -> Self {
+        Self { stream, visit, pace }
     }
 
-    fn bounded<T>(
+    fn paced<T>(
         &mut self,
         context: &mut Context<'_>,
         polled: Poll<io::Result<T>>,
+        moved: impl FnOnce(&T) -> usize,
     ) -> Poll<io::Result<T>> {
-        if polled.is_ready() {
-            self.waiting = None;
-            return polled;
-        }
-        let limit = self.limit;
-        let waiting = self.waiting.get_or_insert_with(|| Box::pin(sleep(limit)));
-        match waiting.as_mut().poll(context) {
-            Poll::Ready(()) => Poll::Ready(Err(io::ErrorKind::TimedOut.into())),
-            Poll::Pending => Poll::Pending,
-        }
+        let slow = match &polled {
+            Poll::Ready(Ok(value)) => self.pace.moved(moved(value)).is_err(),
+            Poll::Ready(Err(_)) => false,
+            Poll::Pending => self.pace.wait(context).is_ready(),
+        };
+        if slow { Poll::Ready(Err(io::ErrorKind::TimedOut.into())) } else { polled }
     }
 }
 
@@ -46,7 +42,12 @@ impl<S: AsyncRead + Unpin> AsyncRead for Patient<S> {
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_read(context, buffer)
+        let before = buffer.filled().len();
+        let polled = Pin::new(&mut self.stream).poll_read(context, buffer);
+        if buffer.filled().len() > before {
+            self.visit.heard();
+        }
+        polled
     }
 }
 
@@ -57,7 +58,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Patient<S> {
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
         let polled = Pin::new(&mut self.stream).poll_write(context, bytes);
-        self.bounded(context, polled)
+        self.paced(context, polled, |written| *written)
     }
 
     fn poll_write_vectored(
@@ -66,7 +67,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Patient<S> {
         slices: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         let polled = Pin::new(&mut self.stream).poll_write_vectored(context, slices);
-        self.bounded(context, polled)
+        self.paced(context, polled, |written| *written)
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -75,11 +76,15 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Patient<S> {
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         let polled = Pin::new(&mut self.stream).poll_flush(context);
-        self.bounded(context, polled)
+        let paced = self.paced(context, polled, |()| 0);
+        if let Poll::Ready(Ok(())) = paced {
+            self.visit.flushed();
+        }
+        paced
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         let polled = Pin::new(&mut self.stream).poll_shutdown(context);
-        self.bounded(context, polled)
+        self.paced(context, polled, |()| 0)
     }
 }

@@ -4,9 +4,10 @@ use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 
+use super::memory::Room;
 use crate::{ApiError, App};
 
-/// Bytes of JSON after which a chunk is sent.
+/// Bytes of JSON after which a chunk is sent, if there is room for so many.
 const CHUNK: usize = 64 << 10;
 
 /// Answers with a JSON array of `rows`, which are read as the client takes them.
@@ -34,7 +35,8 @@ where
     R: Iterator<Item = Result<T, ApiError>> + Send + 'static,
 {
     let list = List { rows, before: before.to_owned(), behind: Some(behind), count: 0 };
-    let (first, rest) = app.block(move || list.chunk()).await??;
+    let room = app.send_memory().room(CHUNK);
+    let (first, rest) = app.block(move || list.chunk(room)).await??;
     let app = app.clone();
     let body = if rest.behind.is_none() {
         Body::from(first)
@@ -50,7 +52,8 @@ where
                     if list.behind.is_none() {
                         return Ok(None);
                     }
-                    let chunk = app.block(move || list.chunk()).await.and_then(|chunk| chunk);
+                    let room = app.send_memory().room(CHUNK);
+                    let chunk = app.block(move || list.chunk(room)).await.and_then(|chunk| chunk);
                     let (bytes, list) = chunk.map_err(Broken)?;
                     Ok::<_, Broken>(Some((bytes, (None, list))))
                 }
@@ -71,14 +74,15 @@ struct List<R, B> {
 }
 
 impl<R, B: FnOnce(usize) -> String> List<R, B> {
-    fn chunk<T>(mut self) -> Result<(Bytes, Self), ApiError>
+    /// Rows until the room is full; the last one may go beyond it.
+    fn chunk<T>(mut self, room: Room) -> Result<(Bytes, Self), ApiError>
     where
         T: Serialize,
         R: Iterator<Item = Result<T, ApiError>>,
     {
-        let mut json = Vec::with_capacity(CHUNK + 4096);
+        let mut json = Vec::with_capacity(room.bytes() + 4096);
         json.append(&mut std::mem::take(&mut self.before).into_bytes());
-        while json.len() < CHUNK {
+        while json.len() < room.bytes() {
             let Some(row) = self.rows.next() else {
                 json.extend_from_slice(if self.count == 0 { b"[]" } else { b"]" });
                 if let Some(behind) = self.behind.take() {
@@ -90,7 +94,7 @@ impl<R, B: FnOnce(usize) -> String> List<R, B> {
             self.count += 1;
             serde_json::to_writer(&mut json, &row?).map_err(ApiError::internal)?;
         }
-        Ok((json.into(), self))
+        Ok((room.filled(json), self))
     }
 }
 

@@ -1,3 +1,4 @@
+use std::error::Error;
 use std::io::{self, Write};
 
 use axum::body::{Body, BodyDataStream, Bytes};
@@ -9,17 +10,18 @@ use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
 use super::CHUNK;
+use crate::pace::TooSlow;
 use crate::{ApiError, App};
 
 /// Largest body that is read as text: parameters and settings.
 const TEXT_LIMIT: usize = 1 << 20;
-/// How much of a body that nobody wants is read, so that its client comes to read the answer.
-const DISCARDED: u64 = 1 << 30;
+/// Bytes of a text that need no place: more than nearly all clients ever send.
+const SMALL_TEXT: usize = 64 << 10;
 
 /// Receives a body into a file that no package refers to yet.
 ///
-/// 413 beyond the limit of the app or the store, if possible before the first byte; 408 once
-/// nothing has come for [`App::idle`]; 400 if the body ends early. Nothing is left behind then, nor
+/// 413 beyond the limit of the app or the store, if possible before the first byte; 408 if it comes
+/// too slowly; 400 if the body ends early. Nothing is left behind then, nor
 /// if the client goes away.
 pub(crate) async fn receive(
     app: &App,
@@ -38,7 +40,7 @@ pub(crate) async fn receive(
     let mut file = Incoming { app, writing: Writing::Idle(staging), waiting: Vec::new() };
     let mut frames = body.into_data_stream();
     let mut received = 0_u64;
-    while let Some(bytes) = next(app, &mut frames).await? {
+    while let Some(bytes) = next_frame(&mut frames).await? {
         received = received.saturating_add(bytes.len().try_into().unwrap_or(u64::MAX));
         if received > limit {
             return Err(StagingError::TooLarge { limit }.into());
@@ -52,10 +54,23 @@ pub(crate) async fn receive(
 }
 
 /// Receives a body of at most 1 MiB of UTF-8.
+///
+/// Only so many large ones are received at a time, for they lie in memory and anybody may send
+/// them.
 pub(crate) async fn receive_text(app: &App, body: Body) -> Result<String, ApiError> {
+    let received = timeout(app.limits().text_deadline, all_text(app, body));
+    received.await.unwrap_or_else(|_| Err(too_slow()))
+}
+
+async fn all_text(app: &App, body: Body) -> Result<String, ApiError> {
     let mut frames = body.into_data_stream();
     let mut text = Vec::new();
-    while let Some(bytes) = next(app, &mut frames).await? {
+    let mut place = None;
+    while let Some(bytes) = next_frame(&mut frames).await? {
+        if place.is_none() && bytes.len() > SMALL_TEXT.saturating_sub(text.len()) {
+            let places = app.large_texts().clone();
+            place = Some(places.acquire_owned().await.map_err(ApiError::internal)?);
+        }
         if bytes.len() > TEXT_LIMIT.saturating_sub(text.len()) {
             return Err(ApiError::new(
                 StatusCode::PAYLOAD_TOO_LARGE,
@@ -69,16 +84,16 @@ pub(crate) async fn receive_text(app: &App, body: Body) -> Result<String, ApiErr
 
 /// Reads on in the background, within bounds, and throws away what comes.
 pub(crate) fn discard(app: &App, body: Body) {
-    let app = app.clone();
-    tokio::spawn(async move {
+    let mut left = app.limits().drain_bytes;
+    let draining = async move {
         let mut frames = body.into_data_stream();
-        let mut left = DISCARDED;
-        while let Ok(Some(bytes)) = next(&app, &mut frames).await {
+        while let Some(Ok(bytes)) = frames.next().await {
             let length = bytes.len().try_into().unwrap_or(u64::MAX);
             let Some(rest) = left.checked_sub(length) else { return };
             left = rest;
         }
-    });
+    };
+    tokio::spawn(timeout(app.limits().drain_time, draining));
 }
 
 /// True if the body has parts.
@@ -93,16 +108,25 @@ fn declared_length(headers: &HeaderMap) -> Option<u64> {
     headers.get(CONTENT_LENGTH)?.to_str().ok()?.trim().parse().ok()
 }
 
-async fn next(app: &App, frames: &mut BodyDataStream) -> Result<Option<Bytes>, ApiError> {
-    match timeout(app.limits().patience, frames.next()).await {
-        Ok(None) => Ok(None),
-        Ok(Some(Ok(bytes))) => Ok(Some(bytes)),
-        Ok(Some(Err(_))) => Err(cut_off()),
-        Err(_) => Err(ApiError::new(
-            StatusCode::REQUEST_TIMEOUT,
-            "nothing was received for too long; send the request again",
-        )),
-    }
+/// The next bytes of a body; 408 if they do not come at the least rate, 400 if it broke off.
+pub(crate) async fn next_frame(frames: &mut BodyDataStream) -> Result<Option<Bytes>, ApiError> {
+    frames.next().await.transpose().map_err(|error| {
+        let mut cause: Option<&(dyn Error + 'static)> = Some(&error);
+        while let Some(error) = cause {
+            if error.is::<TooSlow>() {
+                return too_slow();
+            }
+            cause = error.source();
+        }
+        cut_off()
+    })
+}
+
+fn too_slow() -> ApiError {
+    ApiError::new(
+        StatusCode::REQUEST_TIMEOUT,
+        "the body came too slowly, or not at all; send the request again",
+    )
 }
 
 fn cut_off() -> ApiError {

@@ -11,10 +11,10 @@ use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode};
 use axum::response::{IntoResponse, Response};
 use data_encoding::HEXLOWER;
-use hayloft::{Download, PackageFile, Store, Timestamp};
+use hayloft::{Download, PackageFile, Timestamp};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
-use super::CHUNK;
+use super::memory::{Appetite, Room};
 use super::range::{Part, part};
 use crate::{ApiError, App};
 
@@ -66,13 +66,14 @@ struct Content {
 struct Rest {
     source: Download,
     left: u64,
+    appetite: Appetite,
 }
 
 impl Outgoing {
     /// Decides what to send of a file, and counts the download if it is sent from its start to its
     /// end. Reads the first chunk: call it where blocking is fine.
     pub(crate) fn open(
-        store: &Store,
+        app: &App,
         mut source: Download,
         request: &FileRequest,
     ) -> Result<Self, ApiError> {
@@ -110,9 +111,11 @@ impl Outgoing {
         if start > 0 {
             source.seek(SeekFrom::Start(start)).map_err(ApiError::internal)?;
         }
-        let (first, rest) = Rest { source, left: length }.chunk().map_err(ApiError::internal)?;
+        let mut rest = Rest { source, left: length, appetite: Appetite::new() };
+        let room = rest.room(app);
+        let (first, rest) = rest.chunk(room).map_err(ApiError::internal)?;
         if status == StatusCode::OK
-            && let Err(error) = store.count_download(id)
+            && let Err(error) = app.store().count_download(id)
         {
             tracing::warn!(%error, "a download was not counted");
         }
@@ -133,7 +136,7 @@ impl Outgoing {
 fn streamed(app: App, Content { first, rest }: Content) -> Body {
     Body::from_stream(futures_util::stream::try_unfold(
         (Some(first), rest),
-        move |(ready, rest)| {
+        move |(ready, mut rest)| {
             let app = app.clone();
             async move {
                 if let Some(first) = ready {
@@ -142,7 +145,8 @@ fn streamed(app: App, Content { first, rest }: Content) -> Body {
                 if rest.left == 0 {
                     return Ok(None);
                 }
-                let chunk = app.block(move || rest.chunk()).await;
+                let room = rest.room(&app);
+                let chunk = app.block(move || rest.chunk(room)).await;
                 let chunk = chunk.map_err(|_| io::Error::other("no thread could read the file"));
                 let (bytes, rest) = chunk.and_then(|chunk| chunk).inspect_err(|error| {
                     tracing::error!(%error, "a download broke off");
@@ -154,14 +158,18 @@ fn streamed(app: App, Content { first, rest }: Content) -> Body {
 }
 
 impl Rest {
+    /// Room for the next bytes.
+    fn room(&mut self, app: &App) -> Room {
+        let left = usize::try_from(self.left).unwrap_or(usize::MAX);
+        app.send_memory().room(self.appetite.next().min(left))
+    }
+
     /// The next bytes; an error if the file is shorter than it should be.
-    fn chunk(mut self) -> io::Result<(Bytes, Self)> {
-        let most = u64::try_from(CHUNK).unwrap_or(u64::MAX);
-        let wanted = usize::try_from(self.left.min(most)).unwrap_or(CHUNK);
-        let mut bytes = vec![0; wanted];
+    fn chunk(mut self, room: Room) -> io::Result<(Bytes, Self)> {
+        let mut bytes = vec![0; room.bytes()];
         self.source.read_exact(&mut bytes)?;
-        self.left = self.left.saturating_sub(u64::try_from(wanted).unwrap_or(u64::MAX));
-        Ok((bytes.into(), self))
+        self.left = self.left.saturating_sub(u64::try_from(bytes.len()).unwrap_or(u64::MAX));
+        Ok((room.filled(bytes), self))
     }
 }
 

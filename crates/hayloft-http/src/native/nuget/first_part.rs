@@ -3,9 +3,9 @@ use axum::http::HeaderMap;
 use axum::http::header::CONTENT_TYPE;
 use futures_util::StreamExt;
 use futures_util::stream::try_unfold;
-use tokio::time::timeout;
 
-use crate::{ApiError, App};
+use crate::ApiError;
+use crate::transfer::next_frame;
 
 /// Most bytes before the content of the part.
 const LARGEST_HEAD: usize = 16 << 10;
@@ -18,22 +18,15 @@ const LONGEST_BOUNDARY: usize = 70;
 ///
 /// Reads the head of the part alone; the returned body streams the content and fails if the part
 /// does not end.
-pub(super) async fn content(app: &App, headers: &HeaderMap, body: Body) -> Result<Body, ApiError> {
+pub(super) async fn content(headers: &HeaderMap, body: Body) -> Result<Body, ApiError> {
     let boundary = boundary(headers)?;
     let mut frames = body.into_data_stream();
     let mut part = FirstPart::new(&boundary);
     let mut content = Vec::new();
     let mut received = 0;
     while !part.has_begun() {
-        let bytes = match timeout(app.limits().patience, frames.next()).await {
-            Ok(Some(Ok(bytes))) => bytes,
-            Ok(_) => return Err(ApiError::bad_request("the multipart body has no first part")),
-            Err(_) => {
-                return Err(ApiError::new(
-                    axum::http::StatusCode::REQUEST_TIMEOUT,
-                    "nothing was received for too long; send the request again",
-                ));
-            }
+        let Some(bytes) = next_frame(&mut frames).await? else {
+            return Err(ApiError::bad_request("the multipart body has no first part"));
         };
         received += bytes.len();
         part.feed(&bytes, &mut content);
@@ -63,9 +56,9 @@ async fn next(
         return Ok(None);
     }
     let Some(bytes) = rest.frames.next().await else {
-        return if rest.part.has_ended() { Ok(None) } else { Err(Interrupted) };
+        return if rest.part.has_ended() { Ok(None) } else { Err(Interrupted(None)) };
     };
-    let bytes = bytes.map_err(|_| Interrupted)?;
+    let bytes = bytes.map_err(|error| Interrupted(Some(error)))?;
     if rest.part.has_ended() {
         rest.tail += bytes.len();
         return Ok(Some((Bytes::new(), (None, rest))));
@@ -78,7 +71,7 @@ async fn next(
 /// A multipart body broke off.
 #[derive(Debug, thiserror::Error)]
 #[error("the multipart body does not end")]
-struct Interrupted;
+struct Interrupted(#[source] Option<axum::Error>);
 
 fn content_type(headers: &HeaderMap) -> &str {
     headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default()

@@ -59,13 +59,14 @@ pub(super) async fn file(
     let extension = lower.rsplit_once('.').map(|(_, extension)| extension);
     match (lower.as_str(), extension) {
         (_, Some("nupkg")) => {
+            let of_call = app.clone();
             let outgoing = app
                 .run(visitor, move |session| {
                     let feed = feed(session, &name, &[Right::View, Right::Download])?;
                     let selector = Selector::exact(id, version);
                     let store = session.store();
                     let download = store.download(&feed.name, &selector).map_err(not_selected)?;
-                    Outgoing::open(store, download, &request)
+                    Outgoing::open(&of_call, download, &request)
                 })
                 .await?;
             Ok(outgoing.into_response(&app))

@@ -60,7 +60,7 @@ async fn push(
     // Clients may send a package as it is, too.
     let staged = if is_multipart(headers) {
         // The declared length is that of all parts.
-        receive(app, &HeaderMap::new(), first_part::content(app, headers, body).await?).await?
+        receive(app, &HeaderMap::new(), first_part::content(headers, body).await?).await?
     } else {
         receive(app, headers, body).await?
     };

@@ -24,6 +24,7 @@ pub(super) async fn download(
         ));
     }
     let path = PackagePath::parse(&path, &parameters)?;
+    let of_call = app.clone();
     let outgoing = app
         .run(visitor, move |session| {
             let feed = feed(session, &name, &[Right::View, Right::Download])?;
@@ -33,7 +34,7 @@ pub(super) async fn download(
                 (Err(SelectError::NotFound { .. }), Some(any)) => open(&any),
                 (found, _) => found,
             };
-            Outgoing::open(store, download?, &request)
+            Outgoing::open(&of_call, download?, &request)
         })
         .await?;
     Ok(outgoing.into_response(&app))

@@ -1,0 +1,325 @@
+use std::collections::{BTreeMap, HashMap};
+use std::net::IpAddr;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::Notify;
+use tokio::time::timeout;
+
+use crate::access::network;
+
+/// Who may be connected: so many in all and so many of each address.
+///
+/// Whoever comes later takes the place of the connection that has rested for longest, of the same
+/// address if that has too many. Only if all are at work does a newcomer go to the reserve, where
+/// the health of the server is told at once and everything else waits for a place.
+#[derive(Debug)]
+pub(super) struct Places {
+    most: usize,
+    most_of_address: usize,
+    most_in_reserve: usize,
+    state: Mutex<State>,
+    /// Told when a place may have become free.
+    freed: Notify,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    next: u64,
+    taken: HashMap<u64, Taken>,
+    /// Connections with a place.
+    full: usize,
+    of_address: HashMap<IpAddr, usize>,
+    /// Connections with a place that rest, by when they began to.
+    resting: BTreeMap<u64, u64>,
+    /// Connections in the reserve, the oldest first.
+    reserve: BTreeMap<u64, u64>,
+}
+
+#[derive(Debug)]
+struct Taken {
+    address: IpAddr,
+    kind: Kind,
+    /// Its key in `resting` or `reserve`.
+    order: Option<u64>,
+    evicted: Arc<Notify>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Place,
+    Reserve,
+}
+
+/// What a connection has until it is dropped or evicted.
+#[derive(Debug)]
+pub(super) struct Seat {
+    places: Arc<Places>,
+    number: u64,
+    evicted: Arc<Notify>,
+}
+
+/// What a connection may do with a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Standing {
+    /// Have it answered.
+    Placed,
+    /// Have it answered if it asks for the health, else wait.
+    InReserve,
+    /// Nothing: another connection has its place.
+    Evicted,
+}
+
+impl Places {
+    pub(super) fn new(most: usize, most_of_address: usize, most_in_reserve: usize) -> Arc<Self> {
+        Arc::new(Self {
+            most: most.max(1),
+            most_of_address: most_of_address.max(1),
+            most_in_reserve: most_in_reserve.max(1),
+            state: Mutex::default(),
+            freed: Notify::new(),
+        })
+    }
+
+    /// A seat for a new connection, which rests until it has sent a request.
+    pub(super) fn seat(self: &Arc<Self>, address: IpAddr) -> Seat {
+        let address = network(address);
+        let mut state = self.lock();
+        let kind = if self.make_room(&mut state, address) { Kind::Place } else { Kind::Reserve };
+        if kind == Kind::Reserve && state.reserve.len() >= self.most_in_reserve {
+            let oldest = state.reserve.values().next().copied();
+            state.evict(oldest);
+        }
+        let number = state.tick();
+        let evicted = Arc::new(Notify::new());
+        state.take(number, address, kind, evicted.clone());
+        Seat { places: self.clone(), number, evicted }
+    }
+
+    /// True if another connection of this address may have a place, perhaps that of one that rests.
+    fn make_room(&self, state: &mut State, address: IpAddr) -> bool {
+        let of_address = state.of_address.get(&address).copied().unwrap_or_default();
+        if of_address >= self.most_of_address {
+            let same = |number: &&u64| {
+                state.taken.get(number).is_some_and(|taken| taken.address == address)
+            };
+            let oldest = state.resting.values().find(same).copied();
+            return state.evict(oldest);
+        }
+        if state.full >= self.most {
+            let oldest = state.resting.values().next().copied();
+            return state.evict(oldest);
+        }
+        true
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn tick(&mut self) -> u64 {
+        self.next += 1;
+        self.next
+    }
+
+    fn take(&mut self, number: u64, address: IpAddr, kind: Kind, evicted: Arc<Notify>) {
+        let order = self.tick();
+        match kind {
+            Kind::Place => {
+                self.full += 1;
+                *self.of_address.entry(address).or_default() += 1;
+                self.resting.insert(order, number);
+            }
+            Kind::Reserve => {
+                self.reserve.insert(order, number);
+            }
+        }
+        self.taken.insert(number, Taken { address, kind, order: Some(order), evicted });
+    }
+
+    /// True if there was one to evict.
+    fn evict(&mut self, number: Option<u64>) -> bool {
+        let Some(taken) = number.and_then(|number| self.give_up(number)) else { return false };
+        taken.evicted.notify_one();
+        true
+    }
+
+    fn give_up(&mut self, number: u64) -> Option<Taken> {
+        let taken = self.taken.remove(&number)?;
+        match taken.kind {
+            Kind::Place => {
+                self.full = self.full.saturating_sub(1);
+                if let Some(count) = self.of_address.get_mut(&taken.address) {
+                    *count = count.saturating_sub(1);
+                    if *count == 0 {
+                        self.of_address.remove(&taken.address);
+                    }
+                }
+                taken.order.and_then(|order| self.resting.remove(&order));
+            }
+            Kind::Reserve => {
+                taken.order.and_then(|order| self.reserve.remove(&order));
+            }
+        }
+        Some(taken)
+    }
+}
+
+impl Seat {
+    /// Ready when another connection has got the place.
+    pub(super) async fn evicted(&self) {
+        self.evicted.notified().await;
+    }
+
+    /// A request has come: what rests no longer is not evicted.
+    pub(super) fn begin(&self) -> Standing {
+        let mut guard = self.places.lock();
+        let state = &mut *guard;
+        match state.taken.get_mut(&self.number) {
+            None => Standing::Evicted,
+            Some(Taken { kind: Kind::Reserve, .. }) => Standing::InReserve,
+            Some(taken) => {
+                taken.order.take().and_then(|order| state.resting.remove(&order));
+                Standing::Placed
+            }
+        }
+    }
+
+    /// The connection has nothing to do.
+    pub(super) fn rest(&self) {
+        let mut guard = self.places.lock();
+        let state = &mut *guard;
+        let order = state.tick();
+        if let Some(taken) = state.taken.get_mut(&self.number)
+            && taken.kind == Kind::Place
+        {
+            taken.order.replace(order).and_then(|order| state.resting.remove(&order));
+            state.resting.insert(order, self.number);
+            drop(guard);
+            self.places.freed.notify_waiters();
+        }
+    }
+
+    /// Waits in the reserve for a place; true with one.
+    pub(super) async fn wait(&self, longest: Duration) -> bool {
+        let waiting = async {
+            loop {
+                let freed = self.places.freed.notified();
+                let mut freed = std::pin::pin!(freed);
+                freed.as_mut().enable();
+                if self.promote() {
+                    return;
+                }
+                freed.await;
+            }
+        };
+        timeout(longest, waiting).await.is_ok()
+    }
+
+    fn promote(&self) -> bool {
+        let mut state = self.places.lock();
+        let Some(taken) = state.taken.get(&self.number) else { return false };
+        let address = taken.address;
+        if !self.places.make_room(&mut state, address) {
+            return false;
+        }
+        let Some(taken) = state.give_up(self.number) else { return false };
+        state.take(self.number, address, Kind::Place, taken.evicted);
+        drop(state);
+        self.begin() == Standing::Placed
+    }
+}
+
+impl Drop for Seat {
+    fn drop(&mut self) {
+        let had = self.places.lock().give_up(self.number);
+        if had.is_some_and(|taken| taken.kind == Kind::Place) {
+            self.places.freed.notify_waiters();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SHORT: Duration = Duration::from_millis(20);
+
+    fn from(host: u8) -> IpAddr {
+        [192, 0, 2, host].into()
+    }
+
+    #[tokio::test]
+    async fn newcomers_take_the_place_of_who_rests_longest() {
+        let places = Places::new(2, 2, 2);
+        let (first, second) = (places.seat(from(1)), places.seat(from(2)));
+        assert_eq!(first.begin(), Standing::Placed);
+        first.rest();
+        // The second has rested since it came.
+        let third = places.seat(from(3));
+        assert_eq!(
+            [&first, &second, &third].map(Seat::begin),
+            [Standing::Placed, Standing::Evicted, Standing::Placed]
+        );
+        timeout(SHORT, second.evicted()).await.unwrap();
+        assert!(timeout(SHORT, first.evicted()).await.is_err());
+    }
+
+    #[tokio::test]
+    async fn an_address_with_too_many_takes_from_itself() {
+        let places = Places::new(10, 2, 2);
+        let other = places.seat(from(9));
+        let mine = [places.seat(from(1)), places.seat(from(1))];
+        let third = places.seat(from(1));
+        assert_eq!(
+            [&other, &mine[0], &mine[1], &third].map(Seat::begin),
+            [Standing::Placed, Standing::Evicted, Standing::Placed, Standing::Placed]
+        );
+        assert_eq!(places.seat(from(1)).begin(), Standing::InReserve);
+        assert_eq!(places.seat(from(2)).begin(), Standing::Placed);
+    }
+
+    #[tokio::test]
+    async fn who_is_in_reserve_gets_a_place_once_there_is_one() {
+        let places = Places::new(1, 9, 2);
+        let first = places.seat(from(1));
+        assert_eq!(first.begin(), Standing::Placed);
+        let second = places.seat(from(2));
+        assert_eq!(second.begin(), Standing::InReserve);
+        assert!(!second.wait(SHORT).await);
+        let waiting = tokio::spawn(async move {
+            let got = second.wait(Duration::from_secs(60)).await;
+            (got, second)
+        });
+        tokio::task::yield_now().await;
+        first.rest();
+        let (got, second) = waiting.await.unwrap();
+        assert!(got && second.begin() == Standing::Placed);
+        assert_eq!(first.begin(), Standing::Evicted);
+        drop(second);
+        assert_eq!(places.seat(from(3)).begin(), Standing::Placed);
+    }
+
+    #[test]
+    fn the_reserve_is_for_who_came_last() {
+        let places = Places::new(1, 9, 2);
+        let first = places.seat(from(1));
+        first.begin();
+        let waiting: Vec<Seat> = (0..4).map(|_| places.seat(from(1))).collect();
+        let standings: Vec<_> = waiting.iter().map(Seat::begin).collect();
+        let [gone, left] = [Standing::Evicted, Standing::InReserve];
+        assert_eq!(standings, [gone, gone, left, left]);
+    }
+
+    #[test]
+    fn nothing_is_kept_of_who_has_gone() {
+        let places = Places::new(3, 2, 2);
+        let seats: Vec<Seat> = (0..9).map(|host| places.seat(from(host))).collect();
+        drop(seats);
+        let state = places.lock();
+        assert!(state.taken.is_empty() && state.of_address.is_empty() && state.full == 0);
+        assert!(state.resting.is_empty() && state.reserve.is_empty());
+    }
+}

@@ -1,0 +1,131 @@
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::body::Bytes;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::Instant;
+
+use crate::RequestLimits;
+
+/// Bytes that a body begins with, and the most that it grows to.
+const FIRST: usize = 128 << 10;
+const MOST: usize = 1 << 20;
+/// Bytes of one permit.
+const UNIT: usize = 1 << 10;
+/// A client that takes a chunk within this time may get a larger one next.
+const BRISK: Duration = Duration::from_millis(200);
+
+/// The memory for what is on its way to clients, of all answers together.
+#[derive(Debug, Clone)]
+pub(crate) struct SendMemory(Arc<Semaphore>);
+
+/// Room for one chunk.
+#[derive(Debug)]
+pub(crate) struct Room {
+    bytes: usize,
+    /// `None` for what everybody may have.
+    permit: Option<OwnedSemaphorePermit>,
+}
+
+/// How large the next chunk of a body is: it grows while the client takes what it gets.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Appetite {
+    wanted: usize,
+    /// When the last chunk was handed over.
+    fed: Option<Instant>,
+}
+
+impl SendMemory {
+    pub(crate) fn new(bytes: usize) -> Self {
+        Self(Arc::new(Semaphore::new((bytes / UNIT).min(Semaphore::MAX_PERMITS))))
+    }
+
+    /// Room for as many of the wanted bytes as there are, but never less than everybody may have.
+    pub(crate) fn room(&self, wanted: usize) -> Room {
+        let mut bytes = wanted;
+        while bytes > RequestLimits::LEAST_CHUNK {
+            let units = u32::try_from(bytes.div_ceil(UNIT)).unwrap_or(u32::MAX);
+            if let Ok(permit) = self.0.clone().try_acquire_many_owned(units) {
+                return Room { bytes, permit: Some(permit) };
+            }
+            bytes /= 2;
+        }
+        Room { bytes: wanted.min(RequestLimits::LEAST_CHUNK), permit: None }
+    }
+}
+
+impl Room {
+    pub(crate) fn bytes(&self) -> usize {
+        debug_assert!(self.permit.is_some() || self.bytes <= RequestLimits::LEAST_CHUNK);
+        self.bytes
+    }
+
+    /// These bytes, which hold the room for as long as anybody has them.
+    pub(crate) fn filled(self, bytes: Vec<u8>) -> Bytes {
+        Bytes::from_owner(Filled { bytes, _room: self })
+    }
+}
+
+struct Filled {
+    bytes: Vec<u8>,
+    _room: Room,
+}
+
+impl AsRef<[u8]> for Filled {
+    fn as_ref(&self) -> &[u8] {
+        &self.bytes
+    }
+}
+
+impl Appetite {
+    pub(crate) fn new() -> Self {
+        Self { wanted: FIRST, fed: None }
+    }
+
+    /// Bytes to hand over next, to a client that has taken the last chunk.
+    pub(crate) fn next(&mut self) -> usize {
+        let now = Instant::now();
+        if let Some(fed) = self.fed.replace(now) {
+            let brisk = now.duration_since(fed) < BRISK;
+            self.wanted = if brisk { (self.wanted * 2).min(MOST) } else { FIRST };
+        }
+        self.wanted
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::time::advance;
+
+    use super::*;
+
+    #[test]
+    fn what_is_on_its_way_is_bounded_but_for_a_little_each() {
+        let memory = SendMemory::new(1 << 20);
+        let rooms: Vec<Room> = (0..100).map(|_| memory.room(FIRST)).collect();
+        let beyond = rooms.iter().filter(|room| room.permit.is_none());
+        assert!(beyond.clone().all(|room| room.bytes() == RequestLimits::LEAST_CHUNK));
+        let within = rooms.iter().filter(|room| room.permit.is_some());
+        assert_eq!(within.map(Room::bytes).sum::<usize>(), 1 << 20);
+        assert!(beyond.count() > 80);
+        drop(rooms);
+        let bytes = memory.room(MOST).filled(vec![1; MOST]);
+        assert_eq!(memory.room(MOST).bytes(), RequestLimits::LEAST_CHUNK);
+        let part = bytes.slice(..1);
+        drop(bytes);
+        assert_eq!(memory.room(MOST).bytes(), RequestLimits::LEAST_CHUNK, "a part is still there");
+        drop(part);
+        assert_eq!(memory.room(MOST).bytes(), MOST);
+        assert_eq!(memory.room(10).bytes(), 10);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn chunks_grow_while_they_are_taken() {
+        let mut appetite = Appetite::new();
+        let sizes: Vec<usize> = (0..6).map(|_| appetite.next()).collect();
+        assert_eq!(sizes, [FIRST, 2 * FIRST, 4 * FIRST, MOST, MOST, MOST]);
+        advance(BRISK).await;
+        assert_eq!(appetite.next(), FIRST);
+        assert_eq!(appetite.next(), 2 * FIRST);
+    }
+}
