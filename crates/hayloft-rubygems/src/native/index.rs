@@ -99,8 +99,9 @@ pub(crate) fn index(
         out.append(VERSIONS, line.as_bytes())?;
     }
     let record = match change.after {
-        Some(head) => Some(search_record(change, view, head)?),
-        None => None,
+        // What has nothing to show is not found either.
+        Some(head) if head.latest.is_some() => Some(search_record(change, view, head)?),
+        _ => None,
     };
     out.search(record.as_ref())
 }

@@ -116,6 +116,9 @@ fn log_in(request: &Request<'_>) -> Result<Action, Refusal> {
     let bytes = BASE64.decode(digits.trim().as_bytes()).map_err(|_| Refusal::UnknownKey)?;
     let text = String::from_utf8(bytes).map_err(|_| Refusal::UnknownKey)?;
     let (user, key) = text.split_once(':').ok_or(Refusal::UnknownKey)?;
+    if key.is_empty() {
+        return Err(Refusal::NoCredential);
+    }
     let user = (!user.is_empty()).then(|| user.to_owned());
     Ok(Action::LogIn { key: key.to_owned(), user })
 }
