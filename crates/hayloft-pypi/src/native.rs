@@ -13,8 +13,9 @@ mod setup;
 mod upload;
 
 use hayloft_feed::native::{
-    Action, ActionKind, Answer, ClientConfiguration, ClientSetup, FeedCard, FeedView, Fields, Intake, Native, Outcome,
-    Redirect, Refusal, Reply, Request, SampleRequest, StagedCard, ViewError,
+    Action, ActionKind, Answer, ClientConfiguration, ClientSetup, FeedCard, FeedView, Fields,
+    Intake, Native, Outcome, Redirect, Refusal, Reply, Request, SampleRequest, StagedCard,
+    ViewError,
 };
 use hayloft_feed::{NameKey, PackageHead};
 

@@ -3,6 +3,7 @@
 
 mod api;
 mod compact;
+mod configuration;
 mod fragments;
 mod full_name;
 mod index;
@@ -12,8 +13,9 @@ mod push;
 mod setup;
 
 use hayloft_feed::native::{
-    Action, ActionKind, Answer, ClientSetup, FeedCard, FeedView, Fields, Intake, Native, Outcome,
-    Refusal, Reply, Request, Resource, SampleRequest, StagedCard, ViewError,
+    Action, ActionKind, Answer, ClientConfiguration, ClientSetup, FeedCard, FeedView, Fields,
+    Intake, Native, Outcome, Refusal, Reply, Request, Resource, SampleRequest, StagedCard,
+    ViewError,
 };
 use hayloft_feed::{PackageHead, PackageName};
 
@@ -145,6 +147,15 @@ impl Native for RubyGems {
 
     fn setup(&self, feed: &FeedCard, url: &str, key: Option<&str>) -> Vec<ClientSetup> {
         setup::lines(feed, url, key)
+    }
+
+    fn configurations(
+        &self,
+        _: &FeedCard,
+        url: &str,
+        key: Option<&str>,
+    ) -> Vec<ClientConfiguration> {
+        configuration::configurations(url, key)
     }
 }
 

@@ -22,7 +22,7 @@ pub(crate) fn lines(_: &FeedCard, url: &str, key: Option<&str>) -> Vec<ClientSet
     ]
 }
 
-fn with_key(url: &str, key: Option<&str>) -> String {
+pub(super) fn with_key(url: &str, key: Option<&str>) -> String {
     match (url.split_once("://"), key) {
         (Some((scheme, rest)), Some(key)) => format!("{scheme}://api:{}@{rest}", encoded(key)),
         _ => url.to_owned(),
