@@ -35,4 +35,5 @@ pub use tags::TagError;
 pub use upload::{Overwrite, Stored, UploadError, UploadRequest, Uploaded};
 pub use verify::{Finding, FindingCode, Repair, VerifyError, VerifyLevel, VerifySummary};
 
+pub(crate) use download::document_of;
 pub(crate) use native::{Refreshing, content_of_feed};

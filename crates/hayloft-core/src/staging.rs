@@ -302,6 +302,12 @@ impl Staged {
         }
     }
 
+    /// Reads the file from its start; it goes away with the reader.
+    pub fn into_reader(self) -> Result<Box<dyn ReadSeek + Send>, StoreError> {
+        let content = self.read()?;
+        Ok(Box::new(Kept { content, _staged: self }))
+    }
+
     pub(crate) fn key(&self) -> BlobKey {
         BlobKey(self.digests.blake3)
     }
@@ -326,5 +332,23 @@ struct SharedBytes(Arc<Vec<u8>>);
 impl AsRef<[u8]> for SharedBytes {
     fn as_ref(&self) -> &[u8] {
         &self.0
+    }
+}
+
+/// A reader that keeps its file from being removed.
+struct Kept {
+    content: Box<dyn ReadSeek + Send>,
+    _staged: Staged,
+}
+
+impl Read for Kept {
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        self.content.read(into)
+    }
+}
+
+impl Seek for Kept {
+    fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
+        self.content.seek(to)
     }
 }

@@ -248,13 +248,6 @@ impl AppBuilder {
         self
     }
 
-    /// Serves all protocols that this crate has.
-    #[must_use]
-    pub fn built_in_protocols(mut self) -> Self {
-        self.protocols.extend(crate::native::built_in());
-        self
-    }
-
     /// At most this many calls wait for the disk at once, and as many read package files; others
     /// queue.
     #[must_use]
@@ -314,6 +307,7 @@ pub fn router(app: App) -> Router {
         );
     }
     let router = router
+        .merge(crate::native::routes(&app))
         .fallback(unknown_path)
         .method_not_allowed_fallback(wrong_method)
         .with_state(app.clone());

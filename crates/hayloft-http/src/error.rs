@@ -23,6 +23,7 @@ pub struct ApiError {
     text: String,
     /// The log has the cause.
     logged: bool,
+    unknown_key: bool,
 }
 
 impl ApiError {
@@ -33,7 +34,7 @@ impl ApiError {
             let lines = text.split(char::is_control).filter(|line| !line.trim().is_empty());
             text = lines.collect::<Vec<_>>().join(" ");
         }
-        Self { status, text, logged: false }
+        Self { status, text, logged: false, unknown_key: false }
     }
 
     /// 400: the request is malformed or ambiguous.
@@ -56,6 +57,16 @@ impl ApiError {
         Self::new(StatusCode::FORBIDDEN, FORBIDDEN)
     }
 
+    /// The same for a credential that nobody has, which some protocols tell apart.
+    pub(crate) fn unknown_key() -> Self {
+        Self { unknown_key: true, ..Self::forbidden() }
+    }
+
+    /// Whether the credential is one that nobody has.
+    pub(crate) fn is_unknown_key(&self) -> bool {
+        self.unknown_key
+    }
+
     /// 401 with a Basic challenge, which makes clients ask for a credential.
     pub fn unauthorized() -> Self {
         Self::new(StatusCode::UNAUTHORIZED, "Authentication is required.")
@@ -65,7 +76,7 @@ impl ApiError {
     pub fn internal(error: impl Error) -> Self {
         tracing::error!(error = %Chain(&error), "a request failed");
         let text = "The server failed; its log has the cause.".to_owned();
-        Self { status: StatusCode::INTERNAL_SERVER_ERROR, text, logged: true }
+        Self { status: StatusCode::INTERNAL_SERVER_ERROR, text, logged: true, unknown_key: false }
     }
 
     /// The status.
@@ -97,6 +108,11 @@ impl IntoResponse for ApiError {
         }
         response
     }
+}
+
+/// An error and its causes in one line.
+pub(crate) fn chain(error: &dyn Error) -> String {
+    Chain(error).to_string()
 }
 
 /// An error and its causes in one line.

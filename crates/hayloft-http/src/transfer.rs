@@ -12,6 +12,7 @@ mod send;
 
 pub(crate) use list::{json_list, json_list_within};
 pub(crate) use memory::SendMemory;
+pub(crate) use range::Part;
 pub(crate) use receive::{discard, is_multipart, next_frame, receive, receive_text};
 pub(crate) use send::{FileRequest, Outgoing};
 

@@ -18,7 +18,7 @@ use hayloft::{
     Actor, Allow, DeleteMode, Deprecation, DeprecationChange, FeedDraft, KeyGrant, PackageFile,
     Selector, StatusChange, VersionsQuery,
 };
-use hayloft_http::{AppBuilder, LocalUser};
+use hayloft_http::LocalUser;
 use hayloft_testkit::{nupkg, snupkg};
 use rstest::rstest;
 use serde_json::{Value, json};
@@ -27,7 +27,7 @@ use server::{Answer, Server};
 const BASE: &str = "/nuget/f/v3/package";
 
 fn empty_server() -> Server {
-    Server::start_with(|app| app.built_in_protocols().gatekeeper(LocalUser::new("tester")))
+    Server::start_with(|app| app.gatekeeper(LocalUser::new("tester")))
 }
 
 fn server() -> Server {
@@ -169,9 +169,7 @@ fn a_multipart_body_that_breaks_off_stores_nothing() {
 
 #[test]
 fn a_package_larger_than_allowed_is_refused() {
-    let server = Server::start_with(|app| {
-        app.built_in_protocols().gatekeeper(LocalUser::new("x")).max_upload(100_000)
-    });
+    let server = Server::start_with(|app| app.gatekeeper(LocalUser::new("x")).max_upload(100_000));
     server.feed("f", "nuget");
     let bytes = nupkg("A", "1.0.0").payload(200_000).build();
     push(&server, BASE, &bytes).refused(413, &["100000"]);
@@ -493,7 +491,7 @@ fn a_deprecation_by_another_protocol_has_a_reason_too() {
 
 /// A server with a gatekeeper that knows keys, and the keys: to view, to add, to delete.
 fn guarded() -> (Server, [String; 3]) {
-    let server = Server::start_with(AppBuilder::built_in_protocols);
+    let server = Server::start();
     server.feed("f", "nuget");
     let keys = [&["view"][..], &["view", "add"], &["view", "delete"]].map(|permissions| {
         let grant = KeyGrant {

@@ -16,7 +16,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use hayloft::{Actor, KeyGrant, Selector};
-use hayloft_http::{AppBuilder, LocalUser};
+use hayloft_http::LocalUser;
 use hayloft_testkit::{nupkg, snupkg};
 use server::Server;
 
@@ -82,8 +82,7 @@ impl Client {
 }
 
 fn open_server() -> Server {
-    let server =
-        Server::start_with(|app| app.built_in_protocols().gatekeeper(LocalUser::new("tester")));
+    let server = Server::start_with(|app| app.gatekeeper(LocalUser::new("tester")));
     server.feed("f", "nuget");
     server
 }
@@ -131,7 +130,7 @@ fn the_client_pushes_installs_and_deletes() {
 
 #[test]
 fn the_client_pushes_with_a_key_to_a_feed_that_it_may_not_see_without() {
-    let server = Server::start_with(AppBuilder::built_in_protocols);
+    let server = Server::start();
     server.feed("f", "nuget");
     let grant = KeyGrant {
         kind: "feed".to_owned(),

@@ -38,10 +38,7 @@ fn start(options: ServeOptions) -> Serving {
     let store = hayloft::open(directory.path()).unwrap();
     let draft = FeedDraft::new("apps", "universal");
     store.create_feed(draft, &Actor::system()).unwrap();
-    let app = App::builder(store.clone())
-        .gatekeeper(LocalUser::new("tester"))
-        .built_in_protocols()
-        .build();
+    let app = App::builder(store.clone()).gatekeeper(LocalUser::new("tester")).build();
     let runtime =
         tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
     let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0")).unwrap();

@@ -12,15 +12,14 @@
 mod server;
 
 use hayloft::{Actor, KeyGrant, VersionsQuery};
-use hayloft_http::{AppBuilder, LocalUser};
+use hayloft_http::LocalUser;
 use hayloft_testkit::upack;
 use rstest::rstest;
 use serde_json::json;
 use server::Server;
 
 fn server() -> Server {
-    let server =
-        Server::start_with(|app| app.built_in_protocols().gatekeeper(LocalUser::new("tester")));
+    let server = Server::start_with(|app| app.gatekeeper(LocalUser::new("tester")));
     server.feed("f", "universal");
     server
 }
@@ -178,7 +177,7 @@ fn an_upload_that_says_something_else_is_refused(
 
 #[test]
 fn other_bytes_need_the_right_to_overwrite() {
-    let server = Server::start_with(AppBuilder::built_in_protocols);
+    let server = Server::start();
     server.feed("f", "universal");
     let key = |permissions: &[&str]| {
         let grant = KeyGrant {

@@ -18,8 +18,9 @@ mod version_object;
 
 use hayloft_feed::json::quoted;
 use hayloft_feed::native::{
-    Action, ActionKind, Answer, ClientConfiguration, ClientSetup, FeedCard, FeedView, Fields, Framing, Intake, Native,
-    Outcome, Refusal, Reply, Request, SampleRequest, StagedCard, ViewError,
+    Action, ActionKind, Answer, ClientConfiguration, ClientSetup, FeedCard, FeedView, Fields,
+    Framing, Intake, Native, Outcome, Refusal, Reply, Request, SampleRequest, StagedCard,
+    ViewError,
 };
 use hayloft_feed::{IndexChange, IndexError, IndexWriter, PackageHead};
 

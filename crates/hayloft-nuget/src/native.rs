@@ -19,8 +19,8 @@ mod traits;
 mod v2;
 
 use hayloft_feed::native::{
-    Action, ActionKind, Answer, ClientConfiguration, ClientSetup, FeedCard, FeedView, Fields, Intake, Native, Outcome,
-    Refusal, Reply, Request, SampleRequest, StagedCard, ViewError, Want,
+    Action, ActionKind, Answer, ClientConfiguration, ClientSetup, FeedCard, FeedView, Fields,
+    Intake, Native, Outcome, Refusal, Reply, Request, SampleRequest, StagedCard, ViewError, Want,
 };
 use hayloft_feed::{IndexChange, IndexError, IndexWriter, PackageHead};
 

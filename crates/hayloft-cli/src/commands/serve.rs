@@ -127,7 +127,7 @@ fn serve(invocation: &Invocation, console: &mut Console) -> Result<(), Failure> 
         Signals::new()?
     };
     let address = listener.local_addr().map_err(Failure::io("find the address"))?;
-    let app = App::builder(store.clone()).built_in_protocols().limits(requests).build();
+    let app = App::builder(store.clone()).limits(requests).build();
     let encrypted = options.tls.is_some();
     if !address.ip().is_loopback() && !encrypted {
         console.note("Without --tls-cert, keys and packages travel in the clear.");

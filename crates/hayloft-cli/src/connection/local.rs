@@ -32,10 +32,7 @@ pub(crate) struct Local {
 impl Local {
     /// Over this store; `user` goes into records.
     pub(crate) fn new(store: Store, user: &str) -> Result<Self, Failure> {
-        let app = App::builder(store.clone())
-            .gatekeeper(LocalUser::new(user))
-            .built_in_protocols()
-            .build();
+        let app = App::builder(store.clone()).gatekeeper(LocalUser::new(user)).build();
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(2)
             .enable_all()

@@ -457,6 +457,10 @@ impl FeedView for View<'_> {
         Ok(found.map_err(failed)?.is_some())
     }
 
+    fn document(&self, file: FileId, name: &str) -> Result<Option<Vec<u8>>, ViewError> {
+        crate::operation::document_of(self.read, file, name).map_err(failed)
+    }
+
     fn counts_revision(&self) -> Result<u64, ViewError> {
         let position: Option<LogPositionRecord> =
             rows::get(self.read, tables::META, crate::downloads::LOG_POSITION).map_err(failed)?;

@@ -20,6 +20,13 @@ pub struct Download {
 }
 
 impl Download {
+    /// The same bytes under another file name.
+    #[must_use]
+    pub fn called(mut self, file_name: String) -> Self {
+        self.file.file_name = file_name;
+        self
+    }
+
     pub(crate) fn new(file: PackageFile, reader: BlobReader) -> Self {
         Self { file, reader }
     }
@@ -96,16 +103,24 @@ impl Store {
 
     /// A document that the feed type has kept with a file; `None` if there is none of that name.
     pub fn document(&self, file: FileId, name: &str) -> Result<Option<Vec<u8>>, StoreError> {
-        let snapshot = self.inner.snapshot()?;
-        let Some((key, value)) = stored_file(snapshot.as_ref(), file)? else { return Ok(None) };
-        let Some(at) = value.documents.iter().position(|known| known == name) else {
-            return Ok(None);
-        };
-        let missing = || StoreError::damaged(format!("a document of `{}`", value.file_name));
-        let kind = tables::document_kind(at).ok_or_else(missing)?;
-        let found = fragments::read(snapshot.as_ref(), &key, value.number, kind)?;
-        found.ok_or_else(missing).map(Some)
+        document_of(self.inner.snapshot()?.as_ref(), file, name)
     }
+}
+
+/// A document that the feed type has kept with a file.
+pub(crate) fn document_of(
+    read: &dyn MetaRead,
+    file: FileId,
+    name: &str,
+) -> Result<Option<Vec<u8>>, StoreError> {
+    let Some((key, value)) = stored_file(read, file)? else { return Ok(None) };
+    let Some(at) = value.documents.iter().position(|known| known == name) else {
+        return Ok(None);
+    };
+    let missing = || StoreError::damaged(format!("a document of `{}`", value.file_name));
+    let kind = tables::document_kind(at).ok_or_else(missing)?;
+    let found = fragments::read(read, &key, value.number, kind)?;
+    found.ok_or_else(missing).map(Some)
 }
 
 /// A file by its number, and the key of its version.

@@ -2,7 +2,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Read};
 use std::sync::Arc;
 
-use hayloft_feed::{Arrival, FeedType, FeedTypeError, Fragment, Inspected, Upload};
+use hayloft_feed::{
+    Arrival, FeedType, FeedTypeError, Fragment, Identity, Inspected, PackageName, Upload, Version,
+};
 
 use crate::fragments::PreparedFragment;
 use crate::plan::Plan;
@@ -41,6 +43,8 @@ pub struct UploadRequest {
     pub overwrite: Overwrite,
     /// Tags, such as npm's dist-tags, that are to point at the version in the same commit.
     pub tags: Vec<String>,
+    /// What the caller takes the file for; one that is another is refused.
+    pub expect: Option<(PackageName, Version)>,
 }
 
 /// What became of a file that was to be stored.
@@ -76,6 +80,14 @@ pub enum UploadError {
     /// The feed takes no uploads in this program.
     #[error(transparent)]
     UnknownType(#[from] UnknownFeedType),
+    /// The file is not the package that the request names.
+    #[error("the file is `{found}`, the request is for `{expected}`")]
+    Unexpected {
+        /// What the file is.
+        found: String,
+        /// What the request says.
+        expected: String,
+    },
     /// The feed type does not accept the file.
     #[error("the package was not accepted")]
     Refused(#[source] FeedTypeError),
@@ -217,6 +229,18 @@ impl Store {
                 };
                 lane.read(|limits| feed_type.inspect(upload, limits)).map_err(refused)
             })?;
+        if let Some((name, version)) = &request.expect
+            && (*name != inspected.identity.package || *version != inspected.identity.version)
+        {
+            let shown = |name: &PackageName, version: &Version| {
+                hayloft_feed::shorten(&format!("{} {version}", name.spelled()))
+            };
+            let Identity { package, version: found, .. } = &inspected.identity;
+            return Err(UploadError::Unexpected {
+                found: shown(package, found),
+                expected: shown(name, version),
+            });
+        }
         let warnings = inspected.warnings.clone();
         let terms = Terms {
             overwrite: request.overwrite,

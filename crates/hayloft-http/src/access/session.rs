@@ -36,7 +36,7 @@ impl Session {
         let caller = match caller {
             Ok(caller) => caller,
             Err(Refusal::Slow) => return Ok(Begun::Slow),
-            Err(Refusal::Unknown) => return Err(ApiError::forbidden()),
+            Err(Refusal::Unknown) => return Err(ApiError::unknown_key()),
             Err(Refusal::Store(error)) => return Err(error.into()),
         };
         let session = Self { store: store.clone(), gatekeeper, visitor, caller };

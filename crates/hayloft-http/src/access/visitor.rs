@@ -53,6 +53,13 @@ impl Visitor {
         self
     }
 
+    /// The same, showing this credential instead.
+    #[must_use]
+    pub(crate) fn showing(mut self, credential: Credential) -> Self {
+        self.credential = Some(credential);
+        self
+    }
+
     /// Whether it shows one, good or bad.
     pub(crate) fn shows_credential(&self) -> bool {
         self.credential.is_some()

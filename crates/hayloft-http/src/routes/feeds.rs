@@ -150,7 +150,6 @@ impl IntoResponse for Changed {
 }
 
 fn object(app: &App, base: &BaseUrl, feed: Feed) -> Result<FeedObject, ApiError> {
-    let protocol = app.protocols().find(|protocol| protocol.feed_type() == feed.feed_type);
-    let url = protocol.map(|protocol| format!("{}/{}/{}/", base.0, protocol.path(), feed.name));
+    let url = crate::native::feed_url(app.store(), &feed, &base.0).map(|url| format!("{url}/"));
     show(feed, url.as_deref())
 }

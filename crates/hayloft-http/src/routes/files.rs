@@ -70,6 +70,7 @@ async fn upload(
         let feed = PACKAGES_UPLOAD.feed(session, &feed)?;
         let overwrite = session.overwrite(&feed)?;
         let request = UploadRequest {
+            expect: None,
             file_name: file,
             hints: parameters.hints(),
             overwrite,

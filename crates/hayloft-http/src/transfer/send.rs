@@ -35,14 +35,7 @@ impl<S: Send + Sync> FromRequestParts<S> for FileRequest {
     type Rejection = Infallible;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
-        let one = |name: HeaderName| Some(parts.headers.get(name)?.to_str().ok()?.to_owned());
-        let tags = parts.headers.get_all(IF_NONE_MATCH).iter();
-        Ok(Self {
-            head: parts.method == Method::HEAD,
-            range: one(RANGE),
-            if_range: one(IF_RANGE),
-            if_none_match: tags.filter_map(|tag| Some(tag.to_str().ok()?.to_owned())).collect(),
-        })
+        Ok(Self::of(&parts.headers, parts.method == Method::HEAD))
     }
 }
 
@@ -174,6 +167,22 @@ impl Rest {
 }
 
 impl FileRequest {
+    pub(crate) fn of(headers: &HeaderMap, head: bool) -> Self {
+        let one = |name: HeaderName| Some(headers.get(name)?.to_str().ok()?.to_owned());
+        let tags = headers.get_all(IF_NONE_MATCH).iter();
+        Self {
+            head,
+            range: one(RANGE),
+            if_range: one(IF_RANGE),
+            if_none_match: tags.filter_map(|tag| Some(tag.to_str().ok()?.to_owned())).collect(),
+        }
+    }
+
+    /// Whether a part is asked for.
+    pub(crate) fn has_range(&self) -> bool {
+        self.range.is_some()
+    }
+
     /// True if the client has the file already.
     fn has(&self, tag: &str) -> bool {
         let same = |known: &str| {
@@ -183,7 +192,7 @@ impl FileRequest {
         self.if_none_match.iter().any(|list| list.split(',').any(same))
     }
 
-    fn part(&self, size: u64, tag: &str, modified: &str) -> Part {
+    pub(crate) fn part(&self, size: u64, tag: &str, modified: &str) -> Part {
         let Some(range) = self.range.as_deref().filter(|_| !self.head) else { return Part::Whole };
         let same_file = |known: &String| known.trim() == tag || known.trim() == modified;
         if !self.if_range.as_ref().is_none_or(same_file) {

@@ -315,9 +315,7 @@ fn stubborn(server: &Server, head: &str, length: usize) -> String {
 )]
 fn refusals_reach_clients_that_send_everything_first(#[case] head: &str, #[case] status: &str) {
     let server = Server::start_with(|app| {
-        app.gatekeeper(hayloft_http::LocalUser::new("tester"))
-            .built_in_protocols()
-            .max_upload(1_000_000)
+        app.gatekeeper(hayloft_http::LocalUser::new("tester")).max_upload(1_000_000)
     });
     server.feed("nu1", "nuget");
     // More than the buffers of both sockets hold.

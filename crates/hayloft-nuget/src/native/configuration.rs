@@ -8,11 +8,7 @@ use hayloft_feed::native::{
 const USER: &str = "hayloft";
 
 /// The same file in the place of each client: dotnet has its own, nuget.exe under mono another.
-pub(super) fn configurations(
-    feed: &str,
-    url: &str,
-    key: Option<&str>,
-) -> Vec<ClientConfiguration> {
+pub(super) fn configurations(feed: &str, url: &str, key: Option<&str>) -> Vec<ClientConfiguration> {
     let configuration = |client, base, path: &str| {
         let change = |places: &[ClientPlace], lines| ClientChange {
             variable: None,

@@ -53,15 +53,12 @@ pub(super) fn tell(
     for feed in &feeds {
         console.line("")?;
         console.colored(Color::Bold, format_args!("{} ({})", feed.name, feed.feed_type))?;
-        let mut native = app.protocols().filter(|each| each.feed_type() == feed.feed_type);
-        let Some(protocol) = native.next() else {
-            let command = format!("hayloft packages list {}", feed.name);
-            console.line(format_args!("  {command} --source={url} --api-key=KEY"))?;
-            continue;
-        };
-        let feed_url = format!("{url}/{}/{}", protocol.path(), feed.name);
-        for line in protocol.client_setup(feed, &feed_url) {
-            console.line(format_args!("  {line}"))?;
+        let setups = hayloft_http::native::client_setup(store, feed, url, key);
+        for setup in setups.map_err(anyhow::Error::new)? {
+            console.line(format_args!("  # {}", setup.client))?;
+            for line in setup.lines {
+                console.line(format_args!("  {line}"))?;
+            }
         }
     }
     console.line("")?;

@@ -1,0 +1,345 @@
+//! The one executor of all native protocols: rights, conditions, ranges, encodings and bodies.
+//!
+//! What is answered and done is said by the feed type, without HTTP; here it meets the wire.
+
+mod act;
+mod asked;
+mod bodies;
+mod conditions;
+mod wording;
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::{FromRequestParts, Request, State};
+use axum::http::header::{CACHE_CONTROL, ETAG, LAST_MODIFIED, LOCATION, VARY};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+use axum::response::{IntoResponse, Response};
+use axum::routing::any;
+use hayloft::feed_type::FeedType;
+use hayloft::feed_type::native::{
+    Access, Answer, Body, Caching, Encoding, Refusal, Resource, Validator, ViewError,
+};
+use hayloft::{Feed, NativeView, Store};
+
+use self::asked::Asked;
+use self::bodies::Outbound;
+use self::conditions::{Conditions, Outlook};
+pub(super) use self::wording::Worded;
+use crate::access::Native as NativeMark;
+use crate::base_url::BaseUrl;
+use crate::{ApiError, App, Right, Session, Visitor};
+
+/// Routes of all types that speak a protocol of their own.
+pub(crate) fn routes(app: &App) -> Router<App> {
+    let mut router = Router::new();
+    for feed_type in app.store().types().iter() {
+        let Some(native) = feed_type.native() else { continue };
+        let served = Served(feed_type.clone());
+        let handle = any(move |State(app): State<App>, request: Request| {
+            execute(app, served.clone(), request)
+        });
+        let prefix = native.prefix();
+        router = router
+            .route(&format!("/{prefix}/{{feed}}"), handle.clone())
+            .route(&format!("/{prefix}/{{feed}}/"), handle.clone())
+            .route(&format!("/{prefix}/{{feed}}/{{*rest}}"), handle);
+    }
+    router
+}
+
+/// A type whose protocol is spoken under a prefix.
+#[derive(Debug, Clone)]
+struct Served(Arc<dyn FeedType>);
+
+impl Served {
+    fn is_of(&self, feed: &Feed) -> bool {
+        feed.feed_type == self.0.tag()
+    }
+}
+
+async fn execute(app: App, served: Served, request: Request) -> Response {
+    let (mut parts, body) = request.into_parts();
+    parts.extensions.insert(NativeMark);
+    let Ok(base) = BaseUrl::above(&app, &parts, parts.uri.path()).await else {
+        return ApiError::internal(NoBase).into_response();
+    };
+    let Some(native) = served.0.native() else {
+        return ApiError::not_found("There is nothing at this path.").into_response();
+    };
+    let Some(asked) = Asked::of(&parts, native.prefix(), &base.0) else {
+        return ApiError::not_found("There is nothing at this path.").into_response();
+    };
+    let Ok(visitor) = Visitor::from_request_parts(&mut parts, &app).await;
+    let visitor = match native.credential(&asked.request()) {
+        Some(key) => visitor.or_key(Some(key)),
+        None => visitor,
+    };
+    let asked = Arc::new(asked);
+    let intake = match asked.method.as_str() {
+        "HEAD" => Ok(None),
+        _ => native.route(&asked.request()),
+    };
+    let answer = match intake {
+        Err(refusal) => Err(Worded::Refused(refusal)),
+        Ok(Some(intake)) => {
+            act::act(&app, &served, asked.clone(), visitor.clone(), intake, &parts.headers, body)
+                .await
+        }
+        Ok(None) if matches!(asked.method.as_str(), "GET" | "HEAD") => {
+            let conditions = Conditions::of(&parts.headers, &asked.method);
+            read(&app, &served, asked.clone(), visitor.clone(), conditions).await
+        }
+        Ok(None) => Err(Worded::Refused(Refusal::Method { allowed: "GET, HEAD" })),
+    };
+    match answer {
+        Ok(response) => response,
+        Err(worded) => worded.into_response(native, &asked, &visitor),
+    }
+}
+
+#[derive(Debug, thiserror::Error)]
+#[error("the address of this server could not be read")]
+struct NoBase;
+
+/// Answers a GET or HEAD.
+async fn read(
+    app: &App,
+    served: &Served,
+    asked: Arc<Asked>,
+    visitor: Visitor,
+    conditions: Conditions,
+) -> Result<Response, Worded> {
+    let work = Reading {
+        app: app.clone(),
+        served: served.clone(),
+        asked,
+        conditions,
+        private: visitor.shows_credential(),
+    };
+    let made = app.run(visitor, move |session| Ok(work.run(session))).await?;
+    Ok(made?.into_response(app))
+}
+
+struct Reading {
+    app: App,
+    served: Served,
+    asked: Arc<Asked>,
+    conditions: Conditions,
+    private: bool,
+}
+
+impl Reading {
+    fn run(&self, session: &Session) -> Result<Outbound, Worded> {
+        let feed = session.feed(&self.asked.feed, &[])?;
+        if !self.served.is_of(&feed) {
+            return Err(Worded::Refused(no_feed(&self.asked.feed)));
+        }
+        let store = session.store();
+        let denied = session.demand(Right::View, Some(&feed)).err();
+        let user = (!session.caller().anonymous).then(|| session.caller().name.as_str());
+        let made = self.made(store, &feed, user, session, denied)?;
+        Ok(made)
+    }
+
+    fn made(
+        &self,
+        store: &Store,
+        feed: &Feed,
+        user: Option<&str>,
+        session: &Session,
+        denied: Option<ApiError>,
+    ) -> Result<Outbound, Worded> {
+        let request = self.asked.request().user(user);
+        let subject = {
+            let native_view = store.native_view(&feed.name)?;
+            match self.answered(&native_view, &request, session, feed, denied)? {
+                Answered::Made(made) => return Ok(made),
+                Answered::Refresh(subject) => subject,
+            }
+        };
+        if let Err(error) = store.refresh(&feed.name, &subject) {
+            // The last state is served instead.
+            tracing::warn!(%error, feed = feed.name, "an index could not be refreshed");
+        }
+        let native_view = store.native_view(&feed.name)?;
+        let request = request.refreshed();
+        match self.answered(&native_view, &request, session, feed, None)? {
+            Answered::Made(made) => Ok(made),
+            Answered::Refresh(_) => Err(Worded::Refused(Refusal::Unavailable(
+                "the index of the feed is not ready yet".to_owned(),
+            ))),
+        }
+    }
+
+    fn answered(
+        &self,
+        native_view: &NativeView,
+        request: &hayloft::feed_type::native::Request<'_>,
+        session: &Session,
+        feed: &Feed,
+        denied: Option<ApiError>,
+    ) -> Result<Answered, Worded> {
+        let view = native_view.view();
+        let Some(native) = native_view.native() else {
+            return Err(Worded::Refused(no_feed(&self.asked.feed)));
+        };
+        let answer = native.resolve(&view, request);
+        if let Some(denied) = denied {
+            let open = matches!(&answer, Ok(Answer::Resource(resource))
+                if resource.access == Access::Open);
+            if !open {
+                return Err(denied.into());
+            }
+        }
+        let made = match answer? {
+            Answer::Resource(resource) => {
+                if resource.access == Access::Download {
+                    session.demand(Right::Download, Some(feed))?;
+                }
+                self.resource(native_view, resource)?
+            }
+            Answer::Reply(reply) => Outbound::from(wording::response(&reply, &self.asked)),
+            Answer::Refused(refusal) => return Err(Worded::Refused(refusal)),
+            Answer::Redirect(redirect) => {
+                let status = StatusCode::from_u16(redirect.status);
+                let mut response = status.unwrap_or(StatusCode::FOUND).into_response();
+                set(response.headers_mut(), LOCATION, &redirect.location);
+                Outbound::from(response)
+            }
+            Answer::Refresh(subject) => return Ok(Answered::Refresh(subject)),
+            _ => return Err(Worded::Refused(Refusal::NotFound(None))),
+        };
+        Ok(Answered::Made(made))
+    }
+
+    fn resource(
+        &self,
+        native_view: &NativeView,
+        resource: Resource<'_>,
+    ) -> Result<Outbound, Worded> {
+        let mut headers = HeaderMap::new();
+        let packed = resource.encoding == Encoding::Negotiated
+            && self.conditions.takes_gzip()
+            && bodies::can_be_packed(&resource.body);
+        let tag = tag(&resource.validator, packed);
+        set(&mut headers, ETAG, &tag);
+        let now = self.app.store().now();
+        if let Some(changed) = resource.changed {
+            set(&mut headers, LAST_MODIFIED, &conditions::http_date(changed));
+        }
+        let privacy = if self.private { "private" } else { "public" };
+        let caching = match resource.caching {
+            Caching::Revalidate => format!("{privacy}, no-cache"),
+            Caching::Immutable => format!("{privacy}, max-age=31536000, immutable"),
+            Caching::Never => "no-store".to_owned(),
+        };
+        set(&mut headers, CACHE_CONTROL, &caching);
+        let mut vary: Vec<&str> = resource.vary.to_vec();
+        if resource.encoding == Encoding::Negotiated {
+            vary.push("Accept-Encoding");
+        }
+        if self.private {
+            vary.push("Authorization");
+        }
+        if !vary.is_empty() {
+            set(&mut headers, VARY, &vary.join(", "));
+        }
+        for (name, value) in &resource.headers {
+            if let Ok(name) = HeaderName::try_from(*name) {
+                set(&mut headers, name, value);
+            }
+        }
+        if self.conditions.outlook(&resource.validator, resource.changed, now) == Outlook::Same {
+            return Ok(Outbound::not_modified(headers));
+        }
+        let blocked = |error: hayloft::SelectError| match error {
+            hayloft::SelectError::Blocked { .. } => {
+                Worded::Refused(Refusal::Forbidden(error.to_string()))
+            }
+            other => other.into(),
+        };
+        let store = self.app.store();
+        let media_type = resource.media_type;
+        let source = match resource.body {
+            Body::File(file) => {
+                let download = store.download_file(file).map_err(blocked)?;
+                return self.file(download, &media_type, headers);
+            }
+            Body::Content { sha256, file_name, .. } => {
+                let file = store.file_with_content(native_view.feed(), &sha256)?;
+                let file = file.ok_or(Worded::Refused(Refusal::NotFound(None)))?;
+                let download = store.download_file(file).map_err(blocked)?;
+                let download = download.called(file_name);
+                return self.file(download, &media_type, headers);
+            }
+            body => bodies::source(&self.app, native_view, body)?,
+        };
+        bodies::send(&self.conditions, source, &media_type, headers, &tag, packed, resource.access)
+    }
+
+    fn file(
+        &self,
+        download: hayloft::Download,
+        media_type: &str,
+        headers: HeaderMap,
+    ) -> Result<Outbound, Worded> {
+        let outgoing =
+            crate::transfer::Outgoing::open(&self.app, download, self.conditions.file_request())?;
+        Ok(Outbound::file(outgoing, media_type, headers))
+    }
+}
+
+enum Answered {
+    Made(Outbound),
+    Refresh(Vec<u8>),
+}
+
+fn no_feed(name: &str) -> Refusal {
+    Refusal::NotFound(Some(format!("Feed {} not found.", hayloft::feed_type::shorten(name))))
+}
+
+/// The entity tag of a representation. A derived one differs by encoding; a prescribed one must
+/// not: clients compare it with a digest of the plain bytes.
+fn tag(validator: &Validator, packed: bool) -> String {
+    match validator {
+        Validator::Derived(bytes) => {
+            let hex = data_encoding::HEXLOWER.encode(bytes);
+            if packed { format!("\"{hex}-gzip\"") } else { format!("\"{hex}\"") }
+        }
+        Validator::Exact(text) => format!("\"{text}\""),
+    }
+}
+
+/// Headers that cannot be written are left out.
+fn set(headers: &mut HeaderMap, name: HeaderName, text: &str) {
+    if let Ok(value) = HeaderValue::from_str(text) {
+        headers.insert(name, value);
+    }
+}
+
+impl From<ViewError> for Worded {
+    fn from(error: ViewError) -> Self {
+        match &error {
+            ViewError::Rebuilding { .. } => Self::Refused(Refusal::Unavailable(error.to_string())),
+            ViewError::Unavailable(_) => {
+                tracing::warn!(error = &error as &dyn std::error::Error, "a feed cannot be read");
+                Self::Refused(Refusal::Unavailable(error.to_string()))
+            }
+            _ => Self::Failed(ApiError::internal(error)),
+        }
+    }
+}
+
+impl From<hayloft::NativeError> for Worded {
+    fn from(error: hayloft::NativeError) -> Self {
+        match error {
+            hayloft::NativeError::Feed(missing) => Self::Refused(no_feed(&missing.name)),
+            hayloft::NativeError::UnknownType(unknown) => {
+                Self::Refused(Refusal::Unavailable(unknown.to_string()))
+            }
+            hayloft::NativeError::Store(error) => Self::from(ApiError::from(error)),
+            other => Self::Failed(ApiError::internal(other)),
+        }
+    }
+}

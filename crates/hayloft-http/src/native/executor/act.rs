@@ -1,0 +1,237 @@
+use std::sync::Arc;
+
+use axum::body::Body;
+use axum::http::HeaderMap;
+use axum::response::Response;
+use hayloft::feed_type::native::{
+    Action, ActionKind, Change, Edit, Existing, Intake, ListingChange, Outcome, Refusal,
+    StagedCard, UploadOrder,
+};
+use hayloft::feed_type::{FileCard, PackageName};
+use hayloft::{EditError, Feed, PackageFile, Staged, Stored, UploadError, UploadRequest};
+
+use super::wording::{self, Worded};
+use super::{Asked, Served, no_feed};
+use crate::access::Credential;
+use crate::native::intake::{Received, receive};
+use crate::{ApiError, App, Right, Session, Visitor};
+
+/// Does what a request asks for, and words the outcome.
+pub(super) async fn act(
+    app: &App,
+    served: &Served,
+    asked: Arc<Asked>,
+    visitor: Visitor,
+    intake: Intake,
+    headers: &HeaderMap,
+    body: Body,
+) -> Result<Response, Worded> {
+    let least = intake.least;
+    // Before the body: who may not has not to send it.
+    let found = {
+        let (served, asked) = (served.clone(), asked.clone());
+        app.run(visitor.clone(), move |session| {
+            Ok(feed(session, &served, &asked).and_then(|feed| {
+                demand(session, &feed, least)?;
+                Ok(feed)
+            }))
+        })
+        .await?
+    };
+    found?;
+    let Received { fields, file } = receive(app, intake.framing, headers, body).await?;
+    let work = {
+        let (served, asked) = (served.clone(), asked.clone());
+        move |session: &Session| {
+            let order = Order { session, served: &served, asked: &asked };
+            Ok(order.run(&fields, file))
+        }
+    };
+    let done = match least {
+        ActionKind::Upload => app.take_in(visitor.clone(), work).await?,
+        _ => app.run(visitor.clone(), work).await?,
+    };
+    match done? {
+        Done::Response(response) => Ok(*response),
+        Done::LogIn(action, key) => log_in(app, served, &asked, visitor, &action, key).await,
+    }
+}
+
+fn feed(session: &Session, served: &Served, asked: &Asked) -> Result<Feed, Worded> {
+    let feed = session.feed(&asked.feed, &[])?;
+    if served.is_of(&feed) { Ok(feed) } else { Err(Worded::Refused(no_feed(&asked.feed))) }
+}
+
+/// The rights that a kind of action takes. What asks has its rights demanded by what it is told.
+fn rights(kind: ActionKind) -> &'static [Right] {
+    match kind {
+        ActionKind::Ask => &[],
+        ActionKind::Upload => &[Right::View, Right::Add],
+        ActionKind::Tag | ActionKind::SetStatus => &[Right::View, Right::SetStatus],
+        ActionKind::Delete => &[Right::View, Right::Delete],
+        // A kind that this release does not know.
+        _ => &[Right::Administer],
+    }
+}
+
+fn demand(session: &Session, feed: &Feed, kind: ActionKind) -> Result<(), Worded> {
+    for right in rights(kind) {
+        session.demand(*right, Some(feed))?;
+    }
+    Ok(())
+}
+
+enum Done {
+    Response(Box<Response>),
+    /// A key is to be looked up, for which this caller's session is of no use.
+    LogIn(Action, String),
+}
+
+async fn log_in(
+    app: &App,
+    served: &Served,
+    asked: &Asked,
+    visitor: Visitor,
+    action: &Action,
+    key: String,
+) -> Result<Response, Worded> {
+    let shown = visitor.showing(Credential::Key(key.clone()));
+    let found = app.run(shown, |session| Ok(session.caller().clone())).await;
+    let caller = found.map_err(|error| match Worded::from(error) {
+        Worded::Refused(Refusal::Forbidden(_) | Refusal::NoCredential) => {
+            Worded::Refused(Refusal::UnknownKey)
+        }
+        other => other,
+    })?;
+    let outcome = Outcome::LoggedIn { key, user: caller.name.clone() };
+    let native = served.0.native().ok_or(Worded::Refused(Refusal::NotFound(None)))?;
+    Ok(wording::response(&native.answer(&asked.request(), action, &outcome), asked))
+}
+
+struct Order<'a> {
+    session: &'a Session,
+    served: &'a Served,
+    asked: &'a Asked,
+}
+
+impl Order<'_> {
+    fn run(
+        &self,
+        fields: &hayloft::feed_type::native::Fields,
+        file: Option<(Staged, Option<String>)>,
+    ) -> Result<Done, Worded> {
+        let feed = feed(self.session, self.served, self.asked)?;
+        let store = self.session.store();
+        let native = self.served.0.native().ok_or(Worded::Refused(Refusal::NotFound(None)))?;
+        let caller = self.session.caller();
+        let user = (!caller.anonymous).then_some(caller.name.as_str());
+        let request = self.asked.request().user(user);
+        let card = file
+            .as_ref()
+            .map(|(staged, name)| StagedCard::new(staged.size(), *staged.digests(), name.clone()));
+        let action = {
+            let native_view = store.native_view(&feed.name)?;
+            native.decide(&native_view.view(), &request, fields, card.as_ref())?
+        };
+        demand(self.session, &feed, action.kind())?;
+        let outcome = match &action {
+            Action::Upload(order) => {
+                let (staged, _) = file.ok_or_else(|| {
+                    Refusal::Invalid("the request has no package in its body".to_owned())
+                })?;
+                self.upload(&feed, order, staged)?
+            }
+            Action::Edit(edit) => self.edit(&feed, edit)?,
+            Action::LogIn { key, .. } => {
+                let key = key.clone();
+                return Ok(Done::LogIn(action, key));
+            }
+            Action::Reply(reply) => {
+                self.session.demand(Right::View, Some(&feed))?;
+                return Ok(Done::Response(Box::new(wording::response(reply, self.asked))));
+            }
+            _ => return Err(Worded::Refused(Refusal::NotFound(None))),
+        };
+        let reply = native.answer(&request, &action, &outcome);
+        Ok(Done::Response(Box::new(wording::response(&reply, self.asked))))
+    }
+
+    fn upload(&self, feed: &Feed, order: &UploadOrder, staged: Staged) -> Result<Outcome, Worded> {
+        let store = self.session.store();
+        let request = UploadRequest {
+            file_name: order.file_name.clone(),
+            hints: order.hints.clone(),
+            overwrite: self.session.overwrite(feed)?,
+            tags: order.tags.clone(),
+            expect: order.expect.clone(),
+        };
+        let actor = self.session.actor();
+        let uploaded = store.upload_staged(&feed.name, &request, staged, &actor).map_err(
+            |error| match &error {
+                UploadError::Conflict { .. } => Refusal::Conflict(error.to_string()).into(),
+                UploadError::NoVersion { .. } => Refusal::NotFound(Some(error.to_string())).into(),
+                _ => Worded::from(ApiError::from(error)),
+            },
+        )?;
+        let file = uploaded.file;
+        let package = self
+            .served
+            .0
+            .package_name(&file.group, &file.name)
+            .map_err(|error| Worded::Failed(ApiError::internal(error)))?;
+        let mut new = uploaded.stored != Stored::Unchanged;
+        if !new {
+            let unlisted = !file.status.is_listed();
+            if order.relist && unlisted {
+                self.relist(feed, &package, &file)?;
+                new = true;
+            } else if order.existing == Existing::Conflicts {
+                let text = format!("`{} {}` already exists", file.name, file.version);
+                return Err(Refusal::Conflict(text).into());
+            }
+        }
+        let info = store.package(&feed.name, &file.group, &file.name)?;
+        Ok(Outcome::Uploaded {
+            package,
+            version: file.version.clone(),
+            file: Box::new(card(&file)),
+            new,
+            revision: info.revision,
+            warnings: uploaded.warnings,
+        })
+    }
+
+    fn relist(&self, feed: &Feed, package: &PackageName, file: &PackageFile) -> Result<(), Worded> {
+        let version = self
+            .served
+            .0
+            .lookup_version(&file.version)
+            .map_err(|error| Worded::Failed(ApiError::internal(error)))?;
+        let change = Change::List(version, ListingChange::List);
+        self.edit(feed, &Edit::new(package.clone(), vec![change])).map(drop)
+    }
+
+    fn edit(&self, feed: &Feed, edit: &Edit) -> Result<Outcome, Worded> {
+        let store = self.session.store();
+        let edited = store.edit(&feed.name, edit, &self.session.actor());
+        let edited = edited.map_err(|error| match error {
+            EditError::Conflict { .. } => Refusal::Conflict(error.to_string()).into(),
+            EditError::Feed(error) => Worded::Refused(no_feed(&error.name)),
+            EditError::Select(error) => ApiError::from(error).into(),
+            EditError::Tag(error) => ApiError::from(error).into(),
+            EditError::Store(error) => error.into(),
+            other => Refusal::Invalid(crate::error::chain(&other)).into(),
+        })?;
+        Ok(Outcome::Edited { changed: edited.changed, revision: edited.revision, at: edited.at })
+    }
+}
+
+fn card(file: &PackageFile) -> FileCard {
+    let mut card = FileCard::new(file.id, file.role, &file.file_name, file.size, file.digests);
+    card.qualifiers = file.qualifiers.clone();
+    card.published = file.published;
+    card.published_by.clone_from(&file.published_by);
+    card.documents.clone_from(&file.documents);
+    card.downloads = file.file_downloads;
+    card
+}

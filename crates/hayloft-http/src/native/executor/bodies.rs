@@ -1,0 +1,304 @@
+use std::collections::VecDeque;
+use std::io::{Read, Seek, SeekFrom, Write};
+use std::ops::ControlFlow;
+
+use axum::body::{Body as HttpBody, Bytes};
+use axum::http::header::{
+    ACCEPT_RANGES, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE,
+};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+use axum::response::{IntoResponse, Response};
+use flate2::Compression;
+use flate2::write::GzEncoder;
+use hayloft::feed_type::native::{Access, Body, Refusal, RenderError};
+use hayloft::feed_type::{FeedTypeError, ReadSeek};
+use hayloft::{NativeView, Store};
+
+use super::conditions::Conditions;
+use super::set;
+use super::wording::Worded;
+use crate::transfer::{Outgoing, Part};
+use crate::{ApiError, App};
+
+/// Bytes sent at a time of what is read while it is sent.
+const CHUNK: u64 = 64 << 10;
+/// A body below this length gains nothing from compression.
+const WORTH_PACKING: usize = 1_024;
+
+/// Where the bytes of an answer come from, once they are known to be wanted.
+pub(super) enum Source {
+    Whole(Vec<u8>),
+    Log {
+        feed: u32,
+        log: Vec<u8>,
+        generation: u64,
+        length: u64,
+    },
+    /// Rows that are left, of which the first begins at an offset.
+    Rows {
+        feed: u32,
+        keys: VecDeque<Vec<u8>>,
+        begins: u64,
+        length: u64,
+    },
+    Staged {
+        content: Box<dyn ReadSeek + Send>,
+        length: u64,
+    },
+}
+
+impl Source {
+    fn length(&self) -> u64 {
+        match self {
+            Self::Whole(bytes) => u64::try_from(bytes.len()).unwrap_or(u64::MAX),
+            Self::Log { length, .. } | Self::Rows { length, .. } | Self::Staged { length, .. } => {
+                *length
+            }
+        }
+    }
+}
+
+/// True if a body is made whole before it is sent.
+pub(super) fn can_be_packed(body: &Body<'_>) -> bool {
+    matches!(body, Body::Bytes(_) | Body::Render(_) | Body::Document { .. })
+}
+
+/// Makes the body, or what it is read from.
+pub(super) fn source(
+    app: &App,
+    native_view: &NativeView,
+    body: Body<'_>,
+) -> Result<Source, Worded> {
+    let feed = native_view.feed();
+    Ok(match body {
+        Body::Bytes(bytes) => Source::Whole(bytes),
+        Body::Render(render) => {
+            let mut bytes = Vec::new();
+            (render.0)(&mut bytes).map_err(|error| match error {
+                RenderError::View(error) => Worded::from(error),
+                other => Worded::Failed(ApiError::internal(other)),
+            })?;
+            Source::Whole(bytes)
+        }
+        Body::Log { log, generation, length } => Source::Log { feed, log, generation, length },
+        Body::Rows { keys, length } => Source::Rows { feed, keys: keys.into(), begins: 0, length },
+        Body::Document { file, name } => match app.store().document(file, &name)? {
+            Some(bytes) => Source::Whole(bytes),
+            None => return Err(Worded::Refused(Refusal::NotFound(None))),
+        },
+        Body::Extract(extract) => {
+            let mut download =
+                app.store().download_file(extract.file).map_err(|error| match error {
+                    hayloft::SelectError::Blocked { .. } => {
+                        Worded::Refused(Refusal::Forbidden(error.to_string()))
+                    }
+                    other => other.into(),
+                })?;
+            let mut staging = app.store().stage(None)?;
+            (extract.extract)(&mut download, &mut staging).map_err(|error| match error {
+                FeedTypeError::Io(error) => Worded::Failed(ApiError::internal(error)),
+                _ => Worded::Refused(Refusal::NotFound(None)),
+            })?;
+            let staged = staging.finish().map_err(ApiError::from)?;
+            Source::Staged { length: staged.size(), content: staged.into_reader()? }
+        }
+        _ => return Err(Worded::Refused(Refusal::NotFound(None))),
+    })
+}
+
+/// A made answer on its way out.
+pub(super) enum Outbound {
+    Response(Box<Response>),
+    Stream { status: StatusCode, headers: HeaderMap, source: Source, span: (u64, u64) },
+    File { outgoing: Box<Outgoing>, media_type: String, headers: HeaderMap },
+}
+
+impl From<Response> for Outbound {
+    fn from(response: Response) -> Self {
+        Self::Response(Box::new(response))
+    }
+}
+
+/// Decides about parts and encodings of a body that is there.
+pub(super) fn send(
+    conditions: &Conditions,
+    source: Source,
+    media_type: &str,
+    mut headers: HeaderMap,
+    tag: &str,
+    packed: bool,
+    access: Access,
+) -> Result<Outbound, Worded> {
+    set(&mut headers, CONTENT_TYPE, media_type);
+    guard(&mut headers, access);
+    let mut source = source;
+    if packed
+        && let Source::Whole(bytes) = &source
+        && bytes.len() >= WORTH_PACKING
+    {
+        let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
+        let packed = encoder.write_all(bytes).and_then(|()| encoder.finish());
+        source = Source::Whole(packed.map_err(ApiError::internal)?);
+        set(&mut headers, CONTENT_ENCODING, "gzip");
+    } else {
+        headers.insert(ACCEPT_RANGES, HeaderValue::from_static("bytes"));
+    }
+    let size = source.length();
+    let part = match headers.contains_key(CONTENT_ENCODING) {
+        true => Part::Whole,
+        false => conditions.file_request().part(size, tag, ""),
+    };
+    let (status, start, length) = match part {
+        Part::Whole => (StatusCode::OK, 0, size),
+        Part::Some { start, length } => {
+            let last = start.saturating_add(length).saturating_sub(1);
+            set(&mut headers, CONTENT_RANGE, &format!("bytes {start}-{last}/{size}"));
+            (StatusCode::PARTIAL_CONTENT, start, length)
+        }
+        Part::Unsatisfiable => {
+            set(&mut headers, CONTENT_RANGE, &format!("bytes */{size}"));
+            let status = StatusCode::RANGE_NOT_SATISFIABLE;
+            return Ok(Outbound::from((status, headers).into_response()));
+        }
+    };
+    headers.insert(CONTENT_LENGTH, HeaderValue::from(length));
+    if conditions.is_head() {
+        return Ok(Outbound::from((status, headers).into_response()));
+    }
+    Ok(Outbound::Stream { status, headers, source, span: (start, start.saturating_add(length)) })
+}
+
+/// What keeps a browser from running what packages bring along.
+fn guard(headers: &mut HeaderMap, access: Access) {
+    headers.insert(
+        HeaderName::from_static("x-content-type-options"),
+        HeaderValue::from_static("nosniff"),
+    );
+    headers.insert(
+        HeaderName::from_static("content-security-policy"),
+        HeaderValue::from_static("sandbox; default-src 'none'"),
+    );
+    if access == Access::Download {
+        headers.insert(
+            axum::http::header::CONTENT_DISPOSITION,
+            HeaderValue::from_static("attachment"),
+        );
+    }
+}
+
+impl Outbound {
+    pub(super) fn not_modified(headers: HeaderMap) -> Self {
+        Self::from((StatusCode::NOT_MODIFIED, headers).into_response())
+    }
+
+    pub(super) fn file(outgoing: Outgoing, media_type: &str, headers: HeaderMap) -> Self {
+        Self::File { outgoing: Box::new(outgoing), media_type: media_type.to_owned(), headers }
+    }
+
+    pub(super) fn into_response(self, app: &App) -> Response {
+        match self {
+            Self::Response(response) => *response,
+            Self::File { outgoing, media_type, headers: own } => {
+                let mut response = outgoing.into_response(app);
+                let headers = response.headers_mut();
+                for (name, value) in &own {
+                    headers.insert(name, value.clone());
+                }
+                if headers.contains_key(CONTENT_TYPE) {
+                    set(headers, CONTENT_TYPE, &media_type);
+                }
+                let disposition = headers.get(axum::http::header::CONTENT_DISPOSITION).cloned();
+                guard(headers, Access::View);
+                if let Some(disposition) = disposition {
+                    headers.insert(axum::http::header::CONTENT_DISPOSITION, disposition);
+                }
+                response
+            }
+            Self::Stream { status, headers, source, span: (start, end) } => {
+                let body = match source {
+                    Source::Whole(bytes) => {
+                        let bytes = Bytes::from(bytes);
+                        let range = usize::try_from(start).unwrap_or(usize::MAX)
+                            ..usize::try_from(end).unwrap_or(usize::MAX);
+                        let inside = range.end <= bytes.len() && range.start <= range.end;
+                        HttpBody::from(if inside { bytes.slice(range) } else { Bytes::new() })
+                    }
+                    other => streamed(app.clone(), other, start, end),
+                };
+                (status, headers, body).into_response()
+            }
+        }
+    }
+}
+
+/// Sends what is read piece by piece, each on a thread that may block.
+fn streamed(app: App, source: Source, start: u64, end: u64) -> HttpBody {
+    let state = (source, start, end);
+    HttpBody::from_stream(futures_util::stream::try_unfold(state, move |(source, at, end)| {
+        let app = app.clone();
+        async move {
+            if at >= end {
+                return Ok(None);
+            }
+            let store = app.store().clone();
+            let read = app.block(move || {
+                let mut source = source;
+                let bytes = chunk(&store, &mut source, at, end)?;
+                Ok::<_, std::io::Error>((bytes, source))
+            });
+            let read = read.await.map_err(|error| std::io::Error::other(error.text().to_owned()));
+            let (bytes, source) = read.and_then(|read| read).inspect_err(|error| {
+                tracing::error!(%error, "an index broke off while it was sent");
+            })?;
+            let at = at.saturating_add(u64::try_from(bytes.len()).unwrap_or(u64::MAX));
+            Ok::<_, std::io::Error>(Some((Bytes::from(bytes), (source, at, end))))
+        }
+    }))
+}
+
+fn chunk(store: &Store, source: &mut Source, at: u64, end: u64) -> std::io::Result<Vec<u8>> {
+    let upto = end.min(at.saturating_add(CHUNK));
+    let wanted = usize::try_from(upto.saturating_sub(at)).unwrap_or(usize::MAX);
+    let mut bytes = Vec::with_capacity(wanted);
+    match source {
+        Source::Whole(whole) => {
+            let from = usize::try_from(at).unwrap_or(usize::MAX);
+            bytes.extend_from_slice(
+                whole.get(from..from.saturating_add(wanted)).unwrap_or_default(),
+            );
+        }
+        Source::Staged { content, .. } => {
+            content.seek(SeekFrom::Start(at))?;
+            bytes.resize(wanted, 0);
+            content.read_exact(&mut bytes)?;
+        }
+        Source::Log { feed, log, generation, .. } => {
+            let take = &mut |part: &[u8]| {
+                bytes.extend_from_slice(part);
+                ControlFlow::Continue(())
+            };
+            let read = store.read_index_log(*feed, log, *generation, at..upto, take);
+            read.map_err(std::io::Error::other)?;
+        }
+        Source::Rows { feed, keys, begins, .. } => {
+            while let Some(key) = keys.front() {
+                let row = store.index_row(*feed, key).map_err(std::io::Error::other)?;
+                let row = row.ok_or_else(|| std::io::Error::other("a row of an index is gone"))?;
+                let ends = begins.saturating_add(u64::try_from(row.len()).unwrap_or(u64::MAX));
+                if ends > at {
+                    let skip = usize::try_from(at.saturating_sub(*begins)).unwrap_or(usize::MAX);
+                    let rest = row.get(skip..).unwrap_or_default();
+                    let left = usize::try_from(end.saturating_sub(at)).unwrap_or(usize::MAX);
+                    bytes.extend_from_slice(rest.get(..left).unwrap_or(rest));
+                    break;
+                }
+                *begins = ends;
+                keys.pop_front();
+            }
+        }
+    }
+    if bytes.is_empty() {
+        return Err(std::io::Error::other("the bytes of an index ended early"));
+    }
+    Ok(bytes)
+}
