@@ -222,6 +222,10 @@ fn packages_are_filtered() {
     let range = "Version ge '1.140' and Version lt '2.0' and Id eq 'V2.Many'";
     assert_eq!(filtered(&mut feed, range).len(), 10);
     assert_eq!(feed.get("/v2/Packages/$count").text(), "164");
+    // Where a page that would have cost too much goes on.
+    let name = NuGet.package_name("", "V2Mod").unwrap();
+    let key = data_encoding::HEXLOWER.encode(name.key().as_bytes());
+    assert_eq!(ask(&mut feed, &format!("/v2/Packages()?$skiptoken={key}")), ["V2Script 1.0.0"]);
     for (path, named) in [
         ("/v2/Packages()?$filter=IsApproved", "IsApproved"),
         ("/v2/Packages()?$orderby=Title", "Title"),

@@ -114,7 +114,7 @@ fn answer<'a>(
         find::entries(view, &query, &page, request.feed_url, &mut |found| {
             writer.entry(found).map_err(Into::into)
         })?;
-        let next = page.has_more.then(|| query.next(page.hits.len()));
+        let next = page.next.as_ref().map(|next| query.next(next));
         Ok(writer.end_feed(&path, next.as_deref())?)
     });
     Ok(Answer::resource(resource.header("dataserviceversion", "2.0;")))

@@ -10,15 +10,17 @@ use hayloft_feed::native::{FeedView, RenderError, SearchQuery, VersionEntry, Vie
 use hayloft_feed::{FileCard, NameKey, PackageHead, Timestamp, Version};
 
 use super::expression::{Expression, Property, Row, Value};
-use super::query::{Collection, Query};
+use super::query::{Collection, Next, Query};
 use crate::NuGetVersion;
 use crate::native::entry::{CatalogEntry, ENTRY, TRAITS, package_file};
 use crate::native::heads::Heads;
 use crate::native::traits::{Audience, Traits};
 use crate::native::{lookup, search, terms};
 
-/// Most packages or versions that one request looks at; what is behind them is not found.
+/// Most packages or versions that one request looks at; a link leads to what is behind them.
 const MOST_LOOKED_AT: usize = 50_000;
+/// As how many a version counts whose catalog entry is read.
+const ENTRY_COUNTS: usize = 4;
 /// Packages of one question to the index of search.
 const STEP: usize = 500;
 
@@ -28,8 +30,8 @@ pub(crate) struct Page {
     pub(crate) hits: Vec<Hit>,
     /// All matches, if they were counted.
     pub(crate) total: Option<u64>,
-    /// Whether a client that follows links finds more behind this page.
-    pub(crate) has_more: bool,
+    /// Where a client that follows links finds more.
+    pub(crate) next: Option<Next>,
 }
 
 /// One version that matches.
@@ -177,7 +179,8 @@ fn latest_page(view: &dyn FeedView, query: &Query, flag: Property) -> Result<Pag
     }
     let seen = query.skip.saturating_add(hits.len());
     let has_more = query.top.is_none() && found.total > u64::try_from(seen).unwrap_or(u64::MAX);
-    Ok(Page { hits, total: Some(found.total), has_more })
+    let next = has_more.then_some(Next { after: None, skip: seen });
+    Ok(Page { hits, total: Some(found.total), next })
 }
 
 fn search_by_words(
@@ -208,10 +211,16 @@ fn search_by_words(
 
 fn all_packages(view: &dyn FeedView, collected: &mut Collected<'_>) -> Result<(), ViewError> {
     let mut failed = None;
-    view.packages(None, &mut |head| {
+    let mut last = None;
+    let after = collected.query.after.as_ref();
+    view.packages(after, &mut |head| {
         if collected.is_full() {
+            if collected.is_exhausted() {
+                collected.stopped_behind = last.take();
+            }
             return ControlFlow::Break(());
         }
+        last = Some(head.name.key().clone());
         match collected.package(view, head) {
             Ok(()) => ControlFlow::Continue(()),
             Err(error) => {
@@ -231,20 +240,33 @@ struct Collected<'q> {
     matches: usize,
     looked_at: usize,
     hits: Vec<Hit>,
+    stopped_behind: Option<NameKey>,
 }
 
 impl<'q> Collected<'q> {
     fn new(query: &'q Query) -> Self {
         let needs_entries = query.filter.as_ref().is_some_and(Expression::needs_entries);
         let latest = query.latest();
-        Self { query, needs_entries, latest, matches: 0, looked_at: 0, hits: Vec::new() }
+        Self {
+            query,
+            needs_entries,
+            latest,
+            matches: 0,
+            looked_at: 0,
+            hits: Vec::new(),
+            stopped_behind: None,
+        }
     }
 
     /// True if what is behind cannot change the page.
     fn is_full(&self) -> bool {
         let wanted = self.query.skip.saturating_add(self.query.most());
         let known = self.query.is_natural() && !self.query.counted && self.matches > wanted;
-        known || self.looked_at >= MOST_LOOKED_AT
+        known || self.is_exhausted()
+    }
+
+    fn is_exhausted(&self) -> bool {
+        self.looked_at >= MOST_LOOKED_AT
     }
 
     fn package(&mut self, view: &dyn FeedView, head: &PackageHead) -> Result<(), ViewError> {
@@ -264,7 +286,7 @@ impl<'q> Collected<'q> {
         lookup::versions(view, &head.name, &want, &mut |entry| match self
             .consider(head, &latest, entry)
         {
-            Ok(()) if self.looked_at < MOST_LOOKED_AT => ControlFlow::Continue(()),
+            Ok(()) if !self.is_exhausted() => ControlFlow::Continue(()),
             Ok(()) => ControlFlow::Break(()),
             Err(error) => {
                 failed = Some(error);
@@ -280,7 +302,7 @@ impl<'q> Collected<'q> {
         latest: &Latest,
         entry: &VersionEntry<'_>,
     ) -> Result<(), ViewError> {
-        self.looked_at += 1;
+        self.looked_at += if self.needs_entries { ENTRY_COUNTS } else { 1 };
         let audience = self.query.audience;
         let traits = Traits::of_version(entry);
         let is_shown = match self.query.collection {
@@ -315,10 +337,17 @@ impl<'q> Collected<'q> {
         }
         let most = self.query.most();
         let behind = self.query.skip.saturating_add(most);
-        let has_more = self.query.top.is_none() && self.matches > behind;
         let hits = self.hits.into_iter().skip(self.query.skip).take(most).collect();
         let total = Some(u64::try_from(self.matches).unwrap_or(u64::MAX));
-        Page { hits, total, has_more }
+        let next = if self.query.top.is_some() {
+            None
+        } else if self.matches > behind {
+            Some(Next { after: None, skip: behind })
+        } else {
+            let skip = self.query.skip.saturating_sub(self.matches);
+            self.stopped_behind.map(|key| Next { after: Some(key), skip })
+        };
+        Page { hits, total, next }
     }
 }
 

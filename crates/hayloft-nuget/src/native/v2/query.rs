@@ -1,5 +1,6 @@
+use data_encoding::HEXLOWER;
 use hayloft_feed::native::query_pairs;
-use hayloft_feed::shorten;
+use hayloft_feed::{NameKey, shorten};
 
 use super::expression::{Expression, Property, quoted};
 use crate::native::traits::Audience;
@@ -20,6 +21,15 @@ pub(crate) enum Collection {
     Packages,
 }
 
+/// Where a page goes on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Next {
+    /// Behind this package, if the page ended because it cost too much.
+    pub(crate) after: Option<NameKey>,
+    /// Matches to leave out from there.
+    pub(crate) skip: usize,
+}
+
 /// What is asked of a collection.
 #[derive(Debug)]
 pub(crate) struct Query {
@@ -35,6 +45,8 @@ pub(crate) struct Query {
     pub(crate) id: Option<String>,
     pub(crate) search_term: Option<String>,
     pub(crate) audience: Audience,
+    /// The package behind which a page goes on that would have cost too much at once.
+    pub(crate) after: Option<NameKey>,
     /// The query without what pages differ in.
     rest: String,
 }
@@ -69,11 +81,20 @@ impl Query {
         let prerelease = get("includePrerelease").map(|text| text.eq_ignore_ascii_case("true"));
         let level = get("semVerLevel").unwrap_or_default();
         let counted = get("$inlinecount").is_some_and(|text| text.eq_ignore_ascii_case("allpages"));
+        let after = match get("$skiptoken") {
+            None => None,
+            Some(text) => {
+                let key = HEXLOWER.decode(text.as_bytes()).ok();
+                let key = key.and_then(|bytes| NameKey::from_bytes(&bytes));
+                Some(key.ok_or("`$skiptoken` is none that was given here")?)
+            }
+        };
         let rest: Vec<&str> = query
             .split('&')
             .filter(|pair| {
                 let name = query_pairs(pair).next().map(|(name, _)| name.to_ascii_lowercase());
-                !pair.is_empty() && !matches!(name.as_deref(), Some("$skip" | "$top"))
+                !pair.is_empty()
+                    && !matches!(name.as_deref(), Some("$skip" | "$top" | "$skiptoken"))
             })
             .collect();
         Ok(Self {
@@ -89,6 +110,7 @@ impl Query {
                 prerelease: prerelease.unwrap_or(collection != Collection::Search),
                 semver2: text_of(&level).starts_with('2'),
             },
+            after,
             rest: rest.join("&"),
             filter,
         })
@@ -133,12 +155,16 @@ impl Query {
         }
     }
 
-    /// The query of the page behind this one, which has `sent` entries.
-    pub(crate) fn next(&self, sent: usize) -> String {
-        let skip = self.skip.saturating_add(sent);
-        let top = self.top.map(|top| format!("&$top={}", top.saturating_sub(sent)));
+    /// The query of the page behind this one.
+    pub(crate) fn next(&self, next: &Next) -> String {
         let rest = if self.rest.is_empty() { String::new() } else { format!("{}&", self.rest) };
-        format!("{rest}$skip={skip}{}", top.unwrap_or_default())
+        let after = match (&next.after, &self.after) {
+            (Some(key), _) | (None, Some(key)) => {
+                format!("$skiptoken={}&", HEXLOWER.encode(key.as_bytes()))
+            }
+            (None, None) => String::new(),
+        };
+        format!("{rest}{after}$skip={}", next.skip)
     }
 }
 
@@ -198,7 +224,18 @@ mod tests {
         assert_eq!(found.audience, Audience { prerelease: true, semver2: true });
         assert_eq!(found.order, [(Property::Id, false), (Property::NormalizedVersion, true)]);
         assert!(!found.is_natural());
-        assert!(found.next(40).ends_with("&$skip=140&$top=0"), "{}", found.next(40));
+        let next = found.next(&Next { after: None, skip: 140 });
+        assert!(next.ends_with("&semVerLevel=2.0.0&$skip=140"), "{next}");
+        assert!(!next.contains("top"), "{next}");
+        let after = Some(NameKey::new("", "b").unwrap());
+        let next = found.next(&Next { after, skip: 0 });
+        assert!(next.ends_with("&$skiptoken=016200&$skip=0"), "{next}");
+        let again = parse(Collection::ById, &next);
+        assert_eq!(again.after.as_ref().unwrap(), &NameKey::new("", "b").unwrap());
+        assert_eq!(
+            again.next(&Next { after: None, skip: 100 }),
+            next.replace("$skip=0", "$skip=100")
+        );
     }
 
     #[test]
@@ -228,6 +265,7 @@ mod tests {
             ("$top=x", "`$top` is `x`"),
             ("$skip=-1", "`$skip`"),
             ("$expand=Files", "`$expand`"),
+            ("$skiptoken=xyz", "`$skiptoken`"),
         ] {
             let error = Query::parse(Collection::Packages, query).unwrap_err();
             assert!(error.contains(expected), "{error}");
