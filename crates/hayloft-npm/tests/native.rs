@@ -146,7 +146,8 @@ fn a_packument_holds_what_clients_need() {
         (&version["_id"], &version["_hasShrinkwrap"]),
         (&json!("@acme/tool@1.0.0"), &json!(false))
     );
-    assert_eq!(version["_npmUser"], json!({"name": "tester"}));
+    assert_eq!(version["_npmUser"], json!({"name": "tester", "email": ""}));
+    assert_eq!(full["maintainers"], json!([{"name": "tester", "email": ""}]));
     assert_eq!(version["scripts"], json!({"postinstall": "x"}));
 
     let short = feed.get_with("/@acme/tool", &[("accept", SHORT)]);
@@ -320,6 +321,8 @@ fn deprecation_is_set_and_taken_back_by_the_document() {
         assert_eq!(shown["versions"]["1.0.0"]["deprecated"], "use 2");
         assert!(shown["versions"]["2.0.0"].get("deprecated").is_none());
     }
+    let to_write = feed.get_with("/a?write=true", &[("accept", SHORT)]);
+    assert!(to_write.text().contains("\"_rev\""), "what is written back must be whole");
     let stale = send(&mut feed, "PUT", "/a", &document, None);
     assert_eq!(stale.status, 409, "{}", text(&stale));
     let mut document = json_of(&mut feed, "/a?write=true");

@@ -16,7 +16,7 @@ use crate::value::Object;
 const ABBREVIATED_TYPE: &str = "application/vnd.npm.install-v1+json";
 
 /// What the packument itself says of its newest version.
-const OF_LATEST: [&str; 9] = [
+const OF_LATEST: [&str; 8] = [
     "description",
     "homepage",
     "keywords",
@@ -24,7 +24,6 @@ const OF_LATEST: [&str; 9] = [
     "bugs",
     "license",
     "author",
-    "maintainers",
     "contributors",
 ];
 
@@ -41,7 +40,10 @@ pub(super) fn resolve<'a>(
 ) -> Result<Answer<'a>, ViewError> {
     let Some(head) = view.package(name.key())? else { return Ok(Answer::not_found()) };
     let Some(latest) = latest(view, &head)? else { return Ok(Answer::not_found()) };
-    let (form, media_type) = match form(request.accept()) {
+    // What is sent back changed must be whole: npm asks for it by the short form, too.
+    let writes = request.parameter("write").is_some_and(|value| value == "true");
+    let form = if writes { Form::Full } else { form(request.accept()) };
+    let (form, media_type) = match form {
         Form::Full => (Form::Full, "application/json"),
         Form::Abbreviated => (Form::Abbreviated, ABBREVIATED_TYPE),
     };
@@ -52,8 +54,6 @@ pub(super) fn resolve<'a>(
         render(view, &head, &latest, &place, form, out)
     });
     let resource = resource.vary(&["accept"]);
-    // What a client is about to send back changed must be what is there.
-    let writes = request.parameter("write").is_some_and(|value| value == "true");
     Ok(Answer::Resource(if writes { resource.unkept() } else { resource }))
 }
 
@@ -205,11 +205,12 @@ fn of_latest(
     out: &mut dyn Write,
 ) -> Result<(), RenderError> {
     let mut manifest = Vec::new();
-    let mut file = None;
+    let (mut file, mut publisher) = (None, String::new());
     let want = Want::fragments(&[Fragment::MANIFEST]).files();
     view.version(head.name.key(), latest, &want, &mut |entry| {
         manifest = entry.fragment(Fragment::MANIFEST).unwrap_or_default().to_vec();
         file = entry.files.first().map(|file| file.id);
+        entry.published_by.clone_into(&mut publisher);
     })?;
     let manifest = String::from_utf8_lossy(&manifest);
     let object = Object::parse(&manifest).map_err(|error| {
@@ -219,6 +220,9 @@ fn of_latest(
         if let Some(value) = object.get(key) {
             write!(out, ",{}:{}", quoted(key), value.0)?;
         }
+    }
+    if !publisher.is_empty() {
+        write!(out, r#","maintainers":[{}]"#, version_object::person(&publisher))?;
     }
     let readme = file.map(|file| view.document(file, crate::README)).transpose()?.flatten();
     if let Some(readme) = readme {

@@ -44,10 +44,15 @@ pub(super) fn write(
         write!(out, r#","deprecated":{}"#, quoted(reason.unwrap_or(DEPRECATED)))?;
     }
     if kind == Fragment::MANIFEST && !entry.published_by.is_empty() {
-        write!(out, r#","_npmUser":{{"name":{}}}"#, quoted(entry.published_by))?;
+        write!(out, r#","_npmUser":{}"#, person(entry.published_by))?;
     }
     out.write_all(b"}")?;
     Ok(())
+}
+
+/// Somebody by the name that is known here; clients print the address, too, and cannot do without.
+pub(super) fn person(name: &str) -> String {
+    format!(r#"{{"name":{},"email":""}}"#, quoted(name))
 }
 
 /// One version, by itself or by a tag.
