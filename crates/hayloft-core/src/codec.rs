@@ -10,6 +10,8 @@ use crate::{StoreError, Table};
 
 /// The most a value may unfold to.
 const DECODED_LIMIT: usize = 1 << 20;
+/// The most bytes of a value: any ordered store takes that.
+const ENCODED_LIMIT: usize = 64 << 10;
 const HEADER: usize = 2;
 const CHECKSUM: usize = 4;
 
@@ -44,9 +46,13 @@ pub(crate) fn encode<R: Record>(
 ) -> Result<Vec<u8>, StoreError> {
     let mut value = vec![R::KIND, R::VERSION];
     bincode::encode_into_std_write(record, &mut value, config::standard())
-        .ok()
-        .filter(|written| *written <= DECODED_LIMIT)
-        .ok_or_else(|| StoreError::damaged(format!("a record for `{}`", table.0)))?;
+        .map_err(|_| StoreError::damaged(format!("a record for `{}`", table.0)))?;
+    let length = value.len() + CHECKSUM;
+    // What is written can be read: nothing else tells how much a value unfolds to.
+    let readable = length <= ENCODED_LIMIT && value.get(HEADER..).and_then(payload::<R>).is_some();
+    if !readable {
+        return Err(StoreError::TooLarge { table: table.0, length, limit: ENCODED_LIMIT });
+    }
     let checksum = checksum(key, &value);
     value.extend_from_slice(&checksum);
     Ok(value)
@@ -130,6 +136,41 @@ mod tests {
 
     fn sample() -> Sample {
         Sample { number: 7, text: "seven".into() }
+    }
+
+    #[derive(Debug, PartialEq, Encode, Decode)]
+    struct Many(Vec<(String, Option<String>)>);
+
+    impl Record for Many {
+        const KIND: u8 = 252;
+    }
+
+    #[test]
+    fn what_could_not_be_read_again_is_refused_when_it_is_written() {
+        let text = |length| Sample { number: 7, text: "x".repeat(length) };
+        let around = ENCODED_LIMIT - 20..ENCODED_LIMIT + 20;
+        let (mut written, mut refused) = (0, 0);
+        for length in around.chain([DECODED_LIMIT - 2, DECODED_LIMIT, 2 * DECODED_LIMIT]) {
+            match encode(TABLE, b"key", &text(length)) {
+                Ok(value) => {
+                    assert!(value.len() <= ENCODED_LIMIT);
+                    assert_eq!(decode::<Sample>(TABLE, b"key", &value).unwrap(), text(length));
+                    written += 1;
+                }
+                Err(StoreError::TooLarge { table, length, limit }) => {
+                    assert_eq!((table, limit), ("test-1", ENCODED_LIMIT));
+                    assert!(length > limit);
+                    refused += 1;
+                }
+                Err(error) => panic!("{error}"),
+            }
+        }
+        assert!(written > 5 && refused > 5);
+        // Few bytes may unfold to very many.
+        let many = |count| Many(vec![(String::new(), None); count]);
+        let value = encode(TABLE, b"key", &many(1_000)).unwrap();
+        assert_eq!(decode::<Many>(TABLE, b"key", &value).unwrap(), many(1_000));
+        assert!(matches!(encode(TABLE, b"key", &many(30_000)), Err(StoreError::TooLarge { .. })));
     }
 
     #[test]

@@ -55,6 +55,16 @@ pub enum StoreError {
     /// running for a caller.
     #[error("the store cannot be changed from inside a change of it")]
     Reentrant,
+    /// What a caller gave does not fit into one row, although each part of it is short enough.
+    #[error("a row of `{table}` would have {length} bytes, at most {limit} are kept")]
+    TooLarge {
+        /// Which table.
+        table: &'static str,
+        /// Bytes of the row.
+        length: usize,
+        /// Bytes that a row may have.
+        limit: usize,
+    },
     /// Too little space is left.
     #[error("only {available} bytes are free, {floor} must stay free")]
     NoSpace {
@@ -91,6 +101,9 @@ impl StoreError {
             }
             Self::Damaged { what } => Self::Damaged { what: what.clone() },
             Self::Newer { what } => Self::Newer { what: what.clone() },
+            Self::TooLarge { table, length, limit } => {
+                Self::TooLarge { table, length: *length, limit: *limit }
+            }
             Self::NoSpace { available, floor } => {
                 Self::NoSpace { available: *available, floor: *floor }
             }

@@ -1,6 +1,6 @@
 use hayloft_feed::{Detail, shorten};
 
-use crate::{NoSuchFeed, StoreError, Timestamp};
+use crate::{Kept, NoSuchFeed, StoreError, Timestamp, TooLong};
 
 /// Whether a feed lets a version be replaced by other bytes.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -95,6 +95,16 @@ impl FeedDraft {
     }
 }
 
+impl FeedDraft {
+    /// Refuses what is longer than the store keeps; names have rules of their own beside that.
+    pub(crate) fn check(&self) -> Result<(), TooLong> {
+        Kept::AlternateNames.check(self.alternates.len())?;
+        Kept::FeedDescription.check_optional(self.settings.description.as_ref())?;
+        Kept::FeedName.check_optional(self.settings.promote_to.as_ref())?;
+        Kept::FeedOther.check_text(&self.settings.other)
+    }
+}
+
 /// How much a feed holds. Kept in the commit of each change; reading costs four rows.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct FeedStats {
@@ -147,6 +157,9 @@ pub enum FeedError {
     /// The caller's own check in an update refused.
     #[error("the change was refused")]
     Refused(#[source] Detail),
+    /// Something is longer than the store keeps.
+    #[error(transparent)]
+    TooLong(#[from] TooLong),
     /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),

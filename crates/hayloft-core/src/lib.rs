@@ -73,5 +73,5 @@ pub use rows_pager::Rows;
 pub use select::{SelectError, Selector, Wanted};
 pub use staging::{Staged, Staging, StagingError};
 pub use store::{OpenError, Opened, Parts, Store};
-pub use text::TooLong;
+pub use text::{Kept, TooLong, Unit};
 pub use timestamp::{Clock, ManualClock, SystemClock, Timestamp};

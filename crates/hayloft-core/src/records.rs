@@ -44,6 +44,7 @@ records! {
     60 => PromotionRecord,
     61 => RepackagingRecord,
     62 => AuditRecord,
+    63 => MoreRepackagedRecord,
     70 => FacetRecord,
     71 => TotalsRecord,
     72 => CounterRecord,
@@ -368,9 +369,15 @@ pub(crate) struct RepackagingRecord {
     pub(crate) date: i64,
     pub(crate) user: String,
     pub(crate) comments: String,
+    /// Parts in `repack_files` that hold further files.
+    pub(crate) more: u16,
     pub(crate) files: Vec<RepackagedValue>,
     pub(crate) name_key: Vec<u8>,
 }
+
+/// Files of a repackaging of very many.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub(crate) struct MoreRepackagedRecord(pub(crate) Vec<RepackagedValue>);
 
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
 pub(crate) struct RepackagedValue {

@@ -44,6 +44,50 @@ pub(crate) fn scan<R: Record>(
         .collect()
 }
 
+/// Some rows of a list.
+pub(crate) struct Page<R> {
+    /// Those that can be read.
+    pub(crate) rows: Vec<(Vec<u8>, R)>,
+    /// The last key there was, read or not; `None` at the end of the range.
+    pub(crate) last: Option<Vec<u8>>,
+}
+
+/// At most `limit` rows of a range, for a list: one that is damaged or of a newer release is named
+/// in the log and left out, so that it does not hide the others.
+pub(crate) fn list<R: Record>(
+    read: &dyn MetaRead,
+    table: Table,
+    range: &KeyRange,
+    direction: Direction,
+    limit: usize,
+) -> Result<Page<R>, StoreError> {
+    let mut page = Page { rows: Vec::new(), last: None };
+    let mut seen = 0;
+    visit_some(read, table, range, direction, limit, |key, value| {
+        seen += 1;
+        if seen == limit {
+            page.last = Some(key.to_vec());
+        }
+        if let Some(record) = left_out(codec::decode(table, key, value))? {
+            page.rows.push((key.to_vec(), record));
+        }
+        Ok(ControlFlow::Continue(()))
+    })?;
+    Ok(page)
+}
+
+/// `None` for what a list leaves out because its rows cannot be read.
+pub(crate) fn left_out<T>(found: Result<T, StoreError>) -> Result<Option<T>, StoreError> {
+    match found {
+        Ok(found) => Ok(Some(found)),
+        Err(error @ (StoreError::Damaged { .. } | StoreError::Newer { .. })) => {
+            tracing::error!(%error, "left out of a list");
+            Ok(None)
+        }
+        Err(error) => Err(error),
+    }
+}
+
 /// A counter; a missing one is zero.
 pub(crate) fn counter(read: &dyn MetaRead, table: Table, key: &[u8]) -> Result<i64, StoreError> {
     match read.get(table, key)? {
@@ -60,6 +104,16 @@ pub(crate) fn counter_value(table: Table, key: &[u8], value: &[u8]) -> Result<i6
 /// The totals of a feed.
 pub(crate) fn totals(read: &dyn MetaRead, feed: u32) -> Result<TotalsRecord, StoreError> {
     get(read, tables::TOTALS, &tables::feed(feed)).map(Option::unwrap_or_default)
+}
+
+/// Rows of a table that has few.
+pub(crate) fn count(read: &dyn MetaRead, table: Table) -> Result<usize, StoreError> {
+    let mut count = 0;
+    each(read, table, &[], |_, _| {
+        count += 1;
+        Ok(())
+    })?;
+    Ok(count)
 }
 
 /// Calls `visit` for all keys that begin with `prefix`, a page at a time.

@@ -38,6 +38,8 @@ pub(crate) const BY_HASH: Table = Table("by_hash-1");
 pub(crate) const PROMOTION: Table = Table("promo-1");
 /// Number to `RepackagingRecord`.
 pub(crate) const REPACKAGING: Table = Table("repack-1");
+/// Number of a repackaging, part to `MoreRepackagedRecord`.
+pub(crate) const REPACKAGING_FILES: Table = Table("repack_files-1");
 /// Number to `AuditRecord`.
 pub(crate) const AUDIT: Table = Table("audit-1");
 /// Type, NUL, name key, kind, number.
@@ -420,5 +422,7 @@ mod tests {
         let last = document_kind(DOCUMENTS_PER_FILE - 1).unwrap();
         assert!(last < FragmentKind::HISTORY);
         assert_eq!(document_kind(DOCUMENTS_PER_FILE), None);
+        assert_eq!(DOCUMENTS_PER_FILE, crate::Kept::Documents.limit());
+        assert_eq!(Fragment::LONGEST, crate::Kept::IndexEntry.limit());
     }
 }

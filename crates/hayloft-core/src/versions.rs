@@ -15,12 +15,14 @@ use crate::records::{
 };
 use crate::resolve::{FeedHandle, PackageHandle, StatusRow, VersionHandle, qualifiers};
 use crate::tables;
-use crate::{Direction, MetaRead, Overwrite, Overwriting, StoreError, Stored, rows};
+use crate::{Direction, Kept, MetaRead, Overwrite, Overwriting, StoreError, Stored, TooLong, rows};
 
 /// Most files of a version.
 pub(crate) const FILES_PER_VERSION: usize = 2_000;
 /// Files in one row; the rest lies in further rows.
 const FILES_PER_ROW: usize = 100;
+/// Bytes of the texts of these files, so that a row stays well below its limit.
+const TEXT_PER_ROW: usize = 24_000;
 
 /// A file to be added to a version.
 #[derive(Debug, Clone)]
@@ -85,9 +87,16 @@ pub(crate) enum AddError {
     TooManyFiles {
         package: String,
     },
+    TooLong(TooLong),
     /// A content has to be published again.
     Gone(usize),
     Store(StoreError),
+}
+
+impl From<TooLong> for AddError {
+    fn from(error: TooLong) -> Self {
+        Self::TooLong(error)
+    }
 }
 
 impl From<StoreError> for AddError {
@@ -136,6 +145,7 @@ pub(crate) fn add_files(
     if !unchanged || tagged {
         let arrived = (!unchanged).then(|| (terms.arrival, version.version()));
         retag(plan, feed_type.as_ref(), &mut version.package, arrived.as_ref())?;
+        check_tags(&version.package.record)?;
         write_package(plan, feed.id, &mut version.package)?;
     }
     Ok(Added { version, files: added, replaced })
@@ -399,13 +409,17 @@ pub(crate) fn write_version(
 ) -> Result<(), StoreError> {
     plan.touch(feed, &version.package.key, Some(&version.key))?;
     let record = &version.record;
-    let mut parts = record.files.chunks(FILES_PER_ROW);
+    let mut parts = in_rows(&record.files).into_iter();
     let first = parts.next().unwrap_or_default().to_vec();
     let mut more = 0_u16;
     for part in parts {
         let key = tables::part(record.version, more);
         let part = MoreFilesRecord(part.to_vec());
-        if plan.get(tables::VERSION_FILES, &key)?.as_ref() != Some(&part) {
+        let same = match plan.get(tables::VERSION_FILES, &key) {
+            Err(StoreError::Damaged { .. }) => false,
+            found => found?.as_ref() == Some(&part),
+        };
+        if !same {
             plan.put(tables::VERSION_FILES, key, &part)?;
         }
         more += 1;
@@ -416,6 +430,24 @@ pub(crate) fn write_version(
     let row = VersionRecord { files: first, more, ..record.clone() };
     plan.put(tables::VERSION, version.key.clone(), &row)?;
     plan.touch_feed(feed)
+}
+
+/// The files of a version as rows hold them.
+fn in_rows(files: &[FileValue]) -> Vec<&[FileValue]> {
+    let mut rows = Vec::new();
+    let mut rest = files;
+    while !rest.is_empty() {
+        let mut text = 0;
+        let fits = rest.iter().take(FILES_PER_ROW).take_while(|file| {
+            text += file.qualifiers.len() + file.file_name.len() + file.published_by.len();
+            text += file.documents.iter().map(|name| name.len() + 1).sum::<usize>();
+            text <= TEXT_PER_ROW
+        });
+        let (row, others) = rest.split_at(fits.count().max(1));
+        rows.push(row);
+        rest = others;
+    }
+    rows
 }
 
 /// Writes a package's row with a new revision.
@@ -429,6 +461,12 @@ pub(crate) fn write_package(
     package.record.changed = plan.now().millis();
     plan.put(tables::PACKAGE, package.key.clone(), &package.record)?;
     plan.touch_feed(feed)
+}
+
+/// Refuses more tags than a package's row holds.
+pub(crate) fn check_tags(package: &PackageRecord) -> Result<(), TooLong> {
+    Kept::Tags.check(package.tags.len())?;
+    Kept::TagTexts.check(package.tags.iter().map(|(tag, version)| tag.len() + version.len()).sum())
 }
 
 /// Points tags at a version; true if any pointed elsewhere.

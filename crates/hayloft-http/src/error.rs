@@ -135,6 +135,8 @@ impl From<StoreError> for ApiError {
         match &error {
             StoreError::NoSpace { .. } => Self::of(StatusCode::INSUFFICIENT_STORAGE, &error),
             StoreError::Busy => Self::of(StatusCode::SERVICE_UNAVAILABLE, &error),
+            // The texts of one request are too long together.
+            StoreError::TooLarge { .. } => Self::of(StatusCode::BAD_REQUEST, &error),
             _ => Self::internal(error),
         }
     }
@@ -234,7 +236,7 @@ impl From<DeleteError> for ApiError {
         match error {
             DeleteError::Select(error) => error.into(),
             DeleteError::Store(error) => error.into(),
-            other => Self::internal(other),
+            _ => Self::of(StatusCode::BAD_REQUEST, &error),
         }
     }
 }

@@ -2,7 +2,7 @@ use data_encoding::BASE32_NOPAD;
 
 use crate::plan::Plan;
 use crate::records::{KeyPlaceRecord, KeyRecord};
-use crate::{Action, Actor, Store, StoreError, Timestamp, tables};
+use crate::{Action, Actor, Kept, Store, StoreError, Timestamp, TooLong, rows, tables};
 
 use super::audit::Entry;
 
@@ -51,6 +51,20 @@ pub struct KeyGrant {
     pub logging: String,
     /// From then on the key is not found.
     pub expires: Option<Timestamp>,
+}
+
+impl KeyGrant {
+    fn check(&self) -> Result<(), TooLong> {
+        Kept::KeyKind.check_text(&self.kind)?;
+        Kept::KeyDisplayName.check_optional(self.display_name.as_ref())?;
+        Kept::KeyDescription.check_optional(self.description.as_ref())?;
+        Kept::KeyApis.check_list(Kept::KeyApi, &self.system_apis)?;
+        Kept::KeyPermissions.check_list(Kept::KeyPermission, &self.package_permissions)?;
+        Kept::FeedName.check_optional(self.feed.as_ref())?;
+        Kept::KeyGroup.check_optional(self.feed_group.as_ref())?;
+        Kept::KeyUser.check_optional(self.user.as_ref())?;
+        Kept::KeyLogging.check_text(&self.logging)
+    }
 }
 
 /// The text of a key, known only while it is made.
@@ -108,6 +122,9 @@ pub enum KeyError {
     /// The chosen text is too easy to guess or too long.
     #[error("an API key has 16 to 256 printable ASCII characters without blanks")]
     Text,
+    /// Something is longer than the store keeps.
+    #[error(transparent)]
+    TooLong(#[from] TooLong),
     /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -127,6 +144,8 @@ impl Store {
             Some(_) => return Err(KeyError::Text),
             None => generated()?,
         };
+        actor.check()?;
+        grant.check()?;
         let digest = digest(&self.inner.salt, &text);
         let actor = actor.clone();
         let key = self
@@ -186,6 +205,7 @@ impl Store {
 
     /// Deletes an API key.
     pub fn delete_key(&self, id: u64, actor: &Actor) -> Result<(), KeyError> {
+        actor.check()?;
         let actor = actor.clone();
         self.inner.writer.change(4_096, move |plan| {
             let key = tables::number(id);
@@ -208,6 +228,7 @@ fn create(
     if plan.get::<KeyPlaceRecord>(tables::API_KEY_HASH, &digest)?.is_some() {
         return Err(KeyError::InUse);
     }
+    Kept::Keys.check(rows::count(plan, tables::API_KEY)? + 1)?;
     plan.counters().key += 1;
     let id = plan.counters().key;
     let record = KeyRecord {

@@ -175,6 +175,18 @@ impl Entry {
     }
 }
 
+/// The beginning of a list of names: a row of the log stays small, whatever a change is of.
+pub(crate) fn some_of<'a>(names: impl Iterator<Item = &'a str>) -> Vec<String> {
+    const SHOWN: usize = 50;
+    let mut names = names.map(hayloft_feed::shorten);
+    let mut shown: Vec<String> = names.by_ref().take(SHOWN).collect();
+    match names.count() {
+        0 => {}
+        more => shown.push(format!("and {more} more")),
+    }
+    shown
+}
+
 impl Store {
     /// The audit log, newest first.
     pub fn audit_log(&self, query: &AuditQuery) -> Result<Rows<AuditRow>, StoreError> {
@@ -183,6 +195,7 @@ impl Store {
             store: self.clone(),
             query: query.clone(),
             before: query.before,
+            at_end: false,
         }))
     }
 }
@@ -191,22 +204,26 @@ struct AuditPager {
     store: Store,
     query: AuditQuery,
     before: Option<u64>,
+    at_end: bool,
 }
 
 impl Pager<AuditRow> for AuditPager {
     fn page(&mut self) -> Result<Option<Vec<AuditRow>>, StoreError> {
         const PAGE: usize = 500;
         let end = self.before.map_or(Bound::Unbounded, |id| Bound::Excluded(tables::number(id)));
-        let page: Vec<(Vec<u8>, AuditRecord)> = rows::scan(
+        if self.at_end {
+            return Ok(None);
+        }
+        let page = rows::list::<AuditRecord>(
             self.store.inner.snapshot()?.as_ref(),
             tables::AUDIT,
-            (Bound::Unbounded, end),
+            &(Bound::Unbounded, end),
             Direction::Backward,
             PAGE,
         )?;
-        let Some((last, _)) = page.last() else { return Ok(None) };
-        self.before = tables::u64_at(last, 0);
-        let shown = page.into_iter().filter_map(|(key, record)| {
+        self.before = page.last.as_ref().and_then(|last| tables::u64_at(last, 0));
+        self.at_end = self.before.is_none();
+        let shown = page.rows.into_iter().filter_map(|(key, record)| {
             let row = shown(tables::u64_at(&key, 0)?, record);
             self.query.fits(&row).then_some(row)
         });

@@ -2,9 +2,9 @@ use crate::plan::Plan;
 use crate::records::FileValue;
 use crate::resolve::{FeedHandle, VersionHandle, qualifiers};
 use crate::versions::{Left, remove_files};
-use crate::{Action, Actor, FileId, SelectError, Selector, Store, StoreError};
+use crate::{Action, Actor, FileId, SelectError, Selector, Store, StoreError, TooLong};
 
-use super::audit::Entry;
+use super::audit::{Entry, some_of};
 
 /// Bytes that a delete writes, roughly.
 const WEIGHT: usize = 16 << 10;
@@ -39,6 +39,9 @@ pub enum DeleteError {
     /// It was not found, or several files fit.
     #[error(transparent)]
     Select(#[from] SelectError),
+    /// Something is longer than the store keeps.
+    #[error(transparent)]
+    TooLong(#[from] TooLong),
     /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -77,6 +80,7 @@ impl Store {
         actor: &Actor,
         choose: fn(&FeedHandle, &VersionHandle, &Selector) -> Result<Vec<usize>, SelectError>,
     ) -> Result<Deleted, DeleteError> {
+        actor.check()?;
         let types = self.types().clone();
         let (feed, selector, actor) = (feed.to_owned(), selector.clone(), actor.clone());
         let (deleted, gone) = self.inner.writer.change(WEIGHT, move |plan| {
@@ -109,8 +113,9 @@ pub(super) fn delete(
         entry.old_sha256 = Some(file.digests.sha256);
     }
     let names = doomed.iter().filter_map(|at| version.record.files.get(*at));
-    let names: Vec<_> = names.map(|file| file.file_name.clone()).collect();
-    entry.details = Some(serde_json::json!({ "files": names }));
+    entry.details = Some(serde_json::json!({
+        "files": some_of(names.map(|file| file.file_name.as_str())),
+    }));
     let id = |file: &FileValue| FileId {
         package: version.record.package,
         version: version.record.version,

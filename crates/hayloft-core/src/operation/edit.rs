@@ -6,10 +6,11 @@ use hayloft_feed::{Allow, Detail};
 use crate::file_rows::Context;
 use crate::plan::Plan;
 use crate::resolve::FeedHandle;
-use crate::versions::set_tags;
+use crate::versions::{check_tags, set_tags};
 use crate::{
-    Actor, DeleteError, DeleteMode, DeprecationChange, FileId, Listing, MetaRead, NoSuchFeed,
-    SelectError, Selector, StatusChange, StatusError, Store, StoreError, Timestamp, rows, tables,
+    Actor, DeleteError, DeleteMode, DeprecationChange, FileId, Kept, Listing, MetaRead, NoSuchFeed,
+    SelectError, Selector, StatusChange, StatusError, Store, StoreError, Timestamp, TooLong, rows,
+    tables,
 };
 
 use super::{delete, status, tags};
@@ -51,6 +52,9 @@ pub enum EditError {
     /// A status is not acceptable.
     #[error("the status cannot be set")]
     Status(#[source] Detail),
+    /// Something is longer than the store keeps.
+    #[error(transparent)]
+    TooLong(#[from] TooLong),
     /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -63,6 +67,7 @@ impl Store {
     /// seen; with [`Edit::expect`] only if it still has that revision. Versions are found as by
     /// [`Selector::exact`]. Costs what each of the changes costs alone.
     pub fn edit(&self, feed: &str, edit: &Edit, actor: &Actor) -> Result<Edited, EditError> {
+        actor.check()?;
         let context = self.clone_context();
         let (feed, edit, actor) = (feed.to_owned(), edit.clone(), actor.clone());
         let weight = edit.changes.len().max(1).saturating_mul(WEIGHT);
@@ -172,13 +177,14 @@ fn one(
             if !tags::is_tag(tag) {
                 return Err(super::TagError::Text.into());
             }
+            Kept::Tag.check_text(tag)?;
             let version = handle.select_version(plan, &selector(version))?;
             let mut package = version.package;
             let text = version.record.text;
             if !set_tags(&mut package.record, &text, std::slice::from_ref(tag)) {
                 return Ok(false);
             }
-            tags::check_count(&package)?;
+            check_tags(&package.record)?;
             tags::write(plan, handle, &mut package, tag, &text, actor)?;
             Ok(true)
         }
@@ -213,6 +219,7 @@ impl From<DeleteError> for EditError {
     fn from(error: DeleteError) -> Self {
         match error {
             DeleteError::Select(error) => error.into(),
+            DeleteError::TooLong(error) => error.into(),
             DeleteError::Store(error) => error.into(),
         }
     }
@@ -222,6 +229,7 @@ impl From<StatusError> for EditError {
     fn from(error: StatusError) -> Self {
         match error {
             StatusError::Select(error) => error.into(),
+            StatusError::TooLong(error) => error.into(),
             StatusError::Store(error) => error.into(),
             other => Self::Status(Box::new(other)),
         }

@@ -9,20 +9,20 @@ use crate::records::{
 };
 use crate::resolve::{FeedHandle, folded};
 use crate::{
-    Action, Actor, Feed, FeedDraft, FeedError, FeedSettings, FeedStats, FeedTypes, LookupError,
-    MetaRead, NoSuchFeed, Store, StoreError, Want, codec, rows, tables,
+    Action, Actor, Feed, FeedDraft, FeedError, FeedSettings, FeedStats, FeedTypes, Kept,
+    LookupError, MetaRead, NoSuchFeed, Store, StoreError, Want, codec, rows, tables,
 };
 
 use super::audit::Entry;
 
-/// Most characters of a feed's name.
-const NAME_LENGTH: usize = 50;
 /// Bytes that a change of a feed writes, roughly.
 const WEIGHT: usize = 16 << 10;
 
 impl Store {
     /// Makes a feed. Its name is 1 to 50 of `A-Z a-z 0-9 - . _`, and not `.` or `..`.
     pub fn create_feed(&self, draft: FeedDraft, actor: &Actor) -> Result<Feed, FeedError> {
+        actor.check()?;
+        draft.check()?;
         let types = self.types().clone();
         let actor = actor.clone();
         self.inner.writer.change(WEIGHT, move |plan| create(plan, &types, draft.clone(), &actor))
@@ -65,6 +65,7 @@ impl Store {
         change: impl Fn(&mut FeedDraft) -> Result<(), Detail> + Send + 'static,
         actor: &Actor,
     ) -> Result<Feed, FeedError> {
+        actor.check()?;
         let types = self.types().clone();
         let actor = actor.clone();
         let name = name.to_owned();
@@ -76,6 +77,7 @@ impl Store {
             if draft == before {
                 return Ok(handle.shown());
             }
+            draft.check()?;
             check_settings(&draft.settings)?;
             draft.feed_type = new_type(plan, &types, &handle, &draft.feed_type)?;
             unname(plan, &handle.record);
@@ -93,6 +95,7 @@ impl Store {
     /// Deletes a feed with all its packages. It is gone for all readers when this returns; its
     /// rows and files are removed step by step by maintenance.
     pub fn delete_feed(&self, name: &str, actor: &Actor) -> Result<(), FeedError> {
+        actor.check()?;
         let types = self.types().clone();
         let actor = actor.clone();
         let name = name.to_owned();
@@ -246,7 +249,7 @@ fn follow_name(plan: &mut Plan, before: &FeedDraft, after: &FeedDraft) -> Result
 
 /// True if a name can stand in a URL as it is.
 fn is_name(name: &str) -> bool {
-    (1..=NAME_LENGTH).contains(&name.len())
+    (1..=Kept::FeedName.limit()).contains(&name.len())
         && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._".contains(&byte))
         && !matches!(name, "." | "..")
 }

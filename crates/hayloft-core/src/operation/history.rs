@@ -4,7 +4,9 @@ use hayloft_feed::HistoryEntry;
 
 use crate::codec::Record;
 use crate::reading::Reading;
-use crate::records::{HistoryValue, PromotionRecord, RepackagedValue, RepackagingRecord};
+use crate::records::{
+    HistoryValue, MoreRepackagedRecord, PromotionRecord, RepackagedValue, RepackagingRecord,
+};
 use crate::resolve::{folded, qualifiers};
 use crate::rows_pager::{Pager, Rows};
 use crate::tables::{self, FragmentKind, HistoryKind};
@@ -137,10 +139,12 @@ impl Store {
         }
         let (tag, name_key) = (&handle.record.tag, version.package.name_key());
         each_of_package(read, tag, name_key, |id, record: PromotionRecord| {
-            history.promotions.push(record.shown(id));
+            history.promotions.push(record.shown(read, id)?);
+            Ok(())
         })?;
         each_of_package(read, tag, name_key, |id, record: RepackagingRecord| {
-            history.repackagings.push(record.shown(id));
+            history.repackagings.push(record.shown(read, id)?);
+            Ok(())
         })?;
         Ok(history)
     }
@@ -176,9 +180,12 @@ impl Store {
                 filter.without_package();
                 Rows::new(ByIds::<R> { store, filter, ids, shown: std::marker::PhantomData })
             }
-            None => {
-                Rows::new(All::<R> { store, filter, after: 0, shown: std::marker::PhantomData })
-            }
+            None => Rows::new(All::<R> {
+                store,
+                filter,
+                after: Some(0),
+                shown: std::marker::PhantomData,
+            }),
         })
     }
 
@@ -215,7 +222,7 @@ pub(crate) trait HistoryRecord: Record + Send + 'static {
     const TABLE: Table;
     const HISTORY: HistoryKind;
     type Shown: Send + 'static;
-    fn shown(self, id: u64) -> Self::Shown;
+    fn shown(self, read: &dyn MetaRead, id: u64) -> Result<Self::Shown, StoreError>;
     fn fits(&self, filter: &Filter) -> bool;
 }
 
@@ -223,14 +230,16 @@ fn each_of_package<R: HistoryRecord>(
     read: &dyn MetaRead,
     tag: &str,
     name_key: &[u8],
-    mut visit: impl FnMut(u64, R),
+    mut visit: impl FnMut(u64, R) -> Result<(), StoreError>,
 ) -> Result<(), StoreError> {
     let prefix = tables::history_prefix(tag, name_key, R::HISTORY);
     rows::each(read, tables::HISTORY, &prefix, |key, _| {
         let id = tables::u64_at(key, prefix.len());
         let id = id.ok_or_else(|| StoreError::damaged("a row of the history index"))?;
-        visit(id, rows::need(read, R::TABLE, &tables::number(id))?);
-        Ok(())
+        match rows::left_out(rows::need(read, R::TABLE, &tables::number(id)))? {
+            Some(record) => rows::left_out(visit(id, record)).map(drop),
+            None => Ok(()),
+        }
     })
 }
 
@@ -250,9 +259,10 @@ impl<R: HistoryRecord> Pager<R::Shown> for ByIds<R> {
         let page: Vec<u64> = self.ids.drain(..PAGE.min(self.ids.len())).collect();
         let mut found = Vec::with_capacity(page.len());
         for id in page {
-            let record: R = rows::need(snapshot.as_ref(), R::TABLE, &tables::number(id))?;
+            let record = rows::need::<R>(snapshot.as_ref(), R::TABLE, &tables::number(id));
+            let Some(record) = rows::left_out(record)? else { continue };
             if record.fits(&self.filter) {
-                found.push(record.shown(id));
+                found.extend(rows::left_out(record.shown(snapshot.as_ref(), id))?);
             }
         }
         Ok(Some(found))
@@ -262,28 +272,28 @@ impl<R: HistoryRecord> Pager<R::Shown> for ByIds<R> {
 struct All<R> {
     store: Store,
     filter: Filter,
-    after: u64,
+    /// The last record seen; `None` at the end.
+    after: Option<u64>,
     shown: std::marker::PhantomData<fn() -> R>,
 }
 
 impl<R: HistoryRecord> Pager<R::Shown> for All<R> {
     fn page(&mut self) -> Result<Option<Vec<R::Shown>>, StoreError> {
-        let range = tables::prefixed_after(&[], &tables::number(self.after));
-        let page: Vec<(Vec<u8>, R)> = rows::scan(
-            self.store.inner.snapshot()?.as_ref(),
-            R::TABLE,
-            range,
-            Direction::Forward,
-            PAGE,
-        )?;
-        let Some((last, _)) = page.last() else { return Ok(None) };
-        self.after = tables::u64_at(last, 0).unwrap_or(u64::MAX);
-        let found = page.into_iter().filter(|(_, record)| record.fits(&self.filter));
-        Ok(Some(
-            found
-                .filter_map(|(key, record)| Some(record.shown(tables::u64_at(&key, 0)?)))
-                .collect(),
-        ))
+        let Some(after) = self.after else { return Ok(None) };
+        let snapshot = self.store.inner.snapshot()?;
+        let read = snapshot.as_ref();
+        let range = tables::prefixed_after(&[], &tables::number(after));
+        let page = rows::list::<R>(read, R::TABLE, &range, Direction::Forward, PAGE)?;
+        self.after = page.last.as_ref().and_then(|last| tables::u64_at(last, 0));
+        let mut found = Vec::new();
+        for (key, record) in page.rows {
+            if record.fits(&self.filter)
+                && let Some(id) = tables::u64_at(&key, 0)
+            {
+                found.extend(rows::left_out(record.shown(read, id))?);
+            }
+        }
+        Ok(Some(found))
     }
 }
 
@@ -367,8 +377,8 @@ impl HistoryRecord for PromotionRecord {
     const HISTORY: HistoryKind = HistoryKind::Promotion;
     type Shown = Promotion;
 
-    fn shown(self, id: u64) -> Promotion {
-        Promotion {
+    fn shown(self, _: &dyn MetaRead, id: u64) -> Result<Promotion, StoreError> {
+        Ok(Promotion {
             id,
             feed_type: self.tag,
             from_feed: self.from_feed,
@@ -379,7 +389,7 @@ impl HistoryRecord for PromotionRecord {
             date: Timestamp::from_millis(self.date),
             user: self.user,
             comments: self.comments,
-        }
+        })
     }
 
     fn fits(&self, filter: &Filter) -> bool {
@@ -394,8 +404,14 @@ impl HistoryRecord for RepackagingRecord {
     const HISTORY: HistoryKind = HistoryKind::Repackaging;
     type Shown = Repackaging;
 
-    fn shown(self, id: u64) -> Repackaging {
-        Repackaging {
+    fn shown(self, read: &dyn MetaRead, id: u64) -> Result<Repackaging, StoreError> {
+        let mut files = self.files;
+        for part in 0..self.more {
+            let key = tables::part(id, part);
+            let MoreRepackagedRecord(more) = rows::need(read, tables::REPACKAGING_FILES, &key)?;
+            files.extend(more);
+        }
+        Ok(Repackaging {
             id,
             feed_type: self.tag,
             from_feed: self.from_feed,
@@ -407,8 +423,8 @@ impl HistoryRecord for RepackagingRecord {
             date: Timestamp::from_millis(self.date),
             user: self.user,
             comments: self.comments,
-            files: self.files.into_iter().map(RepackagedValue::shown).collect(),
-        }
+            files: files.into_iter().map(RepackagedValue::shown).collect(),
+        })
     }
 
     fn fits(&self, filter: &Filter) -> bool {

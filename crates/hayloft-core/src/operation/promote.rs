@@ -11,11 +11,11 @@ use crate::resolve::{FeedHandle, VersionHandle};
 use crate::tables::{self, HistoryKind};
 use crate::versions::{AddError, FILES_PER_VERSION, NewFile, Terms, add_files};
 use crate::{
-    Action, Actor, LookupError, Manifests, MetaRead, NoSuchFeed, Overwrite, PackageFile,
-    SelectError, Selector, Store, StoreError, Stored, UnknownFeedType, fragments,
+    Action, Actor, Kept, LookupError, Manifests, MetaRead, NoSuchFeed, Overwrite, PackageFile,
+    SelectError, Selector, Store, StoreError, Stored, TooLong, UnknownFeedType, fragments,
 };
 
-use super::audit::Entry;
+use super::audit::{Entry, some_of};
 
 /// Bytes that a promotion writes, roughly.
 const WEIGHT: usize = 256 << 10;
@@ -114,6 +114,9 @@ pub enum PromoteError {
     /// The feeds' type is not known to this program.
     #[error(transparent)]
     UnknownType(#[from] UnknownFeedType),
+    /// Something is longer than the store keeps.
+    #[error(transparent)]
+    TooLong(#[from] TooLong),
     /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -124,6 +127,7 @@ impl From<AddError> for PromoteError {
         match error {
             AddError::Conflict { package } => Self::Conflict { package },
             AddError::CaseTwin { name, existing } => Self::CaseTwin { name, existing },
+            AddError::TooLong(error) => Self::TooLong(error),
             AddError::TooManyFiles { package } => {
                 Self::TooManyFiles { package, limit: FILES_PER_VERSION }
             }
@@ -146,6 +150,8 @@ impl Store {
         request: &PromoteRequest,
         actor: &Actor,
     ) -> Result<PromoteOutcome, PromoteError> {
+        actor.check()?;
+        Kept::Comments.check_optional(request.comments.as_ref())?;
         let context = self.clone_context();
         let (feed, request, actor) = (feed.to_owned(), request.clone(), actor.clone());
         let outcome = self
@@ -215,7 +221,7 @@ fn promote(
         old_sha256: added.replaced,
         new_sha256: files.first().map(|file| file.digests.sha256),
         details: Some(serde_json::json!({
-            "files": files.iter().map(|file| &file.file_name).collect::<Vec<_>>(),
+            "files": some_of(files.iter().map(|file| file.file_name.as_str())),
         })),
         ..Entry::of_version(Action::Promote, &from.record.name, &source)
     };

@@ -12,21 +12,25 @@ use crate::inspections::Lane;
 use crate::plan::Plan;
 use crate::publish::Opening;
 use crate::reading::Reading;
-use crate::records::{FileValue, ListingValue, OriginValue, RepackagedValue, RepackagingRecord};
+use crate::records::{
+    FileValue, ListingValue, MoreRepackagedRecord, OriginValue, RepackagedValue, RepackagingRecord,
+};
 use crate::resolve::{FeedHandle, VersionHandle};
 use crate::staging::StagingError;
 use crate::storing::Unstored;
 use crate::tables::{self, HistoryKind};
 use crate::versions::{self, AddError, NewFile, Terms, add_files};
 use crate::{
-    Action, Actor, LookupError, Manifests, MetaRead, NoSuchFeed, Overwrite, PackageFile,
+    Action, Actor, Kept, LookupError, Manifests, MetaRead, NoSuchFeed, Overwrite, PackageFile,
     SelectError, Selector, Staged, Store, StoreError, TooLong, UnknownFeedType,
 };
 
-use super::audit::Entry;
+use super::audit::{Entry, some_of};
 use super::promote::{forbidden_by_pipeline, record_promotion};
 use super::upload::{NewFileError, new_file};
 
+/// Files in one row of a record; the rest lies in further rows.
+const PAIRS_PER_ROW: usize = 25;
 /// Bytes of a buffer between a package file and its type.
 const BUFFER: usize = 64 << 10;
 
@@ -173,6 +177,7 @@ impl From<LookupError> for RepackageError {
 impl From<NewFileError> for RepackageError {
     fn from(error: NewFileError) -> Self {
         match error {
+            NewFileError::Refused(error) => Self::Refused(error),
             NewFileError::TooLong(error) => Self::TooLong(error),
             NewFileError::Store(error) => Self::Store(error),
         }
@@ -218,6 +223,9 @@ impl Store {
         request: &RepackageRequest,
         actor: &Actor,
     ) -> Result<RepackageOutcome, RepackageError> {
+        actor.check()?;
+        Kept::Comments.check_optional(request.comments.as_ref())?;
+        Kept::Url.check_optional(request.url.as_ref())?;
         let job = {
             let (reading, from) = self.inner.read_feed(feed, |_| Vec::new())?;
             Job::find(&reading, from, request)?
@@ -344,6 +352,21 @@ fn reference(from: &Identity, file: &FileValue) -> SourceReference {
         version: from.version.text().to_owned(),
         sha1: Some(data_encoding::HEXLOWER.encode(&file.digests.sha1)),
     }
+}
+
+/// Writes the files of a repackaging beyond those in its record; how many rows they take.
+fn write_further_files(
+    plan: &mut Plan,
+    id: u64,
+    pairs: &[RepackagedValue],
+) -> Result<u16, StoreError> {
+    let mut more = 0;
+    for part in pairs.chunks(PAIRS_PER_ROW).skip(1) {
+        let record = MoreRepackagedRecord(part.to_vec());
+        plan.put(tables::REPACKAGING_FILES, tables::part(id, more), &record)?;
+        more += 1;
+    }
+    Ok(more)
 }
 
 /// What was done to all files together, each thing named once.
@@ -547,6 +570,8 @@ impl Step {
             to_name: new.file_name.clone(),
             to_sha256: new.digests.sha256,
         });
+        let pairs: Vec<_> = pairs.collect();
+        let more = write_further_files(plan, id, &pairs)?;
         let record = RepackagingRecord {
             tag: tag.clone(),
             from_feed: from.record.name.clone(),
@@ -558,7 +583,8 @@ impl Step {
             date: plan.now().millis(),
             user: self.actor.name.clone(),
             comments: comments.clone(),
-            files: pairs.collect(),
+            more,
+            files: pairs.get(..PAIRS_PER_ROW).unwrap_or(&pairs).to_vec(),
             name_key,
         };
         plan.put(tables::REPACKAGING, tables::number(id), &record)?;
@@ -572,8 +598,9 @@ impl Step {
             old_sha256: job.files.first().map(|file| file.digests.sha256),
             new_sha256: files.first().map(|file| file.digests.sha256),
             details: Some(serde_json::json!({
-                "signaturesRemoved": self.done.signatures_removed,
-                "siblingPins": self.done.sibling_pins,
+                "signaturesRemoved":
+                    some_of(self.done.signatures_removed.iter().map(String::as_str)),
+                "siblingPins": some_of(self.done.sibling_pins.iter().map(String::as_str)),
             })),
             ..Entry::of_version(Action::Repackage, &from.record.name, &job.source)
         };
@@ -584,6 +611,7 @@ impl Step {
     fn add_error(&self, error: AddError) -> RepackageError {
         match error {
             AddError::Conflict { .. } | AddError::TooManyFiles { .. } => self.job.exists(),
+            AddError::TooLong(error) => error.into(),
             AddError::CaseTwin { name, existing } => RepackageError::CaseTwin { name, existing },
             AddError::NoVersion { package } => {
                 StoreError::damaged(format!("the version `{package}`")).into()

@@ -1,7 +1,7 @@
 use std::collections::BTreeMap;
 
 use crate::records::SettingRecord;
-use crate::{Action, Actor, Store, StoreError, tables};
+use crate::{Action, Actor, Kept, Store, StoreError, TooLong, rows, tables};
 
 use super::audit::Entry;
 
@@ -9,9 +9,12 @@ use super::audit::Entry;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum SettingError {
-    /// The name or the value is out of bounds.
-    #[error("a setting has a name of 1 to 256 bytes and a value of at most 65,536")]
-    Length,
+    /// A setting has to have a name.
+    #[error("a setting without a name")]
+    Nameless,
+    /// Name or value are longer than the store keeps, or there are too many settings.
+    #[error(transparent)]
+    TooLong(#[from] TooLong),
     /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -38,11 +41,12 @@ impl Store {
         value: Option<&str>,
         actor: &Actor,
     ) -> Result<(), SettingError> {
-        let fits =
-            (1..=256).contains(&name.len()) && value.is_none_or(|value| value.len() <= 65_536);
-        if !fits {
-            return Err(SettingError::Length);
+        if name.is_empty() {
+            return Err(SettingError::Nameless);
         }
+        Kept::SettingName.check_text(name)?;
+        Kept::SettingValue.check(value.map_or(0, str::len))?;
+        actor.check()?;
         let (name, actor) = (name.to_owned(), actor.clone());
         let value = value.map(|value| SettingRecord(value.to_owned()));
         self.inner.writer.change(4_096, move |plan| {
@@ -50,6 +54,9 @@ impl Store {
             let before: Option<SettingRecord> = plan.get(tables::SETTING, &key)?;
             if before == value {
                 return Ok(());
+            }
+            if before.is_none() {
+                Kept::Settings.check(rows::count(plan, tables::SETTING)? + 1)?;
             }
             match &value {
                 Some(value) => plan.put(tables::SETTING, key, value)?,

@@ -8,8 +8,8 @@ use crate::records::{DeprecationValue, StatusRecord};
 use crate::resolve::{FeedHandle, StatusRow, VersionHandle};
 use crate::versions::{retag, write_package};
 use crate::{
-    Action, Actor, Allow, Deprecation, Files, Listing, Manifests, PackageFile, SelectError,
-    Selector, Status, Store, StoreError, tables,
+    Action, Actor, Allow, Deprecation, Files, Kept, Listing, Manifests, PackageFile, SelectError,
+    Selector, Status, Store, StoreError, TooLong, tables,
 };
 
 use super::audit::Entry;
@@ -62,6 +62,9 @@ pub enum StatusError {
     /// Deprecation details are not a JSON object.
     #[error("the deprecation details are not a JSON object")]
     Details(#[source] Detail),
+    /// Something is longer than the store keeps.
+    #[error(transparent)]
+    TooLong(#[from] TooLong),
     /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -94,6 +97,7 @@ impl Store {
         check: impl Fn(&[PackageFile]) -> Result<(), Detail> + Send + 'static,
         actor: &Actor,
     ) -> Result<Vec<StatusOutcome>, StatusError> {
+        actor.check()?;
         for (_, change) in &changes {
             change.check()?;
         }
@@ -177,11 +181,14 @@ fn described(status: &StatusRecord) -> serde_json::Value {
 
 impl StatusChange {
     pub(super) fn check(&self) -> Result<(), StatusError> {
-        let Some(DeprecationChange::Set(Deprecation { details: Some(text), .. })) =
-            &self.deprecation
-        else {
-            return Ok(());
+        let (reason, details) = match &self.deprecation {
+            None | Some(DeprecationChange::Clear) => return Ok(()),
+            Some(DeprecationChange::Reason(reason)) => (reason, &None),
+            Some(DeprecationChange::Set(Deprecation { reason, details })) => (reason, details),
         };
+        Kept::DeprecationReason.check_optional(reason.as_ref())?;
+        Kept::DeprecationDetails.check_optional(details.as_ref())?;
+        let Some(text) = details else { return Ok(()) };
         serde_json::from_str::<serde_json::Map<String, serde_json::Value>>(text)
             .map(drop)
             .map_err(|error| StatusError::Details(Box::new(error)))

@@ -1,15 +1,13 @@
 use crate::file_rows::package_info;
 use crate::plan::Plan;
 use crate::resolve::{FeedHandle, PackageHandle};
-use crate::versions::{set_tags, write_package};
-use crate::{Action, Actor, PackageInfo, SelectError, Selector, Store, StoreError, Wanted};
+use crate::versions::{check_tags, set_tags, write_package};
+use crate::{
+    Action, Actor, Kept, PackageInfo, SelectError, Selector, Store, StoreError, TooLong, Wanted,
+};
 
 use super::audit::Entry;
 
-/// Most tags of a package.
-const TAGS: usize = 1_000;
-/// Longest tag in bytes.
-const TAG_LENGTH: usize = 256;
 /// Bytes that a change of a tag writes, roughly.
 const WEIGHT: usize = 16 << 10;
 
@@ -26,11 +24,12 @@ pub enum TagError {
         /// What was asked for.
         tag: String,
     },
-    /// Empty, longer than 256 bytes, with control characters, or one too many.
-    #[error(
-        "the tag is empty, has more than 256 bytes or control characters, or is one of more than 1,000"
-    )]
+    /// Empty or with control characters.
+    #[error("the tag is empty or has control characters")]
     Text,
+    /// Something is longer than the store keeps.
+    #[error(transparent)]
+    TooLong(#[from] TooLong),
     /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -48,6 +47,8 @@ impl Store {
         if !is_tag(tag) {
             return Err(TagError::Text);
         }
+        Kept::Tag.check_text(tag)?;
+        actor.check()?;
         let types = self.types().clone();
         let (feed, tag) = (feed.to_owned(), tag.to_owned());
         let (selector, actor) = (selector.clone(), actor.clone());
@@ -57,7 +58,7 @@ impl Store {
             let mut package = version.package;
             let text = version.record.text;
             if set_tags(&mut package.record, &text, std::slice::from_ref(&tag)) {
-                check_count(&package)?;
+                check_tags(&package.record)?;
                 write(plan, &handle, &mut package, &tag, &text, &actor)?;
             }
             Ok(package_info(handle.id, &package))
@@ -73,6 +74,7 @@ impl Store {
         tag: &str,
         actor: &Actor,
     ) -> Result<PackageInfo, TagError> {
+        actor.check()?;
         let types = self.types().clone();
         let (feed, tag, actor) = (feed.to_owned(), tag.to_owned(), actor.clone());
         let (group, name) = (group.to_owned(), name.to_owned());
@@ -103,11 +105,6 @@ pub(super) fn remove(
     Ok(package)
 }
 
-/// Fails for a package with more tags than it may have.
-pub(super) fn check_count(package: &PackageHandle) -> Result<(), TagError> {
-    if package.record.tags.len() > TAGS { Err(TagError::Text) } else { Ok(()) }
-}
-
 pub(super) fn write(
     plan: &mut Plan,
     handle: &FeedHandle,
@@ -131,5 +128,5 @@ pub(super) fn write(
 
 /// True if a text can be a tag.
 pub(crate) fn is_tag(tag: &str) -> bool {
-    (1..=TAG_LENGTH).contains(&tag.len()) && !tag.chars().any(char::is_control)
+    !tag.is_empty() && !tag.chars().any(char::is_control)
 }

@@ -15,7 +15,7 @@ use crate::storing::Unstored;
 use crate::tables::{self, FragmentKind};
 use crate::versions::{AddError, Added, FILES_PER_VERSION, NewFile, Terms, add_files};
 use crate::{
-    Action, Actor, LookupError, Manifests, NoSuchFeed, PackageFile, Staged, Staging, Store,
+    Action, Actor, Kept, LookupError, Manifests, NoSuchFeed, PackageFile, Staged, Staging, Store,
     StoreError, TooLong, UnknownFeedType,
 };
 
@@ -163,6 +163,7 @@ impl From<AddError> for UploadError {
             AddError::TooManyFiles { package } => {
                 Self::TooManyFiles { package, limit: FILES_PER_VERSION }
             }
+            AddError::TooLong(error) => Self::TooLong(error),
             AddError::Gone(_) => Self::Store(StoreError::damaged("a content just stored")),
             AddError::Store(error) => Self::Store(error),
         }
@@ -212,6 +213,8 @@ impl Store {
         staged: Staged,
         actor: &Actor,
     ) -> Result<Uploaded, UploadError> {
+        actor.check()?;
+        Kept::Tags.check_list(Kept::Tag, &request.tags)?;
         let handle = self.inner.small()?.feed(self.types(), feed)?;
         let feed_type = handle.known_type()?.clone();
         let remembered = self.remembered(&handle, feed_type.as_ref())?;
@@ -298,6 +301,7 @@ fn refused(error: FeedTypeError) -> UploadError {
 /// What a feed type has read cannot be kept.
 #[derive(Debug)]
 pub(crate) enum NewFileError {
+    Refused(FeedTypeError),
     TooLong(TooLong),
     Store(StoreError),
 }
@@ -317,6 +321,7 @@ impl From<StoreError> for NewFileError {
 impl From<NewFileError> for UploadError {
     fn from(error: NewFileError) -> Self {
         match error {
+            NewFileError::Refused(error) => Self::Refused(error),
             NewFileError::TooLong(error) => Self::TooLong(error),
             NewFileError::Store(error) => Self::Store(error),
         }
@@ -329,25 +334,23 @@ pub(crate) fn new_file(
     inspected: &Inspected,
     staged: &Staged,
 ) -> Result<NewFile, NewFileError> {
+    check_identity(feed_type, &inspected.identity)?;
     let mut fragments =
-        vec![fragment("manifest", FragmentKind::MANIFEST, inspected.manifest.as_bytes())?];
+        vec![fragment(Kept::Manifest, FragmentKind::MANIFEST, inspected.manifest.as_bytes())?];
     let history = match inspected.history.as_slice() {
         [] => HistoryValue::Absent,
         entries => {
             let text = serde_json::to_vec(entries)
                 .map_err(|_| StoreError::damaged("a history that was just read"))?;
-            fragments.push(fragment("history in the package", FragmentKind::HISTORY, &text)?);
+            fragments.push(fragment(Kept::History, FragmentKind::HISTORY, &text)?);
             HistoryValue::Embedded
         }
     };
-    let many = inspected.documents.len();
+    let length = inspected.documents.len();
     for (at, document) in inspected.documents.iter().enumerate() {
-        let kind = tables::document_kind(at).ok_or(TooLong {
-            what: "list of documents",
-            length: many,
-            limit: tables::DOCUMENTS_PER_FILE,
-        })?;
-        fragments.push(fragment("document in the package", kind, &document.bytes)?);
+        let kind = tables::document_kind(at).ok_or(TooLong { kept: Kept::Documents, length })?;
+        Kept::DocumentName.check_text(&document.name)?;
+        fragments.push(fragment(Kept::Document, kind, &document.bytes)?);
     }
     let mut kinds = BTreeSet::new();
     for index in &inspected.fragments {
@@ -355,12 +358,14 @@ pub(crate) fn new_file(
         if !(1..=Fragment::LAST_KIND).contains(&index.kind) || !kinds.insert(index.kind) {
             return Err(StoreError::damaged(format!("fragment kind {}", index.kind)).into());
         }
-        fragments.push(fragment("index entry", FragmentKind(index.kind), &index.bytes)?);
+        fragments.push(fragment(Kept::IndexEntry, FragmentKind(index.kind), &index.bytes)?);
     }
+    let file_name = feed_type.file_name(&inspected.identity);
+    Kept::FileName.check_text(&file_name)?;
     Ok(NewFile {
         identity: inspected.identity.clone(),
         role: inspected.role,
-        file_name: feed_type.file_name(&inspected.identity),
+        file_name,
         size: staged.size(),
         digests: staged.digests().into(),
         source: crate::blob_rows::Source::Present,
@@ -370,12 +375,32 @@ pub(crate) fn new_file(
     })
 }
 
+/// Refuses an identity whose rows could not be written, or not be told from others.
+fn check_identity(feed_type: &dyn FeedType, identity: &Identity) -> Result<(), NewFileError> {
+    let Identity { package, version, qualifiers } = identity;
+    Kept::Group.check_text(package.group())?;
+    Kept::PackageName.check_text(package.name())?;
+    Kept::Version.check_text(version.text())?;
+    Kept::Version.check_text(version.identity())?;
+    Kept::SortKey.check(version.sort_key().as_bytes().len())?;
+    Kept::Qualifiers.check_text(&qualifiers.to_string())?;
+    // In the keys of fragments NUL ends a version.
+    if version.identity().contains('\0') {
+        return Err(NewFileError::Refused(FeedTypeError::Version {
+            feed_type: feed_type.tag(),
+            text: version.text().to_owned(),
+            detail: "contains a NUL character".into(),
+        }));
+    }
+    Ok(())
+}
+
 fn fragment(
-    what: &'static str,
+    kept: Kept,
     kind: FragmentKind,
     bytes: &[u8],
 ) -> Result<PreparedFragment, NewFileError> {
-    TooLong::check(what, bytes.len(), Fragment::LONGEST)?;
+    kept.check(bytes.len())?;
     Ok(PreparedFragment::new(kind, bytes)?)
 }
 

@@ -288,6 +288,7 @@ fn add_contents_and_logs(goldens: &mut Goldens) {
             date: 5,
             user: text("ann"),
             comments: String::new(),
+            more: 1,
             files: vec![RepackagedValue {
                 from_name: text("a-1.0-rc.tgz"),
                 from_sha256: [1; 32],
@@ -296,6 +297,15 @@ fn add_contents_and_logs(goldens: &mut Goldens) {
             }],
             name_key: b"@scope\x01a\0".to_vec(),
         },
+    );
+    goldens.add(
+        "more-repackaged",
+        &MoreRepackagedRecord(vec![RepackagedValue {
+            from_name: text("a-1.0-rc.tgz"),
+            from_sha256: [1; 32],
+            to_name: text("a-1.0.tgz"),
+            to_sha256: [2; 32],
+        }]),
     );
     goldens.add(
         "audit",

@@ -326,3 +326,51 @@ fn metrics_count_requests_by_class() {
     let proxied = server.send("GET", "/metrics", &[("X-Forwarded-For", "192.0.2.1")], b"");
     assert_eq!(proxied.status, 403);
 }
+
+#[rstest]
+#[case::description(&format!("{FEEDS}/update/nu1"), "description", 4_001, "description of the feed")]
+#[case::variables(&format!("{FEEDS}/update/nu1"), "dropPath", 40_000, "other settings")]
+#[case::key_description(&format!("{KEYS}/create"), "description", 1_001, "description of the API key")]
+#[case::key_name(&format!("{KEYS}/create"), "displayName", 257, "display name of the API key")]
+#[case::reason(
+    "/api/packages/nu1/status?name=A&version=1.0.0",
+    "deprecatedReason",
+    4_001,
+    "reason of the deprecation"
+)]
+#[case::promotion("/api/promotions/promote", "comments", 4_001, "comment")]
+#[case::repackaging("/api/repackaging/repackage", "comments", 4_001, "comment")]
+fn a_text_that_is_too_long_is_the_clients_fault(
+    #[case] path: &str,
+    #[case] property: &str,
+    #[case] length: usize,
+    #[case] named: &str,
+) {
+    let server = crate::nuget(&["1.0.0"]);
+    server.feed("nu2", "nuget");
+    for length in [length, (1 << 20) - 200] {
+        let mut body = json!({
+            "type": "system", "systemApis": ["full-control"],
+            "fromFeed": "nu1", "toFeed": "nu2", "feed": "nu1", "name": "A", "version": "1.0.0",
+            "newVersion": "2.0.0", "deprecated": true,
+        });
+        let kept: &[&str] = match path {
+            path if path.starts_with(FEEDS) => &[],
+            path if path.starts_with(KEYS) => &["type", "systemApis"],
+            path if path.contains("status") => &["deprecated"],
+            path if path.contains("promote") => &["fromFeed", "toFeed", "name", "version"],
+            _ => &["feed", "name", "version", "newVersion"],
+        };
+        body.as_object_mut().unwrap().retain(|name, _| kept.contains(&name.as_str()));
+        body[property] = json!("x".repeat(length));
+        let answer = server.post(path, &body.to_string());
+        assert!((400..=413).contains(&answer.status), "{} {}", answer.status, answer.text());
+        if length < 100_000 {
+            answer.refused(400, &[named, "at most"]);
+        }
+    }
+    // Nothing of it is in the way afterwards.
+    assert_eq!(server.get(&format!("{FEEDS}/list")).json().as_array().unwrap().len(), 2);
+    server.get(&format!("{KEYS}/list")).done();
+    server.get("/api/packages/nu1/versions?name=A").done();
+}

@@ -99,7 +99,9 @@ impl Pager<Vec<Promotion>> for PromotedVersions {
             }
             let version = self.next_version(read)?;
             promotions += version.len();
-            page.push(version);
+            if !version.is_empty() {
+                page.push(version);
+            }
         }
         Ok(Some(page))
     }
@@ -113,8 +115,9 @@ impl PromotedVersions {
         rows::each(read, tables::HISTORY, prefix, |key, _| {
             let id = tables::u64_at(key, prefix.len());
             let id = id.ok_or_else(|| StoreError::damaged("a row of the history index"))?;
-            let record = record(read, id)?;
-            if record.fits(&self.filter) {
+            if let Some(record) = rows::left_out(record(read, id))?
+                && record.fits(&self.filter)
+            {
                 found.push((*blake3::hash(&folded(&record.version)).as_bytes(), id));
             }
             Ok(())
@@ -135,7 +138,9 @@ impl PromotedVersions {
         while let Some(place) = self.current.as_slice().first().copied()
             && Some(place.first) == first
         {
-            version.push(record(read, place.id)?.shown(place.id));
+            if let Some(record) = rows::left_out(record(read, place.id))? {
+                version.push(record.shown(read, place.id)?);
+            }
             self.current.next();
         }
         Ok(version)

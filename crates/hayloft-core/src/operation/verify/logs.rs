@@ -2,7 +2,9 @@
 
 use super::run::{Look, Run, look, row};
 use crate::plan::{COUNTERS, Plan};
-use crate::records::{AuditRecord, CountersRecord, PromotionRecord, RepackagingRecord};
+use crate::records::{
+    AuditRecord, CountersRecord, MoreRepackagedRecord, PromotionRecord, RepackagingRecord,
+};
 use crate::tables::{self, HistoryKind};
 use crate::{FindingCode, MetaRead, StoreError, codec, rows};
 
@@ -51,7 +53,29 @@ impl Run<'_> {
             run.history_entry(read, HistoryKind::Promotion, key, &record.tag, &record.name_key)
         })?;
         self.each(read, tables::REPACKAGING, |run, key, record: RepackagingRecord| {
+            for part in 0..record.more {
+                let id = tables::u64_at(key, 0).unwrap_or_default();
+                let part = tables::part(id, part);
+                if read.get(tables::REPACKAGING_FILES, &part)?.is_none() {
+                    let text = format!("{} is missing", row(tables::REPACKAGING_FILES, &part));
+                    run.found(FindingCode::Row, text);
+                }
+            }
             run.history_entry(read, HistoryKind::Repackaging, key, &record.tag, &record.name_key)
+        })?;
+        self.each(read, tables::REPACKAGING_FILES, |run, key, _: MoreRepackagedRecord| {
+            let id = tables::number(tables::u64_at(key, 0).unwrap_or_default());
+            let part = key.get(8..).and_then(|part| part.try_into().ok()).map(u16::from_be_bytes);
+            let wanted = match look::<RepackagingRecord>(read, tables::REPACKAGING, &id)? {
+                Look::Missing => false,
+                Look::Bad | Look::Newer => true,
+                Look::Good(record) => part.is_some_and(|part| part < record.more),
+            };
+            if !wanted {
+                let text = row(tables::REPACKAGING_FILES, key);
+                run.found(FindingCode::HistoryIndex, format!("{text} belongs to no repackaging"));
+            }
+            Ok(())
         })?;
         self.each_key(read, tables::HISTORY, |run, key| {
             if leads_somewhere(read, key)? {
