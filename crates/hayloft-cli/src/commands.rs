@@ -61,6 +61,7 @@ pub(crate) static ROOT: Command = Command::group(
         verify::COMMAND,
         use_feed::COMMAND,
         serve::COMMAND,
+        serve::CONFIG,
         demo::COMMAND,
         completions::COMMAND,
         completions::COMPLETE,

@@ -58,6 +58,8 @@ pub(crate) struct Opt {
     pub(crate) takes: Takes,
     pub(crate) required: bool,
     pub(crate) hidden: bool,
+    /// What holds where nothing is given, for those who ask.
+    pub(crate) default: Option<&'static str>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -70,11 +72,25 @@ pub(crate) enum Takes {
 
 impl Opt {
     pub(crate) const fn flag(name: &'static str, description: &'static str) -> Self {
-        Self { name, description, takes: Takes::Nothing, required: false, hidden: false }
+        Self {
+            name,
+            description,
+            takes: Takes::Nothing,
+            required: false,
+            hidden: false,
+            default: None,
+        }
     }
 
     pub(crate) const fn text(name: &'static str, description: &'static str) -> Self {
-        Self { name, description, takes: Takes::Text, required: false, hidden: false }
+        Self {
+            name,
+            description,
+            takes: Takes::Text,
+            required: false,
+            hidden: false,
+            default: None,
+        }
     }
 
     pub(crate) const fn one_of(
@@ -82,7 +98,20 @@ impl Opt {
         words: &'static [&'static str],
         description: &'static str,
     ) -> Self {
-        Self { name, description, takes: Takes::OneOf(words), required: false, hidden: false }
+        Self {
+            name,
+            description,
+            takes: Takes::OneOf(words),
+            required: false,
+            hidden: false,
+            default: None,
+        }
+    }
+
+    /// The same with a default, which the command itself must keep to.
+    pub(crate) const fn or(mut self, default: &'static str) -> Self {
+        self.default = Some(default);
+        self
     }
 
     pub(crate) const fn required(mut self) -> Self {

@@ -1,10 +1,10 @@
 use std::collections::BTreeMap;
 
-use super::{Command, Mistake};
+use super::{Command, Mistake, Opt};
 use crate::failure::Failure;
 
 /// A command with its options, read and complete.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Invocation {
     pub(super) path: Vec<&'static Command>,
     pub(super) values: BTreeMap<String, String>,
@@ -32,6 +32,22 @@ impl Invocation {
     /// The value of an option that the command cannot do without.
     pub(crate) fn required(&self, name: &str) -> Result<&str, Failure> {
         self.text(name).ok_or_else(|| Failure::Arguments(vec![Mistake::missing(name)]))
+    }
+
+    /// The value of an option, else its default.
+    pub(crate) fn or_default(&self, name: &str) -> &str {
+        let default = self.options().find(|option| option.name == name).and_then(|it| it.default);
+        self.text(name).or(default).unwrap_or_default()
+    }
+
+    /// All options that the command takes.
+    pub(crate) fn options(&self) -> impl Iterator<Item = &'static Opt> {
+        self.path.iter().flat_map(|command| command.options)
+    }
+
+    /// The same with a value for an option that the command line leaves open.
+    pub(crate) fn fill(&mut self, name: &str, value: String) {
+        self.values.entry(name.to_owned()).or_insert(value);
     }
 
     /// Whether a flag is set.

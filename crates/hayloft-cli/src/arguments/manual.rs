@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use super::grammar::{Command, Kind, Opt};
-use super::usage::{rest, spelled};
+use super::usage::{described, rest, spelled};
 
 /// One page of section 1.
 #[derive(Debug)]
@@ -86,7 +86,7 @@ fn page(path: &[&'static Command]) -> String {
 fn entry(text: &mut String, option: &'static Opt) {
     // Long choices may be broken between two of them.
     let spelled = escaped(&spelled(option)).replace('|', "|\\:");
-    let description = escaped(option.description);
+    let description = escaped(&described(option));
     let _ = writeln!(text, ".TP\n\\fB{spelled}\\fR\n{description}.");
 }
 

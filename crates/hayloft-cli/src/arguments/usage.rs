@@ -12,21 +12,22 @@ pub(crate) fn usage(path: &[&'static Command]) -> String {
     let description = command.description;
     let _ = write!(text, "Description:\n  {description}\n\nUsage:\n  {words} {rest}\n");
     if let Kind::Group(_) = command.kind {
-        let rows = command.shown().map(|child| (child.name.to_owned(), child.description));
+        let rows =
+            command.shown().map(|child| (child.name.to_owned(), child.description.to_owned()));
         columns(&mut text, "Commands:", rows.collect());
     }
     let mut own = rows(command.options);
     if matches!(command.kind, Kind::OpenAction(_)) {
-        own.push(("--<property>=<value>".to_owned(), "A property of that name"));
+        own.push(("--<property>=<value>".to_owned(), "A property of that name".to_owned()));
     }
-    let mut inherited: Vec<(String, Vec<(String, &'static str)>)> = parents
+    let mut inherited: Vec<(String, Vec<(String, String)>)> = parents
         .iter()
         .rev()
         .map(|parent| (format!("Common Options ({}):", parent.name), rows(parent.options)))
         .collect();
     inherited.retain(|(_, rows)| !rows.is_empty());
     let last = inherited.last_mut().map_or(&mut own, |(_, rows)| rows);
-    last.push(("-?, --help".to_owned(), "Show this help"));
+    last.push(("-?, --help".to_owned(), "Show this help".to_owned()));
     columns(&mut text, "Options:", own);
     for (title, rows) in inherited {
         columns(&mut text, &title, rows);
@@ -38,6 +39,12 @@ pub(crate) fn usage(path: &[&'static Command]) -> String {
         }
     }
     text
+}
+
+/// What an option is for, and what holds without it.
+pub(super) fn described(option: &Opt) -> String {
+    let default = option.default.map(|default| format!("; by default {default}"));
+    option.description.to_owned() + &default.unwrap_or_default()
 }
 
 /// What follows the command's own words in a synopsis.
@@ -67,11 +74,11 @@ fn shown_word(word: Word, path: &[&'static Command]) -> String {
 }
 
 /// Required options first.
-fn rows(options: &'static [Opt]) -> Vec<(String, &'static str)> {
+fn rows(options: &'static [Opt]) -> Vec<(String, String)> {
     let shown = |required| {
         options.iter().filter(move |option| option.required == required && !option.hidden)
     };
-    shown(true).chain(shown(false)).map(|option| (spelled(option), option.description)).collect()
+    shown(true).chain(shown(false)).map(|option| (spelled(option), described(option))).collect()
 }
 
 pub(super) fn spelled(option: &Opt) -> String {
@@ -88,11 +95,11 @@ pub(super) fn spelled(option: &Opt) -> String {
 /// Names wider than this get a line of their own.
 const WIDEST: usize = 40;
 
-fn columns(text: &mut String, title: &str, rows: Vec<(String, &'static str)>) {
+fn columns(text: &mut String, title: &str, rows: Vec<(String, String)>) {
     if rows.is_empty() {
         return;
     }
-    let width = |(name, _): &(String, _)| Some(name.len()).filter(|width| *width <= WIDEST);
+    let width = |(name, _): &(String, String)| Some(name.len()).filter(|width| *width <= WIDEST);
     let width = rows.iter().filter_map(width).max().unwrap_or(WIDEST);
     let _ = write!(text, "\n{title}\n");
     for (name, description) in rows {

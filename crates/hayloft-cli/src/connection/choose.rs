@@ -170,7 +170,7 @@ pub(crate) fn open_store(
     options: OpenOptions,
     console: &Console,
 ) -> Result<Store, Failure> {
-    logs::start("error");
+    logs::start_for_command();
     let directory = &place.directory;
     let store = Store::open(directory, hayloft::feed_types(), options).map_err(|error| {
         let in_use = matches!(error, OpenError::InUse { .. });

@@ -89,6 +89,7 @@ impl Bench {
             .current_dir(self.directory.path())
             .env_remove("HAYLOFT_STORE")
             .env_remove("HAYLOFT_ADMIN_KEY")
+            .env_remove("HAYLOFT_CONFIG")
             .env_remove("HAYLOFT_LOG")
             .env("XDG_CONFIG_HOME", self.path("home/config"))
             .env("HOME", self.path("home"))

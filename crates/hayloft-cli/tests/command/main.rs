@@ -12,6 +12,7 @@ mod arguments;
 mod bench;
 #[cfg(unix)]
 mod clients;
+mod config;
 mod demo;
 mod fake;
 mod feeds;

@@ -13,8 +13,6 @@ pub(super) struct Address {
 }
 
 impl Address {
-    /// If nothing else is said: reachable from this machine alone.
-    pub(super) const DEFAULT: &str = "127.0.0.1:8624";
     const PORT: u16 = 8624;
 
     /// `host:port`, a host alone, or a port alone, which is one of this machine.
