@@ -13,7 +13,9 @@ mod send;
 pub(crate) use list::{json_list, json_list_within};
 pub(crate) use memory::SendMemory;
 pub(crate) use range::Part;
-pub(crate) use receive::{discard, is_multipart, next_frame, receive, receive_text};
+pub(crate) use receive::{
+    FileWriter, discard, is_multipart, next_frame, receive, receive_text, upload_limit,
+};
 pub(crate) use send::{FileRequest, Outgoing};
 
 /// Bytes of an upload that are written at a time.

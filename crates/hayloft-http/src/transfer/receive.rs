@@ -29,15 +29,12 @@ pub(crate) async fn receive(
     body: Body,
 ) -> Result<Staged, ApiError> {
     let _running = app.traffic().upload();
-    let limit = app.store().options().max_file_size;
-    let limit = app.limits().max_upload.map_or(limit, |own| own.min(limit));
+    let limit = upload_limit(app);
     let declared = declared_length(headers);
     if declared.is_some_and(|length| length > limit) {
         return Err(StagingError::TooLarge { limit }.into());
     }
-    let store = app.store().clone();
-    let staging = Box::new(app.block(move || store.stage(Some(limit))).await??);
-    let mut file = Incoming { app, writing: Writing::Idle(staging), waiting: Vec::new() };
+    let mut file = FileWriter::begin(app).await?;
     let mut frames = body.into_data_stream();
     let mut received = 0_u64;
     while let Some(bytes) = next_frame(&mut frames).await? {
@@ -133,8 +130,14 @@ fn cut_off() -> ApiError {
     ApiError::bad_request("the body ended before its declared length")
 }
 
+/// Bytes that an uploaded file may have.
+pub(crate) fn upload_limit(app: &App) -> u64 {
+    let limit = app.store().options().max_file_size;
+    app.limits().max_upload.map_or(limit, |own| own.min(limit))
+}
+
 /// A file being written while its next chunk arrives.
-struct Incoming<'a> {
+pub(crate) struct FileWriter<'a> {
     app: &'a App,
     writing: Writing,
     waiting: Vec<u8>,
@@ -147,8 +150,16 @@ enum Writing {
     Ended,
 }
 
-impl Incoming<'_> {
-    async fn add(&mut self, bytes: &[u8]) -> Result<(), ApiError> {
+impl<'a> FileWriter<'a> {
+    /// Begins a file of as many bytes as may be uploaded.
+    pub(crate) async fn begin(app: &'a App) -> Result<Self, ApiError> {
+        let (store, limit) = (app.store().clone(), upload_limit(app));
+        let staging = Box::new(app.block(move || store.stage(Some(limit))).await??);
+        Ok(Self { app, writing: Writing::Idle(staging), waiting: Vec::new() })
+    }
+
+    /// Adds bytes, which are written once they are many.
+    pub(crate) async fn add(&mut self, bytes: &[u8]) -> Result<(), ApiError> {
         self.waiting.extend_from_slice(bytes);
         if self.waiting.len() < CHUNK {
             return Ok(());
@@ -172,7 +183,8 @@ impl Incoming<'_> {
         }
     }
 
-    async fn finish(mut self) -> Result<Staged, ApiError> {
+    /// The whole file.
+    pub(crate) async fn finish(mut self) -> Result<Staged, ApiError> {
         let staging = self.settle().await?;
         let rest = self.waiting;
         let finish = move || Ok(written(staging, &rest)?.finish()?);
