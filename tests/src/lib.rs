@@ -19,6 +19,7 @@ mod program;
 mod server;
 mod tool;
 mod tree;
+mod wiretap;
 
 pub use answer::Answer;
 pub use bench::Bench;
@@ -29,6 +30,7 @@ pub use program::{Hayloft, Ran};
 pub use server::Server;
 pub use tool::{dotnet, has_program, npm, nuget, nuget_install, pip_install, python, run};
 pub use tree::{Tree, tree};
+pub use wiretap::Wiretap;
 
 use sha1::Digest;
 

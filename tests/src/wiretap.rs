@@ -1,0 +1,53 @@
+use std::io::{Read as _, Write as _};
+use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::sync::{Arc, Mutex};
+use std::thread;
+
+/// Passes connections on to a server and keeps the heads of the requests that clients send.
+///
+/// Bodies are kept, too, so that only small ones should go through it.
+#[derive(Debug)]
+pub struct Wiretap {
+    /// Where clients are to connect.
+    pub address: SocketAddr,
+    heard: Arc<Mutex<Vec<u8>>>,
+}
+
+impl Wiretap {
+    /// In front of a server; it ends with the process.
+    pub fn before(server: SocketAddr) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let heard = Arc::new(Mutex::new(Vec::new()));
+        let ear = Arc::clone(&heard);
+        thread::spawn(move || {
+            for client in listener.incoming() {
+                let (Ok(client), Ok(server)) = (client, TcpStream::connect(server)) else { return };
+                let (back, forth) = (server.try_clone().unwrap(), client.try_clone().unwrap());
+                let ear = Arc::clone(&ear);
+                thread::spawn(move || {
+                    pass(client, server, |bytes| ear.lock().unwrap().extend_from_slice(bytes));
+                });
+                thread::spawn(move || pass(back, forth, |_| {}));
+            }
+        });
+        Self { address, heard }
+    }
+
+    /// All that clients sent since the last call.
+    pub fn take(&self) -> String {
+        String::from_utf8_lossy(&std::mem::take(&mut *self.heard.lock().unwrap())).into_owned()
+    }
+}
+
+fn pass(mut from: TcpStream, mut to: TcpStream, hear: impl Fn(&[u8])) {
+    let mut buffer = [0; 16 << 10];
+    while let Ok(read) = from.read(&mut buffer) {
+        let bytes = &buffer[..read];
+        hear(bytes);
+        if read == 0 || to.write_all(bytes).is_err() {
+            break;
+        }
+    }
+    let _ = to.shutdown(Shutdown::Write);
+}

@@ -1,0 +1,232 @@
+//! Python's own clients publish to a feed and install from it.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::print_stdout,
+    reason = "tests panic to fail and say what they skip"
+)]
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use hayloft_testkit::{Package, sdist, wheel};
+use hayloft_tests::{Request, Response, Server, python, run, sha256};
+use tempfile::TempDir;
+
+/// A server with a feed `py`, and a folder for what clients leave.
+struct Scene {
+    folder: TempDir,
+    server: Server,
+}
+
+impl Scene {
+    fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let server = Server::start(&folder.path().join("store"));
+        server.create_feed("py", "pypi");
+        server.create_feed("stable", "pypi");
+        Self { folder, server }
+    }
+
+    fn url(&self, feed: &str) -> String {
+        format!("http://{}/pypi/{feed}", self.server.address)
+    }
+
+    fn index(&self, feed: &str) -> String {
+        let Server { address, key, .. } = &self.server;
+        format!("http://api:{key}@{address}/pypi/{feed}/simple/")
+    }
+
+    fn write(&self, package: &Package) -> PathBuf {
+        let path = self.folder.path().join(package.file_name());
+        fs_err::write(&path, package.build()).unwrap();
+        path
+    }
+
+    /// A tool that finds no settings of whoever runs the tests.
+    fn tool(&self, module: &str) -> Option<Command> {
+        let mut tool = python(&[module])?;
+        let home = self.folder.path().join("home");
+        fs_err::create_dir_all(&home).unwrap();
+        tool.args(["-m", module]).env("HOME", &home).env("XDG_CONFIG_HOME", &home);
+        tool.env("PYTHON_KEYRING_BACKEND", "keyring.backends.null.Keyring").current_dir(&home);
+        Some(tool)
+    }
+
+    fn twine(&self, file: &Path) -> Option<()> {
+        let mut twine = self.tool("twine")?;
+        twine.args(["upload", "--disable-progress-bar", "--non-interactive", "--repository-url"]);
+        twine.arg(format!("{}/legacy/", self.url("py")));
+        run(twine.args(["-u", "api", "-p", &self.server.key]).arg(file));
+        Some(())
+    }
+
+    /// Installs with pip into a folder of its own; gives `name version` of all that is there.
+    fn pip(&self, feed: &str, label: &str, arguments: &[&str]) -> Vec<String> {
+        let target = self.folder.path().join(label);
+        let mut pip = self.tool("pip").unwrap();
+        pip.args(["--isolated", "--disable-pip-version-check", "install", "--no-cache-dir"]);
+        pip.args(["--no-deps", "--no-compile", "--root-user-action=ignore", "--upgrade"]);
+        pip.args(["--no-build-isolation", "--index-url", &self.index(feed), "--target"]);
+        run(pip.arg(&target).args(arguments));
+        installed(&target)
+    }
+
+    fn post(&self, target: &str, json: &str) -> Response {
+        self.server.send(Request::new("POST", target).json(json)).expect(200)
+    }
+}
+
+/// `name version` of all distributions in a folder.
+fn installed(target: &Path) -> Vec<String> {
+    const LIST: &str = "import sys, importlib.metadata as m\n\
+        for d in m.distributions(path=[sys.argv[1]]): print(d.metadata['Name'], d.version)";
+    let mut list = python(&["pip"]).unwrap();
+    let mut found: Vec<String> =
+        run(list.args(["-I", "-c", LIST]).arg(target)).lines().map(str::to_owned).collect();
+    found.sort();
+    found
+}
+
+#[test]
+fn twine_publishes_and_pip_installs() {
+    if python(&["pip", "twine", "setuptools", "wheel"]).is_none() {
+        return;
+    }
+    let scene = Scene::new();
+    let built = [
+        wheel("Hay.Bale", "1.0"),
+        wheel("Hay.Bale", "2.0rc1"),
+        wheel("Hay.Bale", "1!0.5+local.1"),
+        sdist("straw", "0.1"),
+    ];
+    for package in &built {
+        let file = scene.write(package);
+        scene.twine(&file).unwrap();
+        // Publishing again is safe.
+        scene.twine(&file).unwrap();
+    }
+    let other = wheel("Hay.Bale", "1.0").file("more.py", "");
+    fs_err::write(scene.folder.path().join(other.file_name()), other.build()).unwrap();
+    // Who may add may not replace.
+    let adder = r#"{"type":"Feed","packagePermissions":["view","add"],"feed":"py"}"#;
+    let adder =
+        scene.post("/api/api-keys/create", adder).json()["key"].as_str().unwrap().to_owned();
+    let mut twine = scene.tool("twine").unwrap();
+    twine.args(["upload", "--disable-progress-bar", "--non-interactive", "--repository-url"]);
+    twine.arg(format!("{}/legacy/", scene.url("py"))).args(["-u", "api", "-p", &adder]);
+    let output = twine.arg(scene.folder.path().join(other.file_name())).output().unwrap();
+    let told = String::from_utf8_lossy(&output.stdout).into_owned()
+        + &String::from_utf8_lossy(&output.stderr);
+    assert!(!output.status.success() && told.contains("File already exists"), "{told}");
+
+    assert_eq!(scene.pip("py", "newest", &["hay_bale"]), ["Hay.Bale 1!0.5+local.1"]);
+    assert_eq!(scene.pip("py", "range", &["HAY-BALE<2"]), ["Hay.Bale 1.0"]);
+    assert_eq!(scene.pip("py", "pre", &["--pre", "hay.bale<3"]), ["Hay.Bale 2.0rc1"]);
+    assert_eq!(scene.pip("py", "sdist", &["straw", "--no-binary=:all:"]), ["straw 0.1"]);
+    let hashed = scene.folder.path().join("requirements.txt");
+    let digest = sha256(&built[0].build());
+    fs_err::write(&hashed, format!("hay-bale==1.0 --hash=sha256:{digest}\n")).unwrap();
+    let requirements = ["--require-hashes", "-r", hashed.to_str().unwrap()];
+    assert_eq!(scene.pip("py", "hashed", &requirements), ["Hay.Bale 1.0"]);
+}
+
+#[test]
+fn pip_minds_what_is_yanked_blocked_repackaged_and_promoted() {
+    if python(&["pip"]).is_none() {
+        return;
+    }
+    let scene = Scene::new();
+    for version in ["1.0", "1.1", "2.0rc1"] {
+        scene.server.upload("py", wheel("hay", version).build());
+    }
+    let status = |version: &str, json: &str| {
+        scene.post(&format!("/api/packages/py/status?name=hay&version={version}"), json);
+    };
+    status("1.1", r#"{"deprecated":true,"deprecationReason":"mouldy"}"#);
+    assert_eq!(scene.pip("py", "open", &["hay"]), ["hay 1.0"]);
+    assert_eq!(scene.pip("py", "pinned", &["hay==1.1"]), ["hay 1.1"]);
+    status("1.0", r#"{"allow":false}"#);
+    let repackage = r#"{"feed":"py","name":"hay","version":"2.0rc1","newVersion":"2.0"}"#;
+    scene.post("/api/repackaging/repackage", repackage);
+    assert_eq!(scene.pip("py", "repackaged", &["hay"]), ["hay 2.0"]);
+    let promote = r#"{"fromFeed":"py","name":"hay","version":"2.0","toFeed":"stable"}"#;
+    scene.post("/api/promotions/promote", promote);
+    assert_eq!(scene.pip("stable", "promoted", &["hay"]), ["hay 2.0"]);
+}
+
+#[test]
+fn uv_publishes_and_installs() {
+    if python(&["uv"]).is_none() {
+        return;
+    }
+    let scene = Scene::new();
+    for package in [wheel("hay", "1.0"), wheel("hay", "1.1"), sdist("hay", "1.1")] {
+        let file = scene.write(&package);
+        for _ in 0..2 {
+            let mut uv = scene.tool("uv").unwrap();
+            uv.args(["publish", "--no-config", "--publish-url"]);
+            uv.arg(format!("{}/legacy/", scene.url("py")));
+            run(uv.args(["--username", "api", "--password", &scene.server.key]).arg(&file));
+        }
+    }
+    let target = scene.folder.path().join("target");
+    let mut uv = scene.tool("uv").unwrap();
+    uv.args(["pip", "install", "--no-config", "--no-cache", "--no-deps", "--index-url"]);
+    run(uv.arg(scene.index("py")).arg("--target").arg(&target).arg("Hay"));
+    assert_eq!(installed(&target), ["hay 1.1"]);
+}
+
+#[test]
+fn flit_publishes() {
+    if python(&["flit"]).is_none() {
+        return;
+    }
+    let scene = Scene::new();
+    let project = scene.folder.path().join("project");
+    fs_err::create_dir_all(&project).unwrap();
+    let toml = "[build-system]\nrequires = [\"flit_core>=3\"]\nbuild-backend = \"flit_core.buildapi\"\n\
+        [project]\nname = \"flit-hay\"\nversion = \"0.3\"\ndescription = \"Hay\"\n";
+    fs_err::write(project.join("pyproject.toml"), toml).unwrap();
+    fs_err::write(project.join("flit_hay.py"), "\"\"\"Hay\"\"\"\n").unwrap();
+    for _ in 0..2 {
+        let mut flit = scene.tool("flit").unwrap();
+        flit.args(["publish", "--no-use-vcs"]).current_dir(&project);
+        flit.env("FLIT_INDEX_URL", format!("{}/legacy/", scene.url("py")));
+        run(flit.env("FLIT_USERNAME", "api").env("FLIT_PASSWORD", &scene.server.key));
+    }
+    assert_eq!(scene.pip("py", "installed", &["flit_hay"]), ["flit-hay 0.3"]);
+}
+
+#[test]
+fn installing_goes_on_while_others_publish_and_after_a_kill() {
+    if python(&["pip"]).is_none() {
+        return;
+    }
+    let scene = Scene::new();
+    scene.server.upload("py", wheel("hay", "1.0").build());
+    let stop = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        let publish = scope.spawn(|| {
+            let mut count = 0;
+            while !stop.load(Ordering::Relaxed) {
+                scene.server.upload("py", wheel("straw", &format!("0.{count}")).build());
+                count += 1;
+            }
+            count
+        });
+        for at in 0..3 {
+            assert_eq!(scene.pip("py", &format!("during-{at}"), &["hay"]), ["hay 1.0"]);
+        }
+        stop.store(true, Ordering::Relaxed);
+        assert!(publish.join().unwrap() > 3);
+    });
+    let Scene { folder, server } = scene;
+    let scene = Scene { folder, server: server.restart() };
+    assert_eq!(scene.pip("py", "after", &["hay"]), ["hay 1.0"]);
+    scene.server.upload("py", wheel("hay", "1.1").build());
+    assert_eq!(scene.pip("py", "later", &["hay"]), ["hay 1.1"]);
+}

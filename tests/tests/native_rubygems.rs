@@ -1,0 +1,283 @@
+//! `gem` and Bundler publish to a feed and install from it.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::print_stdout,
+    reason = "tests panic to fail and say what they skip"
+)]
+
+use std::io::Write as _;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use hayloft_testkit::{Package, gem};
+use hayloft_tests::{Request, Response, Server, Wiretap, has_program, run};
+use tempfile::TempDir;
+
+/// A server with a feed `gems`, and a home for clients.
+struct Scene {
+    folder: TempDir,
+    server: Server,
+}
+
+impl Scene {
+    fn new() -> Option<Self> {
+        if !has_program("gem") {
+            return None;
+        }
+        let folder = tempfile::tempdir().unwrap();
+        let server = Server::start(&folder.path().join("store"));
+        server.create_feed("gems", "rubygems");
+        server.create_feed("stable", "rubygems");
+        Some(Self { folder, server })
+    }
+
+    fn host(&self, feed: &str) -> String {
+        format!("http://{}/rubygems/{feed}", self.server.address)
+    }
+
+    fn source(&self, feed: &str) -> String {
+        self.source_at(self.server.address, feed)
+    }
+
+    fn source_at(&self, address: SocketAddr, feed: &str) -> String {
+        format!("http://api:{}@{address}/rubygems/{feed}/", self.server.key)
+    }
+
+    fn home(&self) -> PathBuf {
+        let home = self.folder.path().join("home");
+        fs_err::create_dir_all(&home).unwrap();
+        home
+    }
+
+    /// A tool that finds no settings and gems of whoever runs the tests.
+    fn tool(&self, program: &str) -> Command {
+        let home = self.home();
+        let gems = self.folder.path().join("gems");
+        let mut tool = Command::new(program);
+        tool.env("HOME", &home)
+            .env("GEM_HOME", &gems)
+            .env("GEM_PATH", &gems)
+            .env("GEM_SPEC_CACHE", home.join("specs"))
+            .env("BUNDLE_USER_HOME", home.join("bundle"))
+            .env("BUNDLE_SILENCE_ROOT_WARNING", "1")
+            .env_remove("GEM_HOST_API_KEY")
+            .env_remove("RUBYGEMS_HOST")
+            .env_remove("RUBYOPT")
+            .current_dir(home)
+            .stdin(Stdio::null());
+        tool
+    }
+
+    fn push(&self, package: &Package) -> String {
+        let file = self.folder.path().join(package.file_name());
+        fs_err::write(&file, package.build()).unwrap();
+        let mut gem = self.tool("gem");
+        gem.env("GEM_HOST_API_KEY", &self.server.key).args(["push", "--host", &self.host("gems")]);
+        run(gem.arg(&file))
+    }
+
+    fn install(&self, feed: &str, arguments: &[&str]) -> String {
+        let mut gem = self.tool("gem");
+        gem.args(["install", "--no-document", "--clear-sources", "--source", &self.source(feed)]);
+        run(gem.args(arguments))
+    }
+
+    fn gem(&self, arguments: &[&str]) -> String {
+        let mut gem = self.tool("gem");
+        gem.args(arguments).args(["--clear-sources", "--source", &self.source("gems")]);
+        run(&mut gem)
+    }
+
+    fn post(&self, target: &str, json: &str) -> Response {
+        self.server.send(Request::new("POST", target).json(json)).expect(200)
+    }
+}
+
+fn with_dependency(name: &str, version: &str, on: &str) -> Package {
+    let field = format!(
+        "\n- !ruby/object:Gem::Dependency\n  name: {on}\n  requirement: !ruby/object:Gem::Requirement\n    \
+         requirements:\n    - - \">=\"\n      - !ruby/object:Gem::Version\n        version: '1'\n  \
+         type: :runtime\n  prerelease: false\n  version_requirements: !ruby/object:Gem::Requirement\n    \
+         requirements:\n    - - \">=\"\n      - !ruby/object:Gem::Version\n        version: '1'"
+    );
+    gem(name, version, "ruby").field("dependencies", &field)
+}
+
+#[test]
+fn gem_pushes_installs_finds_and_yanks() {
+    let Some(scene) = Scene::new() else { return };
+    let told = scene.push(&gem("hay", "1.0", "ruby"));
+    assert!(told.contains("Successfully registered gem: hay (1.0)"), "{told}");
+    let told = scene.push(&gem("hay", "1.0", "ruby"));
+    assert!(told.contains("Gem was already pushed: hay (1.0)"), "{told}");
+    scene.push(&gem("hay", "1.1", "ruby"));
+    scene.push(&gem("hay", "2.0.rc1", "ruby"));
+    scene.push(&gem("hay", "1.0", "java"));
+    scene.push(&with_dependency("barn", "0.1", "hay"));
+
+    let told = scene.install("gems", &["barn"]);
+    assert!(told.contains("Successfully installed hay-1.1"), "{told}");
+    assert!(told.contains("Successfully installed barn-0.1"), "{told}");
+    let told = scene.install("gems", &["hay", "--pre"]);
+    assert!(told.contains("Successfully installed hay-2.0.rc1"), "{told}");
+
+    let listed = scene.gem(&["list", "--remote", "--all"]);
+    assert!(listed.contains("hay (1.1, 1.0 ruby java)"), "{listed}");
+    let found = scene.gem(&["search", "ba"]);
+    assert!(found.contains("barn (0.1)"), "{found}");
+    scene.gem(&["fetch", "hay", "--version", "1.0"]);
+    assert!(scene.home().join("hay-1.0.gem").exists());
+    let shown = scene.gem(&["specification", "--remote", "barn", "dependencies"]);
+    assert!(shown.contains("name: hay"), "{shown}");
+
+    let mut yank = scene.tool("gem");
+    yank.env("GEM_HOST_API_KEY", &scene.server.key);
+    yank.args(["yank", "hay", "--version", "1.1", "--host", &scene.host("gems")]);
+    let told = run(&mut yank);
+    assert!(told.contains("Successfully deleted gem: hay (1.1)"), "{told}");
+    let listed = scene.gem(&["list", "--remote", "--all"]);
+    assert!(listed.contains("hay (1.0 ruby java)"), "{listed}");
+}
+
+#[test]
+fn gem_signs_in_with_a_key_as_password() {
+    let Some(scene) = Scene::new() else { return };
+    if !has_program("script") {
+        return;
+    }
+    // It reads a password from a terminal only.
+    let mut signin = scene.tool("script");
+    signin.args(["-qec", "gem signin", "/dev/null"]).env("RUBYGEMS_HOST", scene.host("gems"));
+    signin.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = signin.spawn().unwrap();
+    let mut terminal = child.stdin.take().unwrap();
+    // Name, password, a name for the key, and a no to every scope; what is typed before a prompt
+    // is lost.
+    let answers = ["api", &scene.server.key, ""].into_iter().chain(["n"; 20]);
+    for answer in answers {
+        std::thread::sleep(Duration::from_millis(400));
+        if terminal.write_all(format!("{answer}\n").as_bytes()).is_err() {
+            break;
+        }
+    }
+    drop(terminal);
+    let output = child.wait_with_output().unwrap();
+    let told = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(told.contains("Signed in with API key"), "{told}");
+    let file = scene.folder.path().join("hay.gem");
+    fs_err::write(&file, gem("hay", "1.0", "ruby").build()).unwrap();
+    let told = run(scene.tool("gem").args(["push", "--host", &scene.host("gems")]).arg(&file));
+    assert!(told.contains("Successfully registered gem: hay (1.0)"), "{told}");
+}
+
+#[test]
+fn gem_installs_what_was_repackaged_and_promoted() {
+    let Some(scene) = Scene::new() else { return };
+    scene.push(&gem("hay", "2.0.0.rc1", "ruby"));
+    let repackage = r#"{"feed":"gems","name":"hay","version":"2.0.0.rc1","newVersion":"2.0.0"}"#;
+    scene.post("/api/repackaging/repackage", repackage);
+    let told = scene.install("gems", &["hay"]);
+    assert!(told.contains("Successfully installed hay-2.0.0"), "{told}");
+    let promote = r#"{"fromFeed":"gems","name":"hay","version":"2.0.0","toFeed":"stable"}"#;
+    scene.post("/api/promotions/promote", promote);
+    let told = scene.install("stable", &["hay", "--force"]);
+    assert!(told.contains("Successfully installed hay-2.0.0"), "{told}");
+}
+
+/// A project with a Gemfile that names these gems.
+fn project(scene: &Scene, source: &str, gems: &str) -> PathBuf {
+    let project = scene.folder.path().join("project");
+    fs_err::create_dir_all(&project).unwrap();
+    fs_err::write(project.join("Gemfile"), format!("source \"{source}\"\n{gems}\n")).unwrap();
+    project
+}
+
+fn bundle(scene: &Scene, project: &Path, arguments: &[&str]) -> String {
+    run(scene.tool("bundle").args(arguments).current_dir(project))
+}
+
+#[test]
+fn bundler_installs_locks_and_fetches_ranges() {
+    let Some(scene) = Scene::new() else { return };
+    if !has_program("bundle") {
+        return;
+    }
+    scene.push(&gem("hay", "1.0", "ruby"));
+    scene.push(&with_dependency("barn", "0.1", "hay"));
+    for at in 0..30 {
+        scene.server.upload("gems", gem(&format!("straw-{at}"), "1.0", "ruby").build());
+    }
+    let tap = Wiretap::before(scene.server.address);
+    let source = scene.source_at(tap.address, "gems");
+    let project = project(&scene, &source, "gem \"barn\"");
+    bundle(&scene, &project, &["install"]);
+    let lock = fs_err::read_to_string(project.join("Gemfile.lock")).unwrap();
+    assert!(lock.contains("hay (1.0)") && lock.contains("barn (0.1)"), "{lock}");
+    let heard = tap.take();
+    assert!(heard.contains("GET /rubygems/gems/versions "), "{heard}");
+    assert!(!heard.contains("specs.4.8"), "{heard}");
+
+    // The same lock file, with nothing changed since.
+    bundle(&scene, &project, &["install", "--redownload"]);
+    scene.push(&gem("hay", "1.1", "ruby"));
+    tap.take();
+    bundle(&scene, &project, &["update"]);
+    let lock = fs_err::read_to_string(project.join("Gemfile.lock")).unwrap();
+    assert!(lock.contains("hay (1.1)"), "{lock}");
+    let heard = tap.take();
+    let versions = heard.split("GET ").find(|head| head.starts_with("/rubygems/gems/versions"));
+    let versions = versions.expect("the list is asked for").to_lowercase();
+    assert!(versions.contains("range: bytes="), "{versions}");
+
+    let mut yank = scene.tool("gem");
+    yank.env("GEM_HOST_API_KEY", &scene.server.key);
+    run(yank.args(["yank", "hay", "--version", "1.1", "--host", &scene.host("gems")]));
+    // What is installed or locked already counts, yanked or not.
+    fs_err::remove_dir_all(scene.folder.path().join("gems")).unwrap();
+    fs_err::remove_file(project.join("Gemfile.lock")).unwrap();
+    tap.take();
+    bundle(&scene, &project, &["install"]);
+    let heard = tap.take().to_lowercase();
+    let info = heard.split("get ").find(|head| head.starts_with("/rubygems/gems/info/hay"));
+    assert!(info.is_some_and(|head| head.contains("range: bytes=")), "{heard}");
+    let lock = fs_err::read_to_string(project.join("Gemfile.lock")).unwrap();
+    assert!(lock.contains("hay (1.0)"), "{lock}");
+    let printed = bundle(&scene, &project, &["exec", "ruby", "-e", "require \"hay\"; puts 1"]);
+    assert_eq!(printed.trim(), "1");
+}
+
+#[test]
+fn installing_goes_on_while_others_push_and_after_a_kill() {
+    let Some(scene) = Scene::new() else { return };
+    scene.push(&gem("hay", "1.0", "ruby"));
+    let stop = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        let push = scope.spawn(|| {
+            let mut count = 0;
+            while !stop.load(Ordering::Relaxed) {
+                scene.server.upload("gems", gem("straw", &format!("0.{count}"), "ruby").build());
+                count += 1;
+            }
+            count
+        });
+        for _ in 0..3 {
+            let told = scene.install("gems", &["hay", "--force"]);
+            assert!(told.contains("Successfully installed hay-1.0"), "{told}");
+        }
+        stop.store(true, Ordering::Relaxed);
+        assert!(push.join().unwrap() > 3);
+    });
+    let Scene { folder, server } = scene;
+    let scene = Scene { folder, server: server.restart() };
+    let told = scene.install("gems", &["hay", "--force"]);
+    assert!(told.contains("Successfully installed hay-1.0"), "{told}");
+    scene.push(&gem("hay", "1.1", "ruby"));
+    let told = scene.install("gems", &["hay"]);
+    assert!(told.contains("Successfully installed hay-1.1"), "{told}");
+}
