@@ -34,6 +34,11 @@ impl Hayloft {
         path
     }
 
+    /// As [`Self::command`], saying no store.
+    pub fn free_command<A: AsRef<OsStr>>(&self, arguments: impl IntoIterator<Item = A>) -> Command {
+        Self { place: Vec::new(), home: self.home.clone() }.command(arguments)
+    }
+
     /// A command of the program, not yet started.
     pub fn command<A: AsRef<OsStr>>(&self, arguments: impl IntoIterator<Item = A>) -> Command {
         fs_err::create_dir_all(self.home.join("config")).unwrap();

@@ -80,6 +80,23 @@ impl Server {
         assert_eq!(made.expect(200).json()["name"], name);
     }
 
+    /// The shell lines that `hayloft use` prints for one client of a feed.
+    pub fn setup(&self, feed: &str, client: &str) -> String {
+        let source = format!("--source=http://{}", self.address);
+        let key = format!("--api-key={}", self.key);
+        let told = Hayloft::on_store(&self.directory)
+            .free_command(["use", feed, &source, &key, "--json"])
+            .output()
+            .unwrap();
+        assert!(told.status.success(), "{}", String::from_utf8_lossy(&told.stderr));
+        let told: Value = serde_json::from_slice(&told.stdout).unwrap();
+        let clients = told.as_array().unwrap();
+        let found = clients.iter().find(|told| told["client"] == client);
+        let lines = found.unwrap_or_else(|| panic!("no {client} in {told}"))["lines"].clone();
+        let lines: Vec<String> = serde_json::from_value(lines).unwrap();
+        lines.join("\n") + "\n"
+    }
+
     /// Uploads a package: no file name and no type, as pgutil does when its output goes nowhere.
     pub fn upload(&self, feed: &str, package: impl Into<Vec<u8>>) {
         self.put(&format!("/api/packages/{feed}/upload"), package);

@@ -201,6 +201,37 @@ fn flit_publishes() {
     assert_eq!(scene.pip("py", "installed", &["flit_hay"]), ["flit-hay 0.3"]);
 }
 
+/// Runs lines in a shell in which `python3` is the one that has the modules.
+fn shell(scene: &Scene, lines: &str) -> String {
+    let program = python(&["pip"]).unwrap().get_program().to_owned();
+    let home = scene.folder.path().join("home");
+    fs_err::create_dir_all(&home).unwrap();
+    let mut sh = Command::new("sh");
+    sh.args(["-ec", lines]).env("HOME", &home).env("PYTHON", program).current_dir(&home);
+    run(sh.env("PYTHON_KEYRING_BACKEND", "keyring.backends.null.Keyring"))
+}
+
+#[test]
+fn the_lines_that_are_printed_work() {
+    if python(&["pip", "twine", "uv"]).is_none() {
+        return;
+    }
+    let scene = Scene::new();
+    let first = scene.write(&wheel("hay", "1.0"));
+    let second = scene.write(&wheel("hay", "1.1"));
+    let with = |client: &str, command: String| {
+        shell(&scene, &format!("{}{command}", scene.server.setup("py", client)))
+    };
+    with("twine", format!("\"$PYTHON\" -m twine upload {}", first.display()));
+    with("uv", format!("\"$PYTHON\" -m uv publish --no-config {}", second.display()));
+    let pip = "\"$PYTHON\" -m pip install --no-cache-dir --no-deps --target pip hay==1.0";
+    with("pip", pip.to_owned());
+    with("uv", "\"$PYTHON\" -m uv pip install --no-cache --no-deps --target uv hay".to_owned());
+    let home = scene.folder.path().join("home");
+    assert_eq!(installed(&home.join("pip")), ["hay 1.0"]);
+    assert_eq!(installed(&home.join("uv")), ["hay 1.1"]);
+}
+
 #[test]
 fn installing_goes_on_while_others_publish_and_after_a_kill() {
     if python(&["pip"]).is_none() {

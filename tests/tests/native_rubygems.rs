@@ -253,6 +253,30 @@ fn bundler_installs_locks_and_fetches_ranges() {
 }
 
 #[test]
+fn the_lines_that_are_printed_work() {
+    let Some(scene) = Scene::new() else { return };
+    let file = scene.folder.path().join("hay.gem");
+    fs_err::write(&file, gem("hay", "1.0", "ruby").build()).unwrap();
+    let shell = |lines: String| run(scene.tool("sh").args(["-ec", &lines]));
+    let lines = scene.server.setup("gems", "gem");
+    // The public registry is out of reach of a test.
+    shell(format!(
+        "{lines}gem sources --remove https://rubygems.org/\ngem push {}\n\
+         gem install hay --no-document\n",
+        file.display()
+    ));
+    assert!(scene.folder.path().join("gems/gems/hay-1.0").exists());
+    if !has_program("bundle") {
+        return;
+    }
+    fs_err::remove_dir_all(scene.folder.path().join("gems")).unwrap();
+    shell(scene.server.setup("gems", "bundler"));
+    let project = project(&scene, &format!("{}/", scene.host("gems")), "gem \"hay\"");
+    bundle(&scene, &project, &["install"]);
+    assert!(scene.folder.path().join("gems/gems/hay-1.0").exists());
+}
+
+#[test]
 fn installing_goes_on_while_others_push_and_after_a_kill() {
     let Some(scene) = Scene::new() else { return };
     scene.push(&gem("hay", "1.0", "ruby"));
