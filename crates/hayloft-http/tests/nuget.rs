@@ -491,7 +491,7 @@ fn a_deprecation_by_another_protocol_has_a_reason_too() {
 
 /// A server with a gatekeeper that knows keys, and the keys: to view, to add, to delete.
 fn guarded() -> (Server, [String; 3]) {
-    let server = Server::start();
+    let server = Server::start_with(|app| app);
     server.feed("f", "nuget");
     let keys = [&["view"][..], &["view", "add"], &["view", "delete"]].map(|permissions| {
         let grant = KeyGrant {

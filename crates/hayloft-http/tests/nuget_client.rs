@@ -130,7 +130,7 @@ fn the_client_pushes_installs_and_deletes() {
 
 #[test]
 fn the_client_pushes_with_a_key_to_a_feed_that_it_may_not_see_without() {
-    let server = Server::start();
+    let server = Server::start_with(|app| app);
     server.feed("f", "nuget");
     let grant = KeyGrant {
         kind: "feed".to_owned(),

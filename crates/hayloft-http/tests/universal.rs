@@ -177,7 +177,7 @@ fn an_upload_that_says_something_else_is_refused(
 
 #[test]
 fn other_bytes_need_the_right_to_overwrite() {
-    let server = Server::start();
+    let server = Server::start_with(|app| app);
     server.feed("f", "universal");
     let key = |permissions: &[&str]| {
         let grant = KeyGrant {

@@ -72,7 +72,8 @@ pub enum Existing {
     /// Success, and nothing changes.
     #[default]
     Succeeds,
-    /// A conflict, which the ecosystem's clients rely on.
+    /// A conflict, as other bytes are then too, whatever the caller may: the ecosystem's clients
+    /// rely on it.
     Conflicts,
 }
 

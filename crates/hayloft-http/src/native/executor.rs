@@ -2,6 +2,7 @@
 //!
 //! What is answered and done is said by the feed type, without HTTP; here it meets the wire.
 
+mod absent;
 mod act;
 mod asked;
 mod bodies;
@@ -22,6 +23,7 @@ use hayloft::feed_type::native::{
 };
 use hayloft::{Feed, NativeView, Store};
 
+use self::absent::Absent;
 use self::asked::Asked;
 use self::bodies::Outbound;
 use self::conditions::{Conditions, Outlook};
@@ -94,7 +96,7 @@ async fn execute(app: App, served: Served, request: Request) -> Response {
     };
     match answer {
         Ok(response) => response,
-        Err(worded) => worded.into_response(native, &asked, &visitor),
+        Err(worded) => worded.into_response(native, &asked),
     }
 }
 
@@ -131,15 +133,29 @@ struct Reading {
 
 impl Reading {
     fn run(&self, session: &Session) -> Result<Outbound, Worded> {
-        let feed = session.feed(&self.asked.feed, &[])?;
+        let feed = match session.feed(&self.asked.feed, &[Right::View]) {
+            Ok(feed) => feed,
+            Err(denied) => return self.open_to_all(denied),
+        };
         if !self.served.is_of(&feed) {
             return Err(Worded::Refused(no_feed(&self.asked.feed)));
         }
         let store = session.store();
-        let denied = session.demand(Right::View, Some(&feed)).err();
         let user = (!session.caller().anonymous).then(|| session.caller().name.as_str());
-        let made = self.made(store, &feed, user, session, denied)?;
-        Ok(made)
+        self.made(store, &feed, user, session)
+    }
+
+    /// What everybody gets, whether there is such a feed or not.
+    fn open_to_all(&self, denied: ApiError) -> Result<Outbound, Worded> {
+        let absent = Absent::named(&self.asked.feed);
+        let request = self.asked.request();
+        let answer = self.served.0.native().map(|native| native.resolve(&absent, &request));
+        match answer {
+            Some(Ok(Answer::Resource(resource))) if resource.access == Access::Open => {
+                self.resource(None, resource)
+            }
+            _ => Err(denied.into()),
+        }
     }
 
     fn made(
@@ -148,12 +164,11 @@ impl Reading {
         feed: &Feed,
         user: Option<&str>,
         session: &Session,
-        denied: Option<ApiError>,
     ) -> Result<Outbound, Worded> {
         let request = self.asked.request().user(user);
         let subject = {
             let native_view = store.native_view(&feed.name)?;
-            match self.answered(&native_view, &request, session, feed, denied)? {
+            match self.answered(&native_view, &request, session, feed)? {
                 Answered::Made(made) => return Ok(made),
                 Answered::Refresh(subject) => subject,
             }
@@ -164,7 +179,7 @@ impl Reading {
         }
         let native_view = store.native_view(&feed.name)?;
         let request = request.refreshed();
-        match self.answered(&native_view, &request, session, feed, None)? {
+        match self.answered(&native_view, &request, session, feed)? {
             Answered::Made(made) => Ok(made),
             Answered::Refresh(_) => Err(Worded::Refused(Refusal::Unavailable(
                 "the index of the feed is not ready yet".to_owned(),
@@ -178,26 +193,17 @@ impl Reading {
         request: &hayloft::feed_type::native::Request<'_>,
         session: &Session,
         feed: &Feed,
-        denied: Option<ApiError>,
     ) -> Result<Answered, Worded> {
         let view = native_view.view();
         let Some(native) = native_view.native() else {
             return Err(Worded::Refused(no_feed(&self.asked.feed)));
         };
-        let answer = native.resolve(&view, request);
-        if let Some(denied) = denied {
-            let open = matches!(&answer, Ok(Answer::Resource(resource))
-                if resource.access == Access::Open);
-            if !open {
-                return Err(denied.into());
-            }
-        }
-        let made = match answer? {
+        let made = match native.resolve(&view, request)? {
             Answer::Resource(resource) => {
                 if resource.access == Access::Download {
                     session.demand(Right::Download, Some(feed))?;
                 }
-                self.resource(native_view, resource)?
+                self.resource(Some(native_view.feed()), resource)?
             }
             Answer::Reply(reply) => Outbound::from(wording::response(&reply, &self.asked)),
             Answer::Refused(refusal) => return Err(Worded::Refused(refusal)),
@@ -213,11 +219,7 @@ impl Reading {
         Ok(Answered::Made(made))
     }
 
-    fn resource(
-        &self,
-        native_view: &NativeView,
-        resource: Resource<'_>,
-    ) -> Result<Outbound, Worded> {
+    fn resource(&self, feed: Option<u32>, resource: Resource<'_>) -> Result<Outbound, Worded> {
         let mut headers = HeaderMap::new();
         let packed = resource.encoding == Encoding::Negotiated
             && self.conditions.takes_gzip()
@@ -267,13 +269,14 @@ impl Reading {
                 return self.file(download, &media_type, headers);
             }
             Body::Content { sha256, file_name, .. } => {
-                let file = store.file_with_content(native_view.feed(), &sha256)?;
+                let feed = feed.ok_or(Worded::Refused(Refusal::NotFound(None)))?;
+                let file = store.file_with_content(feed, &sha256)?;
                 let file = file.ok_or(Worded::Refused(Refusal::NotFound(None)))?;
                 let download = store.download_file(file).map_err(blocked)?;
                 let download = download.called(file_name);
                 return self.file(download, &media_type, headers);
             }
-            body => bodies::source(&self.app, native_view, body)?,
+            body => bodies::source(&self.app, feed, body)?,
         };
         bodies::send(&self.conditions, source, &media_type, headers, &tag, packed, resource.access)
     }

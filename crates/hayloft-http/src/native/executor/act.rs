@@ -8,7 +8,9 @@ use hayloft::feed_type::native::{
     StagedCard, UploadOrder,
 };
 use hayloft::feed_type::{FileCard, PackageName};
-use hayloft::{EditError, Feed, PackageFile, Staged, Stored, UploadError, UploadRequest};
+use hayloft::{
+    EditError, Feed, Overwrite, PackageFile, Staged, Stored, UploadError, UploadRequest,
+};
 
 use super::wording::{self, Worded};
 use super::{Asked, Served, no_feed};
@@ -161,7 +163,11 @@ impl Order<'_> {
         let request = UploadRequest {
             file_name: order.file_name.clone(),
             hints: order.hints.clone(),
-            overwrite: self.session.overwrite(feed)?,
+            // What conflicts with its own bytes is not replaced by others.
+            overwrite: match order.existing {
+                Existing::Conflicts => Overwrite::Refuse,
+                Existing::Succeeds => self.session.overwrite(feed)?,
+            },
             tags: order.tags.clone(),
             expect: order.expect.clone(),
         };

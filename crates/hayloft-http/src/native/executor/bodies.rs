@@ -10,9 +10,9 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use flate2::Compression;
 use flate2::write::GzEncoder;
+use hayloft::Store;
 use hayloft::feed_type::native::{Access, Body, Refusal, RenderError};
 use hayloft::feed_type::{FeedTypeError, ReadSeek};
-use hayloft::{NativeView, Store};
 
 use super::conditions::Conditions;
 use super::set;
@@ -64,12 +64,8 @@ pub(super) fn can_be_packed(body: &Body<'_>) -> bool {
 }
 
 /// Makes the body, or what it is read from.
-pub(super) fn source(
-    app: &App,
-    native_view: &NativeView,
-    body: Body<'_>,
-) -> Result<Source, Worded> {
-    let feed = native_view.feed();
+pub(super) fn source(app: &App, feed: Option<u32>, body: Body<'_>) -> Result<Source, Worded> {
+    let nothing = || Worded::Refused(Refusal::NotFound(None));
     Ok(match body {
         Body::Bytes(bytes) => Source::Whole(bytes),
         Body::Render(render) => {
@@ -80,8 +76,12 @@ pub(super) fn source(
             })?;
             Source::Whole(bytes)
         }
-        Body::Log { log, generation, length } => Source::Log { feed, log, generation, length },
-        Body::Rows { keys, length } => Source::Rows { feed, keys: keys.into(), begins: 0, length },
+        Body::Log { log, generation, length } => {
+            Source::Log { feed: feed.ok_or_else(nothing)?, log, generation, length }
+        }
+        Body::Rows { keys, length } => {
+            Source::Rows { feed: feed.ok_or_else(nothing)?, keys: keys.into(), begins: 0, length }
+        }
         Body::Document { file, name } => match app.store().document(file, &name)? {
             Some(bytes) => Source::Whole(bytes),
             None => return Err(Worded::Refused(Refusal::NotFound(None))),

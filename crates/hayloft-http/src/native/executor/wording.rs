@@ -5,7 +5,7 @@ use hayloft::feed_type::native::{Native, Refusal, Reply};
 use hyper::ext::ReasonPhrase;
 
 use super::{Asked, set};
-use crate::{ApiError, Visitor};
+use crate::ApiError;
 
 /// Longest reason phrase, in bytes.
 const LONGEST: usize = 512;
@@ -58,18 +58,9 @@ impl From<hayloft::SelectError> for Worded {
 }
 
 impl Worded {
-    pub(super) fn into_response(
-        self,
-        native: &dyn Native,
-        asked: &Asked,
-        visitor: &Visitor,
-    ) -> Response {
+    pub(super) fn into_response(self, native: &dyn Native, asked: &Asked) -> Response {
         let refusal = match self {
             Self::Failed(error) => return error.into_response(),
-            // Whoever shows nothing may know a key that opens it.
-            Self::Refused(Refusal::Forbidden(_)) if !visitor.shows_credential() => {
-                Refusal::NoCredential
-            }
             Self::Refused(refusal) => refusal,
         };
         let mut response = response(&native.refuse(&asked.request(), &refusal), asked);
