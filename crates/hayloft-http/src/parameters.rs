@@ -88,11 +88,6 @@ impl Parameters {
         })
     }
 
-    /// Whether a parameter is there, perhaps without a value; its name is in lower case.
-    pub(crate) fn has(&self, name: &str) -> bool {
-        self.0.iter().any(|(known, _)| known == name)
-    }
-
     /// The value of a parameter that must be there; `shown` is its name in documents.
     pub(crate) fn need(&self, names: &[&str], shown: &str) -> Result<&str, ApiError> {
         self.get(names).ok_or_else(|| missing(shown))

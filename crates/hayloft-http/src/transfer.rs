@@ -10,7 +10,7 @@ mod range;
 mod receive;
 mod send;
 
-pub(crate) use list::{json_list, json_list_within};
+pub(crate) use list::json_list;
 pub(crate) use memory::SendMemory;
 pub(crate) use range::Part;
 pub(crate) use receive::{

@@ -19,26 +19,11 @@ where
     T: Serialize,
     R: Iterator<Item = Result<T, ApiError>> + Send + 'static,
 {
-    json_list_within(app, "", rows, |_| String::new()).await
-}
-
-/// As [`json_list`], with JSON text before the array and behind it; the latter may depend on the
-/// number of rows.
-pub(crate) async fn json_list_within<T, R>(
-    app: &App,
-    before: &str,
-    rows: R,
-    behind: impl FnOnce(usize) -> String + Send + 'static,
-) -> Result<Response, ApiError>
-where
-    T: Serialize,
-    R: Iterator<Item = Result<T, ApiError>> + Send + 'static,
-{
-    let list = List { rows, before: before.to_owned(), behind: Some(behind), count: 0 };
+    let list = List { rows, begun: false, ended: false };
     let room = app.send_memory().room(CHUNK);
     let (first, rest) = app.block(move || list.chunk(room)).await??;
     let app = app.clone();
-    let body = if rest.behind.is_none() {
+    let body = if rest.ended {
         Body::from(first)
     } else {
         Body::from_stream(futures_util::stream::try_unfold(
@@ -49,7 +34,7 @@ where
                     if let Some(first) = ready {
                         return Ok(Some((first, (None, list))));
                     }
-                    if list.behind.is_none() {
+                    if list.ended {
                         return Ok(None);
                     }
                     let room = app.send_memory().room(CHUNK);
@@ -64,16 +49,13 @@ where
     Ok(([(CONTENT_TYPE, json)], body).into_response())
 }
 
-struct List<R, B> {
+struct List<R> {
     rows: R,
-    /// Text that is to come before the next row.
-    before: String,
-    /// Makes the last text; gone once that was sent.
-    behind: Option<B>,
-    count: usize,
+    begun: bool,
+    ended: bool,
 }
 
-impl<R, B: FnOnce(usize) -> String> List<R, B> {
+impl<R> List<R> {
     /// Rows until the room is full; the last one may go beyond it.
     fn chunk<T>(mut self, room: Room) -> Result<(Bytes, Self), ApiError>
     where
@@ -81,17 +63,14 @@ impl<R, B: FnOnce(usize) -> String> List<R, B> {
         R: Iterator<Item = Result<T, ApiError>>,
     {
         let mut json = Vec::with_capacity(room.bytes() + 4096);
-        json.append(&mut std::mem::take(&mut self.before).into_bytes());
         while json.len() < room.bytes() {
             let Some(row) = self.rows.next() else {
-                json.extend_from_slice(if self.count == 0 { b"[]" } else { b"]" });
-                if let Some(behind) = self.behind.take() {
-                    json.extend_from_slice(behind(self.count).as_bytes());
-                }
+                json.extend_from_slice(if self.begun { b"]" } else { b"[]" });
+                self.ended = true;
                 break;
             };
-            json.push(if self.count == 0 { b'[' } else { b',' });
-            self.count += 1;
+            json.push(if self.begun { b',' } else { b'[' });
+            self.begun = true;
             serde_json::to_writer(&mut json, &row?).map_err(ApiError::internal)?;
         }
         Ok((room.filled(json), self))
