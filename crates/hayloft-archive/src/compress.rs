@@ -2,6 +2,7 @@
 
 mod decoder;
 mod encoder;
+mod glued;
 mod gzip;
 mod pieces;
 mod source;
@@ -10,6 +11,7 @@ mod zstd;
 
 pub use decoder::{decoder, decoder_with};
 pub use encoder::{Effort, Encoder, encoder, encoder_with, encoder_within, zlib};
+pub use glued::{GzipPart, GzipSum};
 pub(crate) use pieces::Pieces;
 
 /// How a stream is compressed.

@@ -1,12 +1,13 @@
 use std::error::Error;
 
 use hayloft_feed::{
-    Document, FeedTypeError, FileRole, HistoryEntry, Identity, Inspected, Limits, Upload,
+    Document, FeedTypeError, FileRole, Fragment, HistoryEntry, Identity, Inspected, Limits, Upload,
 };
 
 use crate::container::{Container, ContainerError};
 use crate::control::Control;
 use crate::manifest::Manifest;
+use crate::native::entry::Entry;
 use crate::placement::Placement;
 use crate::{TAG, package_name, version};
 
@@ -38,12 +39,14 @@ pub(crate) fn inspect(upload: Upload<'_>, limits: &Limits) -> Result<Inspected, 
         }
         None => Vec::new(),
     };
-    let manifest = serde_json::to_string(&Manifest::of(&control, upload.file_name))
+    let manifest = Manifest::of(&control, upload.file_name);
+    let entry = Fragment { kind: Entry::FRAGMENT, bytes: Entry::encode(&control, &manifest) };
+    let manifest = serde_json::to_string(&manifest)
         .map_err(|error| FeedTypeError::Refused { feed_type: TAG, detail: Box::new(error) })?;
     Ok(Inspected {
         identity,
         manifest,
-        fragments: Vec::new(),
+        fragments: vec![entry],
         documents: vec![Document { name: "control".to_owned(), bytes: text }],
         history,
         role: FileRole::Package,

@@ -4,8 +4,8 @@
 //! as dpkg does, and writes a package again under a new version: the control archive is edited by
 //! span, the data archive copied byte for byte.
 //!
-//! A version has a file for each architecture, component and distribution. Not in here: the
-//! repository around the packages (`Packages`, `Release`) and its signatures.
+//! A version has a file for each architecture, component and distribution. apt reads a feed as a
+//! repository with signed releases; the keys and signatures come with the feature `openpgp`.
 //!
 //! ```
 //! use hayloft_debian::Debian;
@@ -23,15 +23,18 @@ mod control;
 mod inspect;
 mod manifest;
 mod name;
+mod native;
 mod placement;
 mod relation;
 mod repackage;
 mod stanza;
 mod version;
 
+use hayloft_feed::native::{FeedView, Native};
 use hayloft_feed::{
-    Coordinates, FeedType, FeedTypeError, Identity, Inspected, Limits, NameKey, PackageName, Purl,
-    Qualifiers, Repackage, Repackaged, Stability, Upload, Version,
+    Coordinates, FeedType, FeedTypeError, Identity, IndexChange, IndexError, IndexWriter,
+    Inspected, Limits, NameKey, PackageName, Purl, Qualifiers, Repackage, Repackaged, Stability,
+    Upload, Version,
 };
 
 pub use container::{ContainerError, UnreadableHistory};
@@ -121,6 +124,27 @@ impl FeedType for Debian {
         limits: &Limits,
     ) -> Result<Repackaged, FeedTypeError> {
         repackage::repackage(order, limits)
+    }
+
+    fn index_revision(&self) -> u32 {
+        1
+    }
+
+    fn index(
+        &self,
+        change: &IndexChange<'_>,
+        view: &dyn FeedView,
+        out: &mut dyn IndexWriter,
+    ) -> Result<(), IndexError> {
+        native::index(change, view, out)
+    }
+
+    fn is_history(&self, key: &[u8]) -> bool {
+        native::is_history(key)
+    }
+
+    fn native(&self) -> Option<&dyn Native> {
+        Some(self)
     }
 
     fn file_name(&self, identity: &Identity) -> String {

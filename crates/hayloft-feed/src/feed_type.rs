@@ -134,6 +134,14 @@ pub trait FeedType: fmt::Debug + Send + Sync + 'static {
         Ok(())
     }
 
+    /// True for index rows that tell what happened, not how things are: entries of a journal, and
+    /// what [`Native::refresh`] writes. They do not count when an incremental index is compared
+    /// with a rebuilt one, and a rebuild keeps them.
+    fn is_history(&self, key: &[u8]) -> bool {
+        let _ = key;
+        false
+    }
+
     /// What of a log's bytes counts when an incremental index is compared with a rebuilt one.
     fn normal_form(&self, log: &[u8], bytes: Vec<u8>) -> Vec<u8> {
         let _ = log;
