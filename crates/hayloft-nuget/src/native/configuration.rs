@@ -4,8 +4,7 @@ use hayloft_feed::native::{
     Anchor, ClientBase, ClientChange, ClientConfiguration, ClientPlace, CommentStyle,
 };
 
-/// The user name of a key is not looked at.
-const USER: &str = "hayloft";
+use super::setup::USER;
 
 /// The same file in the place of each client: dotnet has its own, nuget.exe under mono another.
 pub(super) fn configurations(feed: &str, url: &str, key: Option<&str>) -> Vec<ClientConfiguration> {

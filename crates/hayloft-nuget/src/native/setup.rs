@@ -1,7 +1,7 @@
 use hayloft_feed::native::ClientSetup;
 
 /// Says that the password is a key.
-const USER: &str = "api";
+pub(super) const USER: &str = "api";
 
 /// Lines for each client. Current clients refuse plain http unless their configuration allows it,
 /// which a line of the shell cannot say for all of them: where that is so, a comment tells.
