@@ -112,6 +112,7 @@ impl Native for NuGet {
     fn samples(&self) -> Vec<SampleRequest> {
         let multipart = "multipart/form-data; boundary=b";
         let push = b"--b\r\nContent-Disposition: form-data; name=package\r\n\r\nPK\r\n--b--\r\n";
+        let deprecation = r#"{"versions":["1.0.0"],"isLegacy":true}"#;
         let mut samples = route::reads();
         samples.extend([
             SampleRequest::action("PUT", "/v3/package/", ActionKind::Upload).body(multipart, push),
@@ -119,12 +120,16 @@ impl Native for NuGet {
                 .body(multipart, push),
             SampleRequest::action("PUT", "/v2/package/", ActionKind::Upload).body(multipart, push),
             SampleRequest::action("PUT", "/v2/", ActionKind::Upload).body(multipart, push),
+            SampleRequest::action("PUT", "/api/v2/symbolpackage", ActionKind::Upload)
+                .body(multipart, push),
             SampleRequest::action("POST", "/v3/package/a/1.0.0", ActionKind::SetStatus),
             SampleRequest::action("DELETE", "/v3/package/a/1.0.0", ActionKind::Delete),
             SampleRequest::action("DELETE", "/v2/a/1.0.0", ActionKind::Delete),
             SampleRequest::action("DELETE", "/v2/package/a/1.0.0", ActionKind::Delete),
             SampleRequest::action("PUT", "/v3/package/a/deprecations", ActionKind::SetStatus)
-                .body("application/json", r#"{"versions":["1.0.0"],"isLegacy":true}"#),
+                .body("application/json", deprecation),
+            SampleRequest::action("PUT", "/api/v2/package/a/deprecations", ActionKind::SetStatus)
+                .body("application/json", deprecation),
         ]);
         samples
     }

@@ -376,7 +376,7 @@ fn clients_push_delete_and_relist() {
     assert_eq!(status(act(&mut feed, "PUT", "/v3/symbolpackage/", Some(&symbols))), 201);
     let empty = act(&mut feed, "PUT", "/v3/package/", Some(b""));
     assert_eq!((empty.0, empty.1.as_str()), (400, "the request has no package in its body"));
-    for path in ["/v2", "/v2/", "/v2/package", "/v2/package/"] {
+    for path in ["/v2", "/v2/", "/v2/package", "/v2/package/", "/api/v2/package", "/api/v2/"] {
         let text = format!("2.0.{}", path.len());
         assert_eq!(status(act(&mut feed, "PUT", path, Some(&package("A", &text, "")))), 201);
     }
@@ -390,7 +390,9 @@ fn clients_push_delete_and_relist() {
     assert_eq!(status(act(&mut feed, "POST", "/v3/package/A/01.0", None)), 200);
     assert!(listed(&mut feed));
     assert_eq!(status(act(&mut feed, "DELETE", "/v2/A/1.0+meta", None)), 204);
-    assert_eq!(status(act(&mut feed, "DELETE", "/v2/package/A/2.0.4", None)), 204);
+    assert_eq!(status(act(&mut feed, "DELETE", "/v2/package/A/2.0.3", None)), 204);
+    assert_eq!(status(act(&mut feed, "POST", "/api/v2/package/A/2.0.3", None)), 200);
+    assert_eq!(status(act(&mut feed, "PUT", "/api/v2/symbolpackage", Some(&symbols))), 201);
     for path in ["/v3/package/A/9.0", "/v3/package/B/1.0", "/v3/package/A/x", "/v3/package/a*/1.0"]
     {
         assert_eq!(status(act(&mut feed, "DELETE", path, None)), 404, "{path}");

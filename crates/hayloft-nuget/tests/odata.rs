@@ -247,7 +247,9 @@ fn the_root_and_the_schema_are_there() {
         assert!(got.text().starts_with("<?xml"), "{path}");
         roxmltree::Document::parse(&got.text()).unwrap();
     }
-    for path in ["/v2/items/psscript/", "/v2/api/v2/", "/v2/package", "/v2/x/$count"] {
+    for path in
+        ["/v2/items/psscript/", "/v2/api/v2/", "/api/v2/api/v2/", "/v2/package", "/v2/x/$count"]
+    {
         assert_eq!(feed.get(path).status, 404, "{path}");
     }
 }

@@ -21,6 +21,8 @@ fn target(path: &str) -> Option<Target> {
             let segments: Vec<&str> = segments.iter().map(String::as_str).collect();
             match segments.as_slice() {
                 [] | ["package"] => Some(Target::Packages),
+                ["symbolpackage"] => Some(Target::Symbols),
+                ["package", id, "deprecations"] => Some(Target::Deprecations { id: (*id).into() }),
                 ["package", id, version] | [id, version] => {
                     Some(Target::Version { id: (*id).into(), version: (*version).into() })
                 }

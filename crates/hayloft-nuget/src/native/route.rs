@@ -59,9 +59,19 @@ impl Route {
     /// Clients add and double slashes, so empty segments count for nothing.
     pub(crate) fn of(path: &str) -> Option<Self> {
         let segments = segments(path)?;
-        let mut segments: Vec<&str> = segments.iter().map(String::as_str).collect();
-        if segments.first().is_some_and(|first| first.eq_ignore_ascii_case("v2")) {
-            return Some(Self::Odata(segments.drain(1..).map(str::to_owned).collect()));
+        let segments: Vec<&str> = segments.iter().map(String::as_str).collect();
+        // The public gallery has V2 at `/api/v2`, and so have scripts written for it.
+        let below_v2 = match segments.as_slice() {
+            [v2, rest @ ..] if v2.eq_ignore_ascii_case("v2") => Some(rest),
+            [api, v2, rest @ ..]
+                if api.eq_ignore_ascii_case("api") && v2.eq_ignore_ascii_case("v2") =>
+            {
+                Some(rest)
+            }
+            _ => None,
+        };
+        if let Some(rest) = below_v2 {
+            return Some(Self::Odata(rest.iter().map(|segment| (*segment).to_owned()).collect()));
         }
         let [v3, rest @ ..] = segments.as_slice() else { return None };
         if !v3.eq_ignore_ascii_case("v3") {
@@ -178,6 +188,7 @@ mod tests {
         assert_eq!(Route::of("/v3/package/"), push);
         assert_eq!(Route::of("//v3//package"), push);
         assert_eq!(Route::of("/v2/"), Some(Route::Odata(Vec::new())));
+        assert_eq!(Route::of("/api/v2"), Some(Route::Odata(Vec::new())));
         let packages = Route::Odata(vec!["Packages(Id='a',Version='1.0')".to_owned()]);
         assert_eq!(Route::of("/v2//Packages(Id=%27a%27,Version=%271.0%27)"), Some(packages));
         assert_eq!(Route::of("/v3/flat/a"), None);
