@@ -144,9 +144,10 @@ pub(super) fn send(
         headers.insert(ACCEPT_RANGES, HeaderValue::from_static("bytes"));
     }
     let size = source.length();
-    let part = match headers.contains_key(CONTENT_ENCODING) {
-        true => Part::Whole,
-        false => conditions.file_request().part(size, tag, ""),
+    let part = if headers.contains_key(CONTENT_ENCODING) {
+        Part::Whole
+    } else {
+        conditions.file_request().part(size, tag, "")
     };
     let (status, start, length) = match part {
         Part::Whole => (StatusCode::OK, 0, size),

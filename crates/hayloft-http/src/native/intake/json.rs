@@ -226,10 +226,9 @@ impl JsonParser {
             State::First | State::Next if byte == b'"' => {
                 self.state = State::Name(vec![byte], Escape::No);
             }
-            State::First if byte == b'}' => self.left(),
             State::Colon if byte == b':' => self.state = State::Value,
             State::Behind if byte == b',' => self.state = State::Next,
-            State::Behind if byte == b'}' => self.left(),
+            State::First | State::Behind if byte == b'}' => self.left(),
             _ => return Err(unexpected()),
         }
         Ok(())

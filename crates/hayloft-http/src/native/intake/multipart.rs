@@ -177,17 +177,13 @@ fn parameter(head: &str, wanted: &str) -> Option<String> {
     loop {
         let (name, after) = rest.split_once('=')?;
         let after = after.trim_start();
-        let (value, after) = match after.strip_prefix('"') {
-            Some(quoted) => {
-                let end = quoted_end(quoted)?;
-                let (value, after) = quoted.split_at_checked(end)?;
-                (value.replace("\\\"", "\"").replace("%22", "\""), after.strip_prefix('"')?)
-            }
-            None => {
-                let end = after.find(';').unwrap_or(after.len());
-                let (value, after) = after.split_at_checked(end)?;
-                (value.trim().to_owned(), after)
-            }
+        let (value, after) = if let Some(quoted) = after.strip_prefix('"') {
+            let (value, after) = quoted.split_at_checked(quoted_end(quoted)?)?;
+            (value.replace("\\\"", "\"").replace("%22", "\""), after.strip_prefix('"')?)
+        } else {
+            let end = after.find(';').unwrap_or(after.len());
+            let (value, after) = after.split_at_checked(end)?;
+            (value.trim().to_owned(), after)
         };
         if name.trim().eq_ignore_ascii_case(wanted) {
             return Some(value);
