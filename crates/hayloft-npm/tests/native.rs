@@ -537,7 +537,7 @@ fn setup_lines_name_the_feed_and_the_key() {
     let card = hayloft_feed::native::FeedCard::new("f");
     let setup = Npm.setup(&card, "http://localhost:8624/npm/f", Some("secret"));
     let clients: Vec<_> = setup.iter().map(|setup| setup.client).collect();
-    assert_eq!(clients, ["npm", "pnpm", "yarn 1", "yarn"]);
+    assert_eq!(clients, ["npm", "pnpm", "yarn1", "yarn"]);
     assert_eq!(
         setup[0].lines,
         [

@@ -2,21 +2,65 @@ use hayloft_feed::native::{
     Anchor, ClientBase, ClientChange, ClientConfiguration, ClientPlace, CommentStyle,
 };
 
-/// Both clients read the file of npm.
+use super::setup::Place;
+
+/// Files of npm, which pnpm reads, too, and of both yarns. Of an entry that npm's file has twice
+/// the last one counts.
 pub(super) fn configurations(url: &str, key: Option<&str>) -> Vec<ClientConfiguration> {
-    let place = url.split_once("://").map_or(url, |(_, place)| place);
-    let key = key.map(|key| format!("//{place}/:_authToken={key}\n")).unwrap_or_default();
-    let lines = format!("registry={url}/\n{key}");
-    let change = ClientChange {
+    let Place { place, plain_host } = Place::of(url);
+    let token = key.map(|key| format!("//{place}/:_authToken={key}\n")).unwrap_or_default();
+    let npm = ClientChange {
         variable: Some("NPM_CONFIG_USERCONFIG"),
         base: ClientBase::Home,
         path: ".npmrc".to_owned(),
         comment: CommentStyle::Hash,
-        lines,
+        lines: format!("registry={url}/\n{token}"),
         places: vec![ClientPlace::plain(Anchor::End)],
         replaces: vec!["registry".to_owned()],
     };
-    ["npm", "pnpm"]
-        .map(|client| ClientConfiguration { client, changes: vec![change.clone()] })
-        .into()
+    let yarn_1 = ClientChange {
+        variable: None,
+        path: ".yarnrc".to_owned(),
+        lines: format!("registry \"{url}/\"\n"),
+        ..npm.clone()
+    };
+    let key = key.map(|key| format!("npmAuthToken: \"{key}\"\nnpmAlwaysAuth: true\n"));
+    let plain = plain_host.map(|host| format!("unsafeHttpWhitelist: [\"{host}\"]\n"));
+    let server = format!("npmRegistryServer: \"{url}\"\n");
+    let names = ["npmRegistryServer", "npmAuthToken", "npmAlwaysAuth", "unsafeHttpWhitelist"];
+    let yarn = ClientChange {
+        variable: None,
+        path: ".yarnrc.yml".to_owned(),
+        lines: [server, key.unwrap_or_default(), plain.unwrap_or_default()].concat(),
+        replaces: names.map(str::to_owned).into(),
+        ..npm.clone()
+    };
+    let of = |client, changes| ClientConfiguration { client, changes };
+    vec![
+        of("npm", vec![npm.clone()]),
+        of("pnpm", vec![npm.clone()]),
+        of("yarn1", vec![yarn_1, npm]),
+        of("yarn", vec![yarn]),
+    ]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_client_finds_the_feed_in_its_own_file() {
+        let files = configurations("http://localhost:8624/npm/f", Some("secret"));
+        let changes: Vec<_> = files.iter().flat_map(|client| &client.changes).collect();
+        let paths: Vec<_> = changes.iter().map(|change| change.path.as_str()).collect();
+        assert_eq!(paths, [".npmrc", ".npmrc", ".yarnrc", ".npmrc", ".yarnrc.yml"]);
+        let npm = "registry=http://localhost:8624/npm/f/\n\
+                   //localhost:8624/npm/f/:_authToken=secret\n";
+        assert_eq!(changes[0].lines, npm);
+        assert_eq!(changes[2].lines, "registry \"http://localhost:8624/npm/f/\"\n");
+        assert!(changes[4].lines.ends_with("unsafeHttpWhitelist: [\"localhost\"]\n"));
+        let secure = configurations("https://[::1]:8624/npm/f", None);
+        let yarn = "npmRegistryServer: \"https://[::1]:8624/npm/f\"\n";
+        assert_eq!(secure[3].changes[0].lines, yarn);
+    }
 }

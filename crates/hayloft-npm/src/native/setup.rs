@@ -46,9 +46,7 @@ pub(super) fn samples() -> Vec<SampleRequest> {
 
 pub(super) fn setup(_: &FeedCard, url: &str, key: Option<&str>) -> Vec<ClientSetup> {
     let key = key.unwrap_or("KEY");
-    let (scheme, place) = url.split_once("://").unwrap_or(("https", url));
-    let host = place.split('/').next().unwrap_or(place);
-    let host = host.rsplit_once(':').map_or(host, |(host, _)| host);
+    let Place { place, plain_host } = Place::of(url);
     let lines = |program: &str| {
         vec![
             format!("{program} config set registry {url}/"),
@@ -65,13 +63,34 @@ pub(super) fn setup(_: &FeedCard, url: &str, key: Option<&str>) -> Vec<ClientSet
         format!("yarn config set npmAuthToken {key}"),
         "yarn config set npmAlwaysAuth true".to_owned(),
     ];
-    if scheme == "http" {
+    if let Some(host) = plain_host {
         yarn.push(format!("yarn config set unsafeHttpWhitelist --json '[\"{host}\"]'"));
     }
     vec![
         ClientSetup { client: "npm", lines: lines("npm") },
         ClientSetup { client: "pnpm", lines: lines("pnpm") },
-        ClientSetup { client: "yarn 1", lines: yarn_1 },
+        ClientSetup { client: "yarn1", lines: yarn_1 },
         ClientSetup { client: "yarn", lines: yarn },
     ]
+}
+
+/// Where a feed is, as settings name it.
+pub(super) struct Place<'u> {
+    /// URL without its scheme: what npm binds a token to.
+    pub(super) place: &'u str,
+    /// The host, if it is reached without encryption.
+    pub(super) plain_host: Option<&'u str>,
+}
+
+impl<'u> Place<'u> {
+    pub(super) fn of(url: &'u str) -> Self {
+        let (scheme, place) = url.split_once("://").unwrap_or(("https", url));
+        let host = place.split('/').next().unwrap_or(place);
+        // What follows the last colon is a port, but for that inside an address of IPv6.
+        let host = match host.rsplit_once(':') {
+            Some((name, port)) if !port.contains(']') => name,
+            _ => host,
+        };
+        Self { place, plain_host: (scheme == "http").then_some(host) }
+    }
 }
