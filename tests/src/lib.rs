@@ -28,7 +28,9 @@ pub use http::{Body, Request, Response, converse};
 pub use process::Process;
 pub use program::{Hayloft, Ran};
 pub use server::Server;
-pub use tool::{dotnet, has_program, npm, nuget, nuget_install, pip_install, python, run};
+pub use tool::{
+    dotnet, has_program, javascript, npm, nuget, nuget_install, pip_install, python, run,
+};
 pub use tree::{Tree, tree};
 pub use wiretap::Wiretap;
 

@@ -69,6 +69,21 @@ pub fn dotnet() -> Option<Command> {
     Some(dotnet)
 }
 
+/// A client of npm's registry that is a JavaScript program of its own, which the variable names.
+pub fn javascript(variable: &str) -> Option<Command> {
+    let Some(program) = env::var_os(variable).map(PathBuf::from).filter(|path| path.exists())
+    else {
+        println!("skipped: {variable} does not name a JavaScript program");
+        return None;
+    };
+    if !has_program("node") {
+        return None;
+    }
+    let mut node = Command::new("node");
+    node.arg(program).stdin(Stdio::null());
+    Some(node)
+}
+
 /// Runs a tool that must succeed; gives what it prints.
 pub fn run(tool: &mut Command) -> String {
     let output = tool.env("LC_ALL", "C.UTF-8").output().unwrap();

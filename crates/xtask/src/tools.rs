@@ -36,6 +36,13 @@ const PYTHON: &[&str] = &[
     "wheel",
 ];
 
+/// Clients of npm's registry, each with the program in it and the variable that names that.
+const JAVASCRIPT: &[(&str, &str, &str)] = &[
+    ("pnpm@9.15.9", "pnpm/bin/pnpm.cjs", "HAYLOFT_PNPM"),
+    ("yarn@1.22.22", "yarn/bin/yarn.js", "HAYLOFT_YARN1"),
+    ("@yarnpkg/cli-dist@4.18.1", "@yarnpkg/cli-dist/bin/yarn.js", "HAYLOFT_YARN"),
+];
+
 const NUGET: &str = "nuget-exe@5.8.0";
 
 /// The last SDK of .NET that a registry of packages has.
@@ -64,18 +71,25 @@ impl Tools {
         self.directory.join("dotnet/dotnet")
     }
 
+    fn javascript(&self, program: &str) -> PathBuf {
+        self.directory.join("javascript/node_modules").join(program)
+    }
+
     fn python(&self) -> PathBuf {
         self.directory.join("venv/bin/python3")
     }
 
     /// Variables by which tests find the tools that are there.
     pub(crate) fn environment(&self) -> Vec<(&'static str, PathBuf)> {
+        let javascript =
+            JAVASCRIPT.iter().map(|(_, program, variable)| (*variable, self.javascript(program)));
         [
             ("HAYLOFT_DOTNET", self.dotnet()),
             ("HAYLOFT_NUGET_EXE", self.nuget()),
             ("HAYLOFT_PYTHON", self.python()),
         ]
         .into_iter()
+        .chain(javascript)
         .filter(|(_, path)| path.exists())
         .collect()
     }
@@ -89,6 +103,9 @@ pub(crate) fn install() -> Result<Tools> {
     fs::create_dir_all(&tools.directory).context("the folder for tools could not be made")?;
     if !tools.nuget().exists() {
         nuget(&tools)?;
+    }
+    if JAVASCRIPT.iter().any(|(_, program, _)| !tools.javascript(program).exists()) {
+        javascript(&tools)?;
     }
     if !tools.dotnet().exists() && cfg!(target_arch = "x86_64") {
         dotnet(&tools)?;
@@ -157,6 +174,16 @@ fn nuget(tools: &Tools) -> Result<()> {
     fs::copy(found, tools.nuget())?;
     fs::remove_dir_all(scratch)?;
     Ok(())
+}
+
+fn javascript(tools: &Tools) -> Result<()> {
+    let folder = tools.directory.join("javascript");
+    fs::create_dir_all(&folder)?;
+    Step::new("npm")
+        .args(["install", "--silent", "--no-audit", "--no-fund", "--ignore-scripts", "--prefix"])
+        .args([&folder])
+        .args(JAVASCRIPT.iter().map(|(package, _, _)| *package))
+        .run()
 }
 
 fn dotnet(tools: &Tools) -> Result<()> {
