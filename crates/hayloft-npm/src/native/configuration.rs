@@ -18,6 +18,10 @@ pub(super) fn configurations(url: &str, key: Option<&str>) -> Vec<ClientConfigur
         places: vec![ClientPlace::plain(Anchor::End)],
         replaces: vec!["registry".to_owned()],
     };
+    // It shows its token for scoped packages only unless it is told to.
+    let always =
+        if key.is_some() { format!("//{place}/:always-auth=true\n") } else { String::new() };
+    let npm_of_yarn_1 = ClientChange { lines: format!("{}{always}", npm.lines), ..npm.clone() };
     let yarn_1 = ClientChange {
         variable: None,
         path: ".yarnrc".to_owned(),
@@ -38,8 +42,8 @@ pub(super) fn configurations(url: &str, key: Option<&str>) -> Vec<ClientConfigur
     let of = |client, changes| ClientConfiguration { client, changes };
     vec![
         of("npm", vec![npm.clone()]),
-        of("pnpm", vec![npm.clone()]),
-        of("yarn1", vec![yarn_1, npm]),
+        of("pnpm", vec![npm]),
+        of("yarn1", vec![yarn_1, npm_of_yarn_1]),
         of("yarn", vec![yarn]),
     ]
 }
@@ -57,6 +61,7 @@ mod tests {
         let npm = "registry=http://localhost:8624/npm/f/\n\
                    //localhost:8624/npm/f/:_authToken=secret\n";
         assert_eq!(changes[0].lines, npm);
+        assert_eq!(changes[3].lines, format!("{npm}//localhost:8624/npm/f/:always-auth=true\n"));
         assert_eq!(changes[2].lines, "registry \"http://localhost:8624/npm/f/\"\n");
         assert!(changes[4].lines.ends_with("unsafeHttpWhitelist: [\"localhost\"]\n"));
         let secure = configurations("https://[::1]:8624/npm/f", None);

@@ -53,10 +53,12 @@ pub(super) fn setup(_: &FeedCard, url: &str, key: Option<&str>) -> Vec<ClientSet
             format!("{program} config set //{place}/:_authToken {key}"),
         ]
     };
-    // Yarn 1 reads the settings of npm for everything but its registry.
+    // Yarn 1 reads the settings of npm for everything but its registry, and shows its token for
+    // scoped packages only unless it is told to; npm itself takes that setting no more.
     let yarn_1 = vec![
         format!("yarn config set registry {url}/"),
         format!("npm config set //{place}/:_authToken {key}"),
+        format!("echo '//{place}/:always-auth=true' >> ~/.npmrc"),
     ];
     let mut yarn = vec![
         format!("yarn config set npmRegistryServer {url}"),
