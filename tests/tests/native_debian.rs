@@ -1,0 +1,252 @@
+//! apt, unmodified, against a server: releases, indexes, packages.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::print_stdout,
+    reason = "tests panic to fail and say what they skip"
+)]
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+
+use hayloft_testkit::{Package, deb};
+use hayloft_tests::{Request, Server, has_program, run};
+use tempfile::TempDir;
+
+const FEED: &str = "apt";
+
+/// apt with folders of its own, and the root of a system that it installs into.
+struct Apt {
+    folder: PathBuf,
+}
+
+impl Apt {
+    /// Set up for a feed as its setup lines say, but below a folder.
+    fn new(folder: &Path, server: &Server, suite: &str, components: &str) -> Self {
+        let apt = Self { folder: folder.to_owned() };
+        for part in [
+            "lists/partial",
+            "cache/archives/partial",
+            "log",
+            "root/var/lib/dpkg/info",
+            "root/var/lib/dpkg/updates",
+            "trusted.d",
+        ] {
+            fs_err::create_dir_all(folder.join(part)).unwrap();
+        }
+        fs_err::write(folder.join("root/var/lib/dpkg/status"), "").unwrap();
+        let key = server.get(&format!("/debian/{FEED}/keys/{FEED}.asc")).body;
+        fs_err::write(folder.join("key.asc"), key).unwrap();
+        let url = format!("http://{}/debian/{FEED}", server.address);
+        let login = format!("machine {url}/ login api password {}\n", server.key);
+        fs_err::write(folder.join("auth.conf"), login).unwrap();
+        let key = folder.join("key.asc");
+        let source = format!("deb [signed-by={}] {url} {suite} {components}\n", key.display());
+        fs_err::write(folder.join("sources.list"), source).unwrap();
+        apt
+    }
+
+    /// The same for a server that listens elsewhere now.
+    fn moved(&self, server: &Server) {
+        for file in ["auth.conf", "sources.list"] {
+            let text = fs_err::read_to_string(self.folder.join(file)).unwrap();
+            let (start, rest) = text.split_once("http://").unwrap();
+            let (_, end) = rest.split_once('/').unwrap();
+            let text = format!("{start}http://{}/{end}", server.address);
+            fs_err::write(self.folder.join(file), text).unwrap();
+        }
+    }
+
+    fn command(&self, program: &str, arguments: &[&str]) -> Output {
+        let at = |part: &str| self.folder.join(part).display().to_string();
+        let root = at("root");
+        let options = [
+            format!("Dir::Etc::sourcelist={}", at("sources.list")),
+            "Dir::Etc::sourceparts=-".to_owned(),
+            format!("Dir::Etc::netrc={}", at("auth.conf")),
+            "Dir::Etc::netrcparts=-".to_owned(),
+            format!("Dir::Etc::trusted={}", at("trusted.gpg")),
+            format!("Dir::Etc::trustedparts={}", at("trusted.d")),
+            format!("Dir::State::lists={}", at("lists")),
+            format!("Dir::State::status={}/var/lib/dpkg/status", root),
+            format!("Dir::State::extended_states={}", at("extended")),
+            format!("Dir::Cache={}", at("cache")),
+            format!("Dir::Log={}", at("log")),
+            format!("DPkg::Options::=--root={root}"),
+            "DPkg::Options::=--force-not-root".to_owned(),
+            "DPkg::Options::=--force-script-chrootless".to_owned(),
+            "DPkg::Options::=--log=/dev/null".to_owned(),
+            "APT::Sandbox::User=root".to_owned(),
+            "APT::Architecture=amd64".to_owned(),
+            "APT::Architectures=amd64".to_owned(),
+            "Acquire::Check-Date=true".to_owned(),
+            "Acquire::http::Proxy=false".to_owned(),
+            "Acquire::Languages=none".to_owned(),
+        ];
+        let mut command = Command::new(program);
+        for option in &options {
+            command.args(["-o", option]);
+        }
+        command.args(arguments).env("LC_ALL", "C");
+        command.output().unwrap()
+    }
+
+    fn run(&self, program: &str, arguments: &[&str]) -> String {
+        let ran = self.command(program, arguments);
+        let told = String::from_utf8_lossy(&ran.stdout).into_owned();
+        let errors = String::from_utf8_lossy(&ran.stderr);
+        assert!(ran.status.success(), "{program} {arguments:?}:\n{told}\n{errors}");
+        assert!(!errors.contains("W:") && !errors.contains("E:"), "{errors}");
+        told
+    }
+
+    fn update(&self) -> String {
+        self.run("apt-get", &["update"])
+    }
+
+    fn install(&self, package: &str) {
+        self.run("apt-get", &["install", "-y", "--no-install-recommends", package]);
+    }
+
+    fn installed(&self, name: &str) -> String {
+        let root = format!("--root={}", self.folder.join("root").display());
+        let mut query = Command::new("dpkg-query");
+        run(query.args([&root, "-W", "-f", "${Version}", name]))
+    }
+}
+
+fn has_apt() -> bool {
+    ["apt-get", "dpkg", "gpgv"].into_iter().all(has_program)
+}
+
+fn started() -> (TempDir, Server) {
+    let directory = TempDir::new_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+    let server = Server::start(&directory.path().join("store"));
+    server.create_feed(FEED, "debian");
+    (directory, server)
+}
+
+fn publish(server: &Server, suite: &str, component: &str, package: &Package) {
+    let target = format!("/debian/{FEED}/upload/{suite}/{component}");
+    server.send(Request::put(&target, package.build())).expect(201);
+}
+
+#[test]
+fn apt_updates_installs_and_upgrades() {
+    if !has_apt() {
+        return;
+    }
+    let (directory, server) = started();
+    publish(&server, "stable", "main", &deb("hay", "1.0-1", "amd64"));
+    publish(&server, "stable", "main", &deb("straw", "1:2.0~rc1+b1", "all"));
+    publish(&server, "stable", "contrib", &deb("oats", "3.0", "amd64").field("Depends", "straw"));
+    publish(&server, "stable", "main", &deb("hay", "1.0-1", "arm64"));
+    publish(&server, "testing", "main", &deb("hay", "9.0", "amd64"));
+    let apt = Apt::new(&directory.path().join("apt"), &server, "stable", "main contrib");
+    let told = apt.update();
+    assert!(told.contains("Get:1 "), "{told}");
+    apt.install("hay=1.0-1");
+    apt.install("oats");
+    assert_eq!(apt.installed("hay"), "1.0-1");
+    assert_eq!(apt.installed("straw"), "1:2.0~rc1+b1");
+
+    let told = apt.update();
+    assert!(told.contains("Hit:1 ") && !told.contains("Get:"), "{told}");
+
+    publish(&server, "stable", "main", &deb("hay", "1.1-1", "amd64"));
+    apt.update();
+    let policy = apt.run("apt-cache", &["policy", "hay"]);
+    assert!(policy.contains("Candidate: 1.1-1") && policy.contains("1.0-1"), "{policy}");
+    apt.run("apt-get", &["upgrade", "-y"]);
+    assert_eq!(apt.installed("hay"), "1.1-1");
+
+    let mut server = server;
+    server.kill();
+    let server = server.restart();
+    apt.moved(&server);
+    publish(&server, "stable", "main", &deb("hay", "1.2-1", "amd64"));
+    apt.update();
+    apt.install("hay");
+    assert_eq!(apt.installed("hay"), "1.2-1");
+}
+
+#[test]
+fn apt_refuses_a_release_under_another_key() {
+    if !has_apt() {
+        return;
+    }
+    let (directory, server) = started();
+    server.create_feed("other", "debian");
+    publish(&server, "stable", "main", &deb("hay", "1.0", "amd64"));
+    let apt = Apt::new(&directory.path().join("apt"), &server, "stable", "main");
+    let other = server.get("/debian/keys/other.asc").body;
+    let own = fs_err::read(apt.folder.join("key.asc")).unwrap();
+    assert_ne!(other, own);
+    fs_err::write(apt.folder.join("key.asc"), other).unwrap();
+    let ran = apt.command("apt-get", &["update"]);
+    let errors = String::from_utf8_lossy(&ran.stderr);
+    assert!(!ran.status.success() && errors.contains("NO_PUBKEY"), "{errors}");
+    fs_err::write(apt.folder.join("key.asc"), own).unwrap();
+    apt.update();
+}
+
+#[test]
+fn apt_never_meets_two_moments_while_others_publish() {
+    if !has_apt() {
+        return;
+    }
+    const UPDATES: usize = 50;
+    let (directory, server) = started();
+    publish(&server, "stable", "main", &deb("hay", "1.0", "amd64"));
+    let apt = Apt::new(&directory.path().join("apt"), &server, "stable", "main");
+    let done = AtomicBool::new(false);
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            for number in 0.. {
+                if done.load(Ordering::Relaxed) {
+                    break;
+                }
+                let name = format!("p{}", number % 40);
+                publish(&server, "stable", "main", &deb(&name, &format!("1.{number}"), "amd64"));
+            }
+        });
+        let finished = thread::scope(|inner| {
+            let updates = inner.spawn(|| {
+                for _ in 0..UPDATES {
+                    apt.update();
+                }
+            });
+            updates.join().is_ok()
+        });
+        done.store(true, Ordering::Relaxed);
+        assert!(finished, "an update failed");
+    });
+    apt.install("hay");
+    assert_eq!(apt.installed("hay"), "1.0");
+}
+
+#[test]
+fn apt_installs_what_was_repackaged_and_promoted() {
+    if !has_apt() {
+        return;
+    }
+    let (directory, server) = started();
+    server.create_feed("ci", "debian");
+    let package = deb("hay", "1.0~rc1-1", "amd64").build();
+    server.put("/api/packages/ci/upload?distribution=stable", package);
+    let source = "name=hay&version=1.0~rc1-1&arch=amd64&distro=stable&component=main";
+    let repackage = format!("/api/repackaging/repackage?fromFeed=ci&toFeed={FEED}&{source}&newVersion=1.0-1");
+    server.send(Request::new("POST", &repackage)).expect(200);
+    server.put("/api/packages/ci/upload?distribution=stable", deb("straw", "2.0", "all").build());
+    let promote = format!("/api/promotions/promote?fromFeed=ci&toFeed={FEED}&name=straw&version=2.0");
+    server.send(Request::new("POST", &promote)).expect(200);
+    let apt = Apt::new(&directory.path().join("apt"), &server, "stable", "main");
+    apt.update();
+    apt.install("hay");
+    apt.install("straw");
+    assert_eq!((apt.installed("hay").as_str(), apt.installed("straw").as_str()), ("1.0-1", "2.0"));
+}
