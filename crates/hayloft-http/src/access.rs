@@ -20,4 +20,4 @@ pub(crate) use study::{Study, network};
 pub(crate) use table::*;
 pub use table::{Demand, ENDPOINTS, Endpoint, Guard, Place};
 pub use visitor::{Credential, Visitor};
-pub(crate) use visitor::{Native, is_key_name};
+pub(crate) use visitor::{Native, is_forwarded, is_key_name, shows_key};

@@ -24,6 +24,7 @@ use crate::pace::TooSlow;
 use crate::traffic::Running;
 use crate::{ApiError, App};
 
+mod browser;
 mod unread;
 
 /// The version of the API that is spoken; pgutil refuses servers before 24.0.3.
@@ -50,11 +51,22 @@ pub(crate) async fn edge(State(app): State<App>, mut request: Request, next: Nex
     };
     trim_slash(request.uri_mut());
     let (parts, body) = request.into_parts();
+    let refused = browser::refuse_other_sites(&app, &parts).await.err();
     let end = Instant::now() + app.limits().deadline;
     let body = Body::new(Unread::new(app.clone(), &parts.headers, body, end));
     let request = Request::from_parts(parts, body);
     let span = tracing::info_span!("request", %id);
-    let answer = catch_panic(next.run(request)).instrument(span.clone()).await;
+    let answering = async {
+        match refused {
+            // The body goes with the request: its client is to see the answer.
+            Some(error) => {
+                drop(request);
+                error.into_response()
+            }
+            None => next.run(request).await,
+        }
+    };
+    let answer = catch_panic(answering).instrument(span.clone()).await;
     let mut response = answer.unwrap_or_else(|panic| {
         let _entered = span.entered();
         ApiError::internal(Panicked(text_of(panic.as_ref()).to_owned())).into_response()
@@ -65,6 +77,7 @@ pub(crate) async fn edge(State(app): State<App>, mut request: Request, next: Nex
         response.headers_mut().remove(CONTENT_LENGTH);
     }
     let headers = response.headers_mut();
+    browser::harden(headers);
     headers.insert("x-proget-version", HeaderValue::from_static(API_VERSION));
     headers.insert("x-proget-edition", HeaderValue::from_static(EDITION));
     if let Ok(id) = HeaderValue::from_str(&id) {

@@ -16,6 +16,9 @@ use crate::edge::Failed;
 const FORBIDDEN: &str =
     "The specified API key does not have the proper permissions to perform this action.";
 
+/// Characters of an error's text: what a client sent is not sent back whole.
+const LONGEST: usize = 1_000;
+
 /// A request failed: a status and one line of plain text, which clients print as it is.
 #[derive(Debug)]
 pub struct ApiError {
@@ -27,12 +30,17 @@ pub struct ApiError {
 }
 
 impl ApiError {
-    /// An answer with this status and text; breaks of lines in it become blanks.
+    /// An answer with this status and text; breaks of lines in it become blanks, and a text that is
+    /// too long for a line is cut.
     pub fn new(status: StatusCode, text: impl Into<String>) -> Self {
         let mut text = text.into();
         if text.contains(char::is_control) {
             let lines = text.split(char::is_control).filter(|line| !line.trim().is_empty());
             text = lines.collect::<Vec<_>>().join(" ");
+        }
+        if let Some((end, _)) = text.char_indices().nth(LONGEST) {
+            text.truncate(end);
+            text.push('…');
         }
         Self { status, text, logged: false, unknown_key: false }
     }

@@ -195,6 +195,8 @@ impl Shape {
             }
             (Self::Rules, value) => {
                 let rules: Vec<RetentionRule> = serde_json::from_value(value).map_err(|error| {
+                    let error = error.to_string();
+                    let error = hayloft::feed_type::shorten(&error);
                     let text = format!("The property {name} is not valid: {error}.");
                     ApiError::bad_request(text)
                 })?;

@@ -1,9 +1,9 @@
-use axum::body::Body;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
 use crate::access::Visitor;
-use crate::transfer::receive_text;
+use crate::text_limits::check_object;
+use crate::transfer::{TextBody, receive_text};
 use crate::{ApiError, App};
 
 /// Reads a JSON object of at most 1 MiB, whatever its content type says, and adds the key that it
@@ -11,7 +11,7 @@ use crate::{ApiError, App};
 pub(crate) async fn json_body<T: DeserializeOwned>(
     app: &App,
     visitor: Visitor,
-    body: Body,
+    body: TextBody,
 ) -> Result<(T, Visitor), ApiError> {
     let text = receive_text(app, body).await?;
     let (value, key) = object(&text)?;
@@ -42,6 +42,7 @@ fn object<T: DeserializeOwned>(text: &str) -> Result<(T, Option<String>), ApiErr
         ))
     };
     let mut object = json_object(text).map_err(not_valid)?;
+    check_object(&object)?;
     let key = object.remove("API_Key").and_then(|key| key.as_str().map(str::to_owned));
     Ok((serde_json::from_value(Value::Object(object)).map_err(not_valid)?, key))
 }

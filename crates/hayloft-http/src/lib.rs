@@ -20,6 +20,7 @@ mod parameters;
 mod routes;
 mod server;
 mod settings;
+mod text_limits;
 mod traffic;
 mod transfer;
 mod visible;

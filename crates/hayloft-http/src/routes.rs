@@ -15,13 +15,12 @@ mod status;
 mod storage;
 
 use axum::Router;
-use axum::body::Body;
 use hayloft::{Feed, Selector};
 
 use crate::access::Endpoint;
 use crate::package_query::{Keywords, PackageQuery};
 use crate::parameters::Parameters;
-use crate::transfer::receive_text;
+use crate::transfer::{TextBody, receive_text};
 use crate::{ApiError, App, Session, Visitor};
 
 pub(crate) fn router() -> Router<App> {
@@ -60,7 +59,7 @@ async fn receive_parameters(
     app: &App,
     visitor: Visitor,
     query: Parameters,
-    body: Body,
+    body: TextBody,
 ) -> Result<(Parameters, Visitor), ApiError> {
     let asked = Parameters::of_body(&receive_text(app, body).await?)?;
     let visitor = visitor.or_key(asked.key());

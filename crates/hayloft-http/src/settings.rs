@@ -123,6 +123,8 @@ impl Known {
 
     fn json<T: DeserializeOwned>(&self, value: &str) -> Result<String, ApiError> {
         serde_json::from_str::<T>(value).map_err(|error| {
+            let error = error.to_string();
+            let error = hayloft::feed_type::shorten(&error);
             ApiError::bad_request(format!("The setting {} is not valid: {error}.", self.name))
         })?;
         Ok(value.to_owned())

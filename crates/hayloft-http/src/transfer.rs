@@ -14,7 +14,7 @@ pub(crate) use list::json_list;
 pub(crate) use memory::SendMemory;
 pub(crate) use range::Part;
 pub(crate) use receive::{
-    FileWriter, discard, is_multipart, next_frame, receive, receive_text, upload_limit,
+    FileWriter, TextBody, discard, is_multipart, next_frame, receive, receive_text, upload_limit,
 };
 pub(crate) use send::{FileRequest, Outgoing};
 

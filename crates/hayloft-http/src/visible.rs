@@ -11,6 +11,33 @@ pub(crate) struct VisibleFeeds {
     known: HashMap<String, bool>,
 }
 
+/// Which ends of a step can be seen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Seen {
+    from: bool,
+    to: bool,
+}
+
+impl Seen {
+    /// Takes out of a step what is not to be seen.
+    pub(crate) fn blank<'a>(
+        self,
+        from: &'a mut String,
+        to: &'a mut String,
+        told: [&'a mut String; 2],
+    ) {
+        if !self.from {
+            from.clear();
+        }
+        if !self.to {
+            to.clear();
+        }
+        if !(self.from && self.to) {
+            told.into_iter().for_each(String::clear);
+        }
+    }
+}
+
 impl VisibleFeeds {
     pub(crate) fn of(session: &Session) -> Result<Self, ApiError> {
         let all = session.may(Right::View, None)?;
@@ -30,9 +57,11 @@ impl VisibleFeeds {
         Ok(false)
     }
 
-    /// Whether a step from one feed to another can be seen; both ends tell of it.
-    pub(crate) fn has_either(&mut self, from: &str, to: &str) -> Result<bool, ApiError> {
-        Ok(self.has(from)? || self.has(to)?)
+    /// What can be seen of a step from one feed to another; `None` if that is nothing. Who sees one
+    /// end learns that there was a step, but neither where it led nor who made it and why.
+    pub(crate) fn step(&mut self, from: &str, to: &str) -> Result<Option<Seen>, ApiError> {
+        let seen = Seen { from: self.has(from)?, to: self.has(to)? };
+        Ok((seen.from || seen.to).then_some(seen))
     }
 
     fn has(&mut self, name: &str) -> Result<bool, ApiError> {

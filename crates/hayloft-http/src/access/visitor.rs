@@ -2,6 +2,7 @@ use std::convert::Infallible;
 use std::net::{IpAddr, SocketAddr};
 
 use axum::extract::{ConnectInfo, FromRequestParts};
+use axum::http::HeaderMap;
 use axum::http::header::AUTHORIZATION;
 use axum::http::request::Parts;
 use data_encoding::BASE64;
@@ -99,6 +100,38 @@ fn credential(parts: &Parts) -> Option<Credential> {
             let text = header(AUTHORIZATION.as_str())?;
             Some(text.and_then(authorization).unwrap_or(Credential::Unreadable))
         })
+}
+
+/// Whether a request shows a key that no browser adds by itself.
+pub(crate) fn shows_key(parts: &Parts) -> bool {
+    let shown = |name: &str| parts.headers.get(name).is_some_and(|value| !value.is_empty());
+    let scheme = parts.headers.get(AUTHORIZATION).map(|value| value.as_bytes().trim_ascii_start());
+    let by_itself = |value: &[u8]| {
+        let scheme = value.split(|byte| *byte == b' ').next().unwrap_or_default();
+        ["basic", "digest", "negotiate", "ntlm"]
+            .iter()
+            .any(|known| scheme.eq_ignore_ascii_case(known.as_bytes()))
+    };
+    shown("x-apikey")
+        || shown("x-nuget-apikey")
+        || query_key(parts.uri.query().unwrap_or_default()).is_some()
+        || scheme.is_some_and(|value| !value.is_empty() && !by_itself(value))
+}
+
+/// Whether a proxy has passed the request on, so that its address is not that of the client.
+pub(crate) fn is_forwarded(headers: &HeaderMap) -> bool {
+    const NAMES: [&str; 7] = [
+        "forwarded",
+        "via",
+        "x-real-ip",
+        "x-client-ip",
+        "x-cluster-client-ip",
+        "true-client-ip",
+        "cf-connecting-ip",
+    ];
+    headers
+        .keys()
+        .any(|name| NAMES.contains(&name.as_str()) || name.as_str().starts_with("x-forwarded"))
 }
 
 fn key_of(text: &str) -> Credential {

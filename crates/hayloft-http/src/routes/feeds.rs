@@ -1,4 +1,3 @@
-use axum::body::Body;
 use axum::extract::{Path, State};
 use axum::http::HeaderValue;
 use axum::http::header::WARNING;
@@ -13,6 +12,7 @@ use crate::access::{
 use crate::base_url::BaseUrl;
 use crate::feed_object::{FeedChange, show};
 use crate::json_body::json_body;
+use crate::transfer::TextBody;
 use crate::wire::FeedObject;
 use crate::{ApiError, App};
 
@@ -59,7 +59,7 @@ async fn create(
     State(app): State<App>,
     visitor: Visitor,
     base: BaseUrl,
-    body: Body,
+    body: TextBody,
 ) -> Result<Changed, ApiError> {
     let (asked, visitor) = json_body::<FeedObject>(&app, visitor, body).await?;
     let of_call = app.clone();
@@ -81,7 +81,7 @@ async fn update(
     visitor: Visitor,
     base: BaseUrl,
     Path(name): Path<String>,
-    body: Body,
+    body: TextBody,
 ) -> Result<Changed, ApiError> {
     let (asked, visitor) = json_body::<FeedObject>(&app, visitor, body).await?;
     let of_call = app.clone();

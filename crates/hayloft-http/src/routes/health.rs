@@ -35,7 +35,7 @@ async fn health(
     Ok((status, text).into_response())
 }
 
-async fn health_json(State(app): State<App>) -> Result<Response, ApiError> {
+async fn health_json(State(app): State<App>, _: Parameters) -> Result<Response, ApiError> {
     let (status, info) = look(&app).await?;
     Ok((status, Json(info)).into_response())
 }

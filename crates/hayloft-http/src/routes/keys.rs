@@ -1,4 +1,3 @@
-use axum::body::Body;
 use axum::extract::State;
 use axum::{Json, Router};
 use hayloft::feed_type::shorten;
@@ -8,6 +7,7 @@ use crate::access::{KEYS_CREATE, KEYS_DELETE, KEYS_LIST, Right, Session, Visitor
 use crate::json_body::json_body;
 use crate::parameters::Parameters;
 use crate::settings::Settings;
+use crate::transfer::TextBody;
 use crate::wire::ApiKeyInfo;
 use crate::{ApiError, App};
 
@@ -34,7 +34,7 @@ async fn list(State(app): State<App>, visitor: Visitor) -> Result<Json<Vec<ApiKe
 async fn create(
     State(app): State<App>,
     visitor: Visitor,
-    body: Body,
+    body: TextBody,
 ) -> Result<Json<ApiKeyInfo>, ApiError> {
     let (asked, visitor) = json_body::<ApiKeyInfo>(&app, visitor, body).await?;
     let chosen = asked.key.as_ref().is_some_and(|text| !text.is_empty());

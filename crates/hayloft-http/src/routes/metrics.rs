@@ -7,7 +7,7 @@ use axum::http::header::CONTENT_TYPE;
 use axum::http::{Extensions, HeaderMap};
 use axum::response::IntoResponse;
 
-use crate::access::{METRICS, Visitor};
+use crate::access::{METRICS, Visitor, is_forwarded};
 use crate::{ApiError, App};
 
 pub(super) fn routes() -> Router<App> {
@@ -25,8 +25,7 @@ async fn metrics(
         .get::<ConnectInfo<SocketAddr>>()
         .is_some_and(|info| info.0.ip().to_canonical().is_loopback());
     // Behind a proxy on this machine every request comes from near.
-    let forwarded = headers.contains_key("x-forwarded-for") || headers.contains_key("forwarded");
-    let by_address = near && !forwarded && !visitor.shows_credential();
+    let by_address = near && !is_forwarded(&headers) && !visitor.shows_credential();
     let of_call = app.clone();
     let text = app
         .run(visitor, move |session| {

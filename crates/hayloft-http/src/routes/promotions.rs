@@ -2,7 +2,6 @@
 
 use std::collections::HashSet;
 
-use axum::body::Body;
 use axum::extract::State;
 use axum::response::Response;
 use axum::{Json, Router};
@@ -12,7 +11,7 @@ use super::{receive_parameters, select};
 use crate::access::{PROMOTE, PROMOTIONS};
 use crate::package_query::{Keywords, unescaped_scope};
 use crate::parameters::Parameters;
-use crate::transfer::json_list;
+use crate::transfer::{TextBody, json_list};
 use crate::visible::VisibleFeeds;
 use crate::wire::{PackageVersionInfo, PromotedPackage, PromotionData, Published};
 use crate::{ApiError, App, Visitor};
@@ -26,7 +25,7 @@ async fn promote(
     State(app): State<App>,
     visitor: Visitor,
     query: Parameters,
-    body: Body,
+    body: TextBody,
 ) -> Result<Json<Published>, ApiError> {
     let (asked, visitor) = receive_parameters(&app, visitor, query, body).await?;
     app.run(visitor, move |session| {
@@ -66,10 +65,13 @@ async fn list(
         let mut seen = HashSet::new();
         let mut shown = move |version: Vec<Promotion>| -> Result<_, ApiError> {
             let mut promotions = Vec::new();
-            for promotion in version {
-                if (!several || seen.insert(promotion.id))
-                    && visible.has_either(&promotion.from_feed, &promotion.to_feed)?
-                {
+            for mut promotion in version {
+                if several && !seen.insert(promotion.id) {
+                    continue;
+                }
+                if let Some(ends) = visible.step(&promotion.from_feed, &promotion.to_feed)? {
+                    let Promotion { from_feed, to_feed, user, comments, .. } = &mut promotion;
+                    ends.blank(from_feed, to_feed, [user, comments]);
                     promotions.push(promotion);
                 }
             }

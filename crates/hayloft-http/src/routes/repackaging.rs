@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use axum::body::Body;
 use axum::extract::{Path, State};
 use axum::{Json, Router};
 use hayloft::RepackageRequest;
@@ -11,6 +10,7 @@ use super::{receive_parameters, select};
 use crate::access::{PACKAGES_HISTORY, REPACKAGE};
 use crate::package_query::Keywords;
 use crate::parameters::{Parameters, missing};
+use crate::transfer::TextBody;
 use crate::visible::VisibleFeeds;
 use crate::wire::{PackageHistory, PackageVersionInfo, PromotionData, Published, RepackagingData};
 use crate::{ApiError, App, Visitor};
@@ -24,7 +24,7 @@ async fn repackage(
     State(app): State<App>,
     visitor: Visitor,
     query: Parameters,
-    body: Body,
+    body: TextBody,
 ) -> Result<Json<Published>, ApiError> {
     let (asked, visitor) = receive_parameters(&app, visitor, query, body).await?;
     app.take_in(visitor, move |session| {
@@ -75,15 +75,21 @@ async fn history(
         let mut visible = VisibleFeeds::of(session)?;
         let mut promotions = Vec::new();
         for step in found.promotions.iter().filter(|step| is_it(&step.version)) {
-            if visible.has_either(&step.from_feed, &step.to_feed)? {
-                promotions.push(PromotionData::from(step));
+            if let Some(ends) = visible.step(&step.from_feed, &step.to_feed)? {
+                let mut shown = PromotionData::from(step);
+                let PromotionData { from_feed, to_feed, user, comments, .. } = &mut shown;
+                ends.blank(from_feed, to_feed, [user, comments]);
+                promotions.push(shown);
             }
         }
         let mut repackagings = Vec::new();
         for step in &found.repackagings {
             let concerned = is_it(&step.from_version) || is_it(&step.to_version);
-            if concerned && visible.has_either(&step.from_feed, &step.to_feed)? {
-                repackagings.push(RepackagingData::from(step));
+            if concerned && let Some(ends) = visible.step(&step.from_feed, &step.to_feed)? {
+                let mut shown = RepackagingData::from(step);
+                let RepackagingData { from_feed, to_feed, user, comments, .. } = &mut shown;
+                ends.blank(from_feed, to_feed, [user, comments]);
+                repackagings.push(shown);
             }
         }
         Ok(Json(PackageHistory { embedded, promotions, repackagings }))

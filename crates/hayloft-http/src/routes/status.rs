@@ -1,9 +1,9 @@
 //! Status of versions: `/api/packages/{feed}/status`.
 
 use axum::Router;
-use axum::body::Body;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
+use hayloft::feed_type::shorten;
 use hayloft::{Allow, Deprecation, DeprecationChange, Listing, StatusChange};
 
 use super::select;
@@ -11,7 +11,7 @@ use crate::access::PACKAGES_STATUS;
 use crate::json_body::json_object;
 use crate::package_query::Keywords;
 use crate::parameters::Parameters;
-use crate::transfer::receive_text;
+use crate::transfer::{TextBody, receive_text};
 use crate::wire::{self, PackageStatus};
 use crate::{ApiError, App, Visitor};
 
@@ -24,16 +24,23 @@ async fn set(
     visitor: Visitor,
     Path(feed): Path<String>,
     parameters: Parameters,
-    body: Body,
+    body: TextBody,
 ) -> Result<StatusCode, ApiError> {
     let body = receive_text(&app, body).await?;
-    let key = Parameters::of_body(&body).ok().and_then(|body| body.key());
+    let said = Parameters::of_body(&body);
+    let key = said.as_ref().ok().and_then(Parameters::key);
+    let too_long = said.err().filter(|_| json_object(&body).is_ok());
     app.run(visitor.or_key(key), move |session| {
         let (feed, selector) =
             select(session, &PACKAGES_STATUS, &feed, &parameters, Keywords::Refused)?;
+        if let Some(error) = too_long {
+            return Err(error);
+        }
         let status = read(&body).map_err(|error| {
+            let error = error.to_string();
             ApiError::bad_request(format!(
-                "the body must be a JSON object such as {{\"listed\":false}}: {error}"
+                "the body must be a JSON object such as {{\"listed\":false}}: {}",
+                shorten(&error)
             ))
         })?;
         let change = status.change().into();
@@ -51,7 +58,8 @@ fn read(body: &str) -> serde_json::Result<PackageStatus> {
         let found = NAMES.iter().find(|known| known.eq_ignore_ascii_case(&name));
         found.map_or(name, |known| (*known).to_owned())
     };
-    let object = json_object(body)?.into_iter().map(|(name, value)| (known(name), value));
+    let object = json_object(body)?;
+    let object = object.into_iter().map(|(name, value)| (known(name), value));
     serde_json::from_value(object.collect())
 }
 

@@ -1,6 +1,5 @@
 use std::collections::BTreeMap;
 
-use axum::body::Body;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use axum::{Json, Router};
@@ -12,6 +11,7 @@ use crate::access::{Right, STORAGE_GET, STORAGE_SET, Visitor};
 use crate::feed_object::{set_storage, storage};
 use crate::json_body::json_body;
 use crate::parameters::Parameters;
+use crate::transfer::TextBody;
 use crate::wire::{StorageConfiguration, StorageOption, StorageType};
 use crate::{ApiError, App};
 
@@ -52,7 +52,7 @@ async fn set(
     State(app): State<App>,
     visitor: Visitor,
     parameters: Parameters,
-    body: Body,
+    body: TextBody,
 ) -> Result<(), ApiError> {
     let (mut asked, visitor) = json_body::<StorageConfiguration>(&app, visitor, body).await?;
     app.run(visitor, move |session| {

@@ -1,9 +1,11 @@
+use std::convert::Infallible;
 use std::error::Error;
 use std::io::{self, Write};
 
 use axum::body::{Body, BodyDataStream, Bytes};
+use axum::extract::{FromRequest, Request};
 use axum::http::header::{CONTENT_LENGTH, CONTENT_TYPE};
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use futures_util::StreamExt;
 use hayloft::{Staged, Staging, StagingError};
 use tokio::task::JoinHandle;
@@ -50,12 +52,48 @@ pub(crate) async fn receive(
     file.finish().await
 }
 
-/// Receives a body of at most 1 MiB of UTF-8.
+/// A body that is read into memory, and what it is said to be; an extractor that never fails.
+#[derive(Debug)]
+pub(crate) struct TextBody {
+    body: Body,
+    /// Whether a browser sends such a body for any page, and no other client does.
+    of_a_page: bool,
+}
+
+impl From<Body> for TextBody {
+    /// A body of the clients of an ecosystem, who say of it what they like.
+    fn from(body: Body) -> Self {
+        Self { body, of_a_page: false }
+    }
+}
+
+impl<S: Send + Sync> FromRequest<S> for TextBody {
+    type Rejection = Infallible;
+
+    async fn from_request(request: Request, _: &S) -> Result<Self, Infallible> {
+        let kind = request.headers().get(CONTENT_TYPE).map(HeaderValue::as_bytes);
+        let kind = kind.and_then(|kind| kind.split(|byte| *byte == b';').next());
+        let kind = kind.unwrap_or_default().trim_ascii();
+        // A published script posts JSON under the type of forms, which its shell sets by default.
+        let of_a_page = kind.eq_ignore_ascii_case(b"text/plain")
+            || kind.to_ascii_lowercase().starts_with(b"multipart/");
+        Ok(Self { body: request.into_body(), of_a_page })
+    }
+}
+
+/// Receives a body of at most 1 MiB of UTF-8; 415 for one that only a page sends.
 ///
 /// Only so many large ones are received at a time, for they lie in memory and anybody may send
 /// them.
-pub(crate) async fn receive_text(app: &App, body: Body) -> Result<String, ApiError> {
-    let received = timeout(app.limits().text_deadline, all_text(app, body));
+pub(crate) async fn receive_text(app: &App, body: impl Into<TextBody>) -> Result<String, ApiError> {
+    let body = body.into();
+    if body.of_a_page {
+        return Err(ApiError::new(
+            StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            "send JSON with the content type application/json, or a form with its own",
+        ));
+    }
+    let received = timeout(app.limits().text_deadline, all_text(app, body.body));
     received.await.unwrap_or_else(|_| Err(too_slow()))
 }
 

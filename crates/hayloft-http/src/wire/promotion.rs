@@ -87,9 +87,9 @@ pub struct PromotedPackage {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct PromotionData {
-    /// Source feed.
+    /// Source feed; empty for who may not see it, as are user and comments then.
     pub from_feed: String,
-    /// Target feed.
+    /// Target feed; empty for who may not see it, as are user and comments then.
     pub to_feed: String,
     /// UTC with three digits of fraction and `Z`.
     pub date: String,

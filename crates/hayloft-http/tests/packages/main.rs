@@ -14,8 +14,10 @@
 mod server;
 
 mod access;
+mod browsers;
 mod chosen_keys;
 mod files;
+mod hostile;
 mod lists;
 mod management;
 mod naming;

@@ -329,7 +329,7 @@ fn metrics_count_requests_by_class() {
 
 #[rstest]
 #[case::description(&format!("{FEEDS}/update/nu1"), "description", 4_001, "description of the feed")]
-#[case::variables(&format!("{FEEDS}/update/nu1"), "dropPath", 40_000, "other settings")]
+#[case::variables(&format!("{FEEDS}/update/nu1"), "dropPath", 40_000, "dropPath")]
 #[case::key_description(&format!("{KEYS}/create"), "description", 1_001, "description of the API key")]
 #[case::key_name(&format!("{KEYS}/create"), "displayName", 257, "display name of the API key")]
 #[case::reason(

@@ -143,3 +143,33 @@ fn keys_in_bodies_count_and_the_list_of_promotions_challenges_the_nameless() {
     };
     assert_eq!([count("view"), count("view:nu1"), count("view:nu2"), count("add")], [1, 1, 1, 0]);
 }
+
+#[test]
+fn who_sees_one_end_of_a_step_does_not_learn_of_the_other() {
+    let server = Server::start_with(|app| app.gatekeeper(Listed));
+    server.feed("nu1", "nuget");
+    server.feed("secret", "nuget");
+    let key = [("x-apikey", "view+download+add+acceptpromotion+overwrite")];
+    server.send("PUT", "/api/packages/nu1/upload", &key, &nupkg("A", "1.0.0").build()).done();
+    let body = b"fromFeed=nu1&name=A&version=1.0.0&toFeed=secret&comments=hush";
+    server.send("POST", "/api/promotions/promote", &key, body).done();
+    let body = b"feed=nu1&name=A&version=1.0.0&newVersion=2.0.0&toFeed=secret&comments=hush";
+    server.send("POST", "/api/repackaging/repackage", &key, body).done();
+    let steps = |key: &str| {
+        let list = server.get(&format!("/api/promotions/list?apikey={key}")).json();
+        let path = format!("/api/packages/nu1/history?name=A&version=1.0.0&apikey={key}");
+        let history = server.get(&path).json();
+        [
+            list[0]["promotions"][0].clone(),
+            history["promotions"][0].clone(),
+            history["repackagings"][0].clone(),
+        ]
+    };
+    for step in steps("view:nu1") {
+        let told = ["fromFeed", "toFeed", "user", "comments"].map(|name| step[name].clone());
+        assert_eq!(told, ["nu1", "", "", ""], "{step}");
+    }
+    for step in steps("view:nu1%2Bview:secret") {
+        assert_eq!((&step["toFeed"], &step["comments"]), (&"secret".into(), &"hush".into()));
+    }
+}
