@@ -149,6 +149,11 @@ fn pip_minds_what_is_yanked_blocked_repackaged_and_promoted() {
     status("1.1", r#"{"deprecated":true,"deprecationReason":"mouldy"}"#);
     assert_eq!(scene.pip("py", "open", &["hay"]), ["hay 1.0"]);
     assert_eq!(scene.pip("py", "pinned", &["hay==1.1"]), ["hay 1.1"]);
+    // The same out of HTML, which older releases read.
+    let page = format!("{}hay/?format=text/html", scene.index("py"));
+    let html = ["--no-index", "--find-links", &page];
+    assert_eq!(scene.pip("py", "html", &[&html[..], &["hay"]].concat()), ["hay 1.0"]);
+    assert_eq!(scene.pip("py", "html-pin", &[&html[..], &["hay==1.1"]].concat()), ["hay 1.1"]);
     status("1.0", r#"{"allow":false}"#);
     let repackage = r#"{"feed":"py","name":"hay","version":"2.0rc1","newVersion":"2.0"}"#;
     scene.post("/api/repackaging/repackage", repackage);
@@ -230,6 +235,35 @@ fn the_lines_that_are_printed_work() {
     let home = scene.folder.path().join("home");
     assert_eq!(installed(&home.join("pip")), ["hay 1.0"]);
     assert_eq!(installed(&home.join("uv")), ["hay 1.1"]);
+}
+
+#[test]
+fn poetry_publishes_and_installs_by_the_lines_that_are_printed() {
+    if python(&["pip", "poetry"]).is_none() {
+        return;
+    }
+    let scene = Scene::new();
+    let lines = scene.server.setup("py", "poetry");
+    // Lines call it by its name.
+    let lines = format!("poetry() {{ \"$PYTHON\" -m poetry \"$@\"; }}\n{lines}");
+    for project in ["poem", "reader"] {
+        let folder = scene.folder.path().join("home").join(project);
+        fs_err::create_dir_all(&folder).unwrap();
+        let toml = format!(
+            "[project]\nname = \"{project}\"\nversion = \"0.1\"\nrequires-python = \">=3.9,<4\"\n\
+             dependencies = []\n[tool.poetry]\npackages = [{{include = \"{project}.py\"}}]\n\
+             [build-system]\nrequires = [\"poetry-core\"]\nbuild-backend = \"poetry.core.masonry.api\"\n"
+        );
+        fs_err::write(folder.join("pyproject.toml"), toml).unwrap();
+        fs_err::write(folder.join(format!("{project}.py")), "").unwrap();
+    }
+    let publish = "poetry publish -n --repository py";
+    shell(&scene, &format!("cd poem\n{lines}{publish} --build\n{publish}\n"));
+    let add = "poetry add -n poem\npoetry run python -c 'import poem; print(\"read\")'";
+    let told = shell(&scene, &format!("cd reader\n{lines}{add}\n"));
+    assert!(told.ends_with("read\n"), "{told}");
+    let lock = fs_err::read_to_string(scene.folder.path().join("home/reader/poetry.lock")).unwrap();
+    assert!(lock.contains("poem-0.1-py3-none-any.whl"), "{lock}");
 }
 
 #[test]

@@ -27,6 +27,7 @@ const PYTHON: &[&str] = &[
     "flit==4.2.0",
     "installer==1.1.0",
     "pip",
+    "poetry==2.5.1",
     "requests",
     "schemathesis",
     "setuptools",
@@ -111,7 +112,7 @@ pub(crate) fn install() -> Result<Tools> {
         dotnet(&tools)?;
     }
     if !Step::new(tools.python())
-        .args(["-c", "import flit, installer, requests, schemathesis, twine, uv, wheel"])
+        .args(["-c", "import flit, installer, poetry, requests, schemathesis, twine, uv, wheel"])
         .succeeds()
     {
         python(&tools)?;
