@@ -4,7 +4,7 @@
 //! higher `VERSION`, and `Record::upgrade` reads the old one.
 
 use bincode::config::{self, Config};
-use bincode::{Decode, Encode};
+use bincode::{BorrowDecode, Decode, Encode};
 
 use crate::{StoreError, Table};
 
@@ -33,6 +33,14 @@ pub(crate) trait Record: Encode + Decode<()> + Sized {
     }
 }
 
+/// A form of a record that borrows from the value it was read from. It has the bytes of the owned
+/// form's newest layout and reads no older one: where a record gets a second layout, whoever reads
+/// it borrowed has to read the first one owned.
+pub(crate) trait Borrowed<'v>: BorrowDecode<'v, ()> {
+    /// The owned form.
+    type Owned: Record;
+}
+
 /// Decodes a payload, all of it.
 pub(crate) fn payload<R: Decode<()>>(payload: &[u8]) -> Option<R> {
     let (record, used) = bincode::decode_from_slice(payload, configuration()).ok()?;
@@ -59,7 +67,36 @@ pub(crate) fn encode<R: Record>(
 }
 
 pub(crate) fn decode<R: Record>(table: Table, key: &[u8], value: &[u8]) -> Result<R, StoreError> {
-    let damaged = || StoreError::damaged(format!("row {} of `{}`", shown(key), table.0));
+    let (version, body) = content::<R>(table, key, value)?;
+    let record = if version == R::VERSION { payload(body) } else { R::upgrade(version, body) };
+    record.ok_or_else(|| damaged(table, key))
+}
+
+/// Decodes a value whose texts stay where they are.
+pub(crate) fn decode_borrowed<'v, B: Borrowed<'v>>(
+    table: Table,
+    key: &[u8],
+    value: &'v [u8],
+) -> Result<B, StoreError> {
+    let (version, body) = content::<B::Owned>(table, key, value)?;
+    bincode::borrow_decode_from_slice(body, configuration())
+        .ok()
+        .filter(|(_, used)| *used == body.len() && version == B::Owned::VERSION)
+        .map(|(record, _)| record)
+        .ok_or_else(|| damaged(table, key))
+}
+
+fn damaged(table: Table, key: &[u8]) -> StoreError {
+    StoreError::damaged(format!("row {} of `{}`", shown(key), table.0))
+}
+
+/// The layout and the payload of a value, once its checksum was found right.
+fn content<'v, R: Record>(
+    table: Table,
+    key: &[u8],
+    value: &'v [u8],
+) -> Result<(u8, &'v [u8]), StoreError> {
+    let damaged = || damaged(table, key);
     let content = value.len().checked_sub(CHECKSUM).ok_or_else(damaged)?;
     let (content, stored) = value.split_at_checked(content).ok_or_else(damaged)?;
     if checksum(key, content) != *stored {
@@ -73,8 +110,7 @@ pub(crate) fn decode<R: Record>(table: Table, key: &[u8], value: &[u8]) -> Resul
     if version > R::VERSION {
         return Err(StoreError::Newer { what: format!("row {} of `{}`", shown(key), table.0) });
     }
-    let record = if version == R::VERSION { payload(body) } else { R::upgrade(version, body) };
-    record.ok_or_else(damaged)
+    Ok((version, body))
 }
 
 fn checksum(key: &[u8], content: &[u8]) -> [u8; CHECKSUM] {

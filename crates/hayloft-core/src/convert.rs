@@ -2,6 +2,7 @@
 
 use hayloft_feed::{Digests, FileRole, Stability};
 
+use crate::records::borrowed::OriginRow;
 use crate::records::{
     ActivityValue, AllowValue, DeleteModeValue, DeprecationValue, DigestsValue, FeedRecord,
     ListingValue, OriginValue, OverwritingValue, RoleValue, StabilityValue, StatusRecord,
@@ -93,6 +94,19 @@ impl From<&OriginValue> for Origin {
             OriginValue::Repackaged { from_feed, from_version } => Self::Repackaged {
                 from_feed: from_feed.clone(),
                 from_version: from_version.clone(),
+            },
+        }
+    }
+}
+
+impl From<&OriginRow<'_>> for Origin {
+    fn from(row: &OriginRow<'_>) -> Self {
+        match *row {
+            OriginRow::Uploaded => Self::Uploaded,
+            OriginRow::Promoted { from_feed } => Self::Promoted { from_feed: from_feed.to_owned() },
+            OriginRow::Repackaged { from_feed, from_version } => Self::Repackaged {
+                from_feed: from_feed.to_owned(),
+                from_version: from_version.to_owned(),
             },
         }
     }

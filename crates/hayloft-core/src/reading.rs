@@ -98,4 +98,13 @@ impl Inner {
         }
         self.small.get(|| self.snapshot())
     }
+
+    /// Fetches what is going to be asked for, where that saves anything.
+    pub(crate) fn prefetch(
+        &self,
+        read: &dyn MetaRead,
+        wants: impl FnOnce() -> Vec<Want>,
+    ) -> Result<(), StoreError> {
+        if self.is_shared() { Ok(read.prefetch(&wants())?) } else { Ok(()) }
+    }
 }

@@ -7,6 +7,7 @@ use bincode::{Decode, Encode};
 
 use crate::codec::Record;
 
+pub(crate) mod borrowed;
 #[cfg(test)]
 mod goldens;
 #[cfg_attr(not(test), allow(dead_code, reason = "for the hook of the indexes"))]

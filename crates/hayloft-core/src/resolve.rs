@@ -13,7 +13,7 @@ use crate::records::{
 use crate::tables;
 use crate::{
     Direction, Feed, FeedTypes, LookupError, MetaRead, NoSuchFeed, SelectError, Selector, Status,
-    StoreError, UnknownFeedType, Wanted, rows,
+    StoreError, UnknownFeedType, Want, Wanted, rows,
 };
 
 /// How many names an ambiguous name lists.
@@ -235,6 +235,45 @@ impl FeedHandle {
         }
     }
 
+    /// What looking for a version of a package and for what lies beside it is going to read.
+    pub(crate) fn version_wants(&self, package: &PackageHandle, wanted: &Wanted) -> Vec<Want> {
+        let pointer = match wanted {
+            Wanted::Latest => &package.record.latest,
+            Wanted::LatestStable => &package.record.latest_stable,
+            Wanted::Exact(text) => return self.exact_wants(&package.key, text),
+        };
+        let suffix = pointer.as_ref().map(|pointer| pointer.suffix.as_slice());
+        suffix.map_or(Vec::new(), |suffix| card_wants(&package.key, suffix))
+    }
+
+    fn exact_wants(&self, package: &[u8], text: &str) -> Vec<Want> {
+        let version = self.feed_type.as_ref().and_then(|known| known.lookup_version(text).ok());
+        version.map_or(Vec::new(), |version| {
+            let sort_key = version.sort_key().as_bytes();
+            card_wants(package, &tables::version_suffix(sort_key, version.identity()))
+        })
+    }
+
+    /// What looking for a selector's version is going to read, as far as that is known before the
+    /// first row was read.
+    pub(crate) fn wants(&self, selector: &Selector) -> Vec<Want> {
+        let Some(known) = &self.feed_type else { return Vec::new() };
+        let Ok(name) = known.package_name(&selector.group, &selector.name) else {
+            return Vec::new();
+        };
+        let package = tables::package(self.id, name.key().as_bytes());
+        let mut wants = match &selector.version {
+            Wanted::Exact(text) => self.exact_wants(&package, text),
+            // Nearly always the highest one is meant.
+            Wanted::Latest | Wanted::LatestStable => {
+                let range = tables::prefixed(&package);
+                vec![Want::Range(tables::VERSION, range, Direction::Backward, 1)]
+            }
+        };
+        wants.push(Want::Row(tables::PACKAGE, package));
+        wants
+    }
+
     fn exact_version(
         &self,
         read: &dyn MetaRead,
@@ -405,6 +444,18 @@ fn load(
 ) -> Result<Option<VersionHandle>, StoreError> {
     let Some(key) = key else { return Ok(None) };
     VersionHandle::read(read, package.clone(), key)
+}
+
+/// What a version's card is made of, but for its package.
+fn card_wants(package: &[u8], suffix: &[u8]) -> Vec<Want> {
+    let version = tables::version(package, suffix);
+    let counts = tables::prefixed(&tables::downloads_of(&version));
+    vec![
+        Want::Row(tables::STATUS, version.clone()),
+        Want::Row(tables::VERSION, version),
+        Want::Row(tables::DOWNLOADS, package.to_vec()),
+        Want::Range(tables::DOWNLOADS, counts, Direction::Forward, rows::PAGE),
+    ]
 }
 
 /// The same selector with `+` where a client's plus sign became a blank; `None` without blanks.

@@ -1,6 +1,6 @@
 //! Typed reading of rows, the same for snapshots and for plans.
 
-use std::ops::ControlFlow;
+use std::ops::{Bound, ControlFlow};
 
 use crate::codec::{self, Record};
 use crate::records::{CounterRecord, MoreFilesRecord, TotalsRecord, VersionRecord};
@@ -116,15 +116,35 @@ pub(crate) fn count(read: &dyn MetaRead, table: Table) -> Result<usize, StoreErr
     Ok(count)
 }
 
+/// `None` for a row that cannot be read; other errors stay errors.
+pub(crate) fn readable<T>(found: Result<T, StoreError>) -> Result<Option<T>, StoreError> {
+    match found {
+        Ok(found) => Ok(Some(found)),
+        Err(StoreError::Damaged { .. } | StoreError::Newer { .. }) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
 /// Calls `visit` for all keys that begin with `prefix`, a page at a time.
 pub(crate) fn each(
     read: &dyn MetaRead,
     table: Table,
     prefix: &[u8],
+    visit: impl FnMut(&[u8], &[u8]) -> Result<(), StoreError>,
+) -> Result<(), StoreError> {
+    each_in(read, table, tables::prefixed(prefix), visit)
+}
+
+/// Rows that [`each_in`] asks for at a time.
+pub(crate) const PAGE: usize = 1_000;
+
+/// Calls `visit` for all keys of a range in ascending order, a page at a time.
+pub(crate) fn each_in(
+    read: &dyn MetaRead,
+    table: Table,
+    mut range: KeyRange,
     mut visit: impl FnMut(&[u8], &[u8]) -> Result<(), StoreError>,
 ) -> Result<(), StoreError> {
-    const PAGE: usize = 1_000;
-    let mut range = tables::prefixed(prefix);
     loop {
         let mut last = None;
         let mut rows = 0;
@@ -137,7 +157,7 @@ pub(crate) fn each(
             Ok(ControlFlow::Continue(()))
         })?;
         match last {
-            Some(key) => range = tables::prefixed_after(prefix, &key),
+            Some(key) => range.0 = Bound::Excluded(key),
             None => return Ok(()),
         }
     }

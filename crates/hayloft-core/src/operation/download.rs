@@ -55,7 +55,7 @@ impl Store {
     pub fn download(&self, feed: &str, selector: &Selector) -> Result<Download, SelectError> {
         // A second attempt serves a file that was replaced while the first one was under way.
         for _ in 0..2 {
-            let (reading, handle) = self.inner.read_feed(feed, |_| Vec::new())?;
+            let (reading, handle) = self.inner.read_feed(feed, |feed| feed.wants(selector))?;
             let read = reading.rows();
             let version = handle.select_version(read, selector)?;
             let place = handle.select_file(&version.record, selector)?;
@@ -98,7 +98,7 @@ impl Store {
     pub fn manifest(&self, file: FileId) -> Result<Option<String>, StoreError> {
         let snapshot = self.inner.snapshot()?;
         let Some((key, value)) = stored_file(snapshot.as_ref(), file)? else { return Ok(None) };
-        file_rows::manifest(snapshot.as_ref(), &key, &value).map(Some)
+        file_rows::manifest(snapshot.as_ref(), &key, value.number, &value.file_name).map(Some)
     }
 
     /// A document that the feed type has kept with a file; `None` if there is none of that name.

@@ -122,7 +122,7 @@ impl Store {
     /// How a version came to be: what is embedded in its files, and what this store did to the
     /// package.
     pub fn history(&self, feed: &str, selector: &Selector) -> Result<PackageHistory, SelectError> {
-        let (reading, handle) = self.inner.read_feed(feed, |_| Vec::new())?;
+        let (reading, handle) = self.inner.read_feed(feed, |feed| feed.wants(selector))?;
         let read = reading.rows();
         let version = handle.select_version(read, selector)?;
         let mut history = PackageHistory::default();

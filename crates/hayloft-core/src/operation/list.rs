@@ -1,16 +1,19 @@
-use std::collections::BTreeMap;
-use std::ops::Bound;
+use std::ops::{Bound, ControlFlow};
 
 use hayloft_feed::Purl;
 
-use crate::file_rows::{self, listed};
-use crate::records::{PackageRecord, VersionRecord};
-use crate::resolve::{FeedHandle, PackageHandle, StatusRow, VersionHandle};
+use crate::file_rows;
+use crate::records::borrowed::PackageRow;
+use crate::resolve::{FeedHandle, PackageHandle};
 use crate::rows_pager::{Pager, Rows};
 use crate::{
     Direction, KeyRange, MetaRead, PackageFile, PackageInfo, SelectError, Selector, Store,
-    StoreError, Wanted, codec, rows, tables,
+    StoreError, Want, Wanted, codec, rows, tables,
 };
+
+mod file_pager;
+
+use file_pager::FilePager;
 
 /// Rows of one view of a list, roughly.
 const PAGE: usize = 1_000;
@@ -118,13 +121,7 @@ impl Store {
     ) -> Result<Rows<PackageFile>, SelectError> {
         let (reading, handle) = self.inner.read_feed(feed, |_| Vec::new())?;
         let packages = Packages::new(reading.rows(), &handle, group, name)?;
-        Ok(Rows::new(FilePager {
-            store: self.clone(),
-            feed: handle.id,
-            packages,
-            list,
-            current: None,
-        }))
+        Ok(Rows::new(FilePager::new(self.clone(), handle.id, packages, list)))
     }
 
     /// All packages of a feed, by group and name; only those of `group` if given.
@@ -146,7 +143,7 @@ impl Store {
             package: hayloft_feed::shorten(&crate::resolve::spelled(group, name)),
             feed: handle.record.name.clone(),
         })?;
-        Ok(file_rows::package_info(handle.id, &found))
+        Ok(file_rows::package_info(handle.id, &(&found.record).into()))
     }
 
     /// What a package URL asks for, ready for [`Store::file`]; `missing` stands for a version that
@@ -171,7 +168,7 @@ impl Store {
 
     /// The one file that a selector names.
     pub fn file(&self, feed: &str, selector: &Selector) -> Result<PackageFile, SelectError> {
-        let (reading, handle) = self.inner.read_feed(feed, |_| Vec::new())?;
+        let (reading, handle) = self.inner.read_feed(feed, |feed| feed.wants(selector))?;
         let read = reading.rows();
         let version = handle.select_version(read, selector)?;
         let place = handle.select_file(&version.record, selector)?;
@@ -183,7 +180,7 @@ impl Store {
     /// All files of a version, companions included, that satisfy the selector's qualifiers; the
     /// role does not count. Never empty.
     pub fn files(&self, feed: &str, selector: &Selector) -> Result<Vec<PackageFile>, SelectError> {
-        let (reading, handle) = self.inner.read_feed(feed, |_| Vec::new())?;
+        let (reading, handle) = self.inner.read_feed(feed, |feed| feed.wants(selector))?;
         let read = reading.rows();
         let version = handle.select_version(read, selector)?;
         let places = handle.matching_files(&version.record, selector)?;
@@ -236,40 +233,76 @@ impl Packages {
         Self { range: (key.clone(), key), group: None, at_end: false }
     }
 
-    /// The next packages, and where they end.
+    /// The key of the package, if the list is of one alone.
+    fn only(&self) -> Option<&[u8]> {
+        match &self.range {
+            (Bound::Included(first), Bound::Included(last)) if first == last => Some(first),
+            _ => None,
+        }
+    }
+
+    /// What [`next`](Self::next) is going to read.
+    fn wanted(&self, limit: usize) -> Want {
+        Want::Range(tables::PACKAGE, self.range.clone(), Direction::Forward, limit)
+    }
+
+    /// The next packages, at most so many.
     fn next(
         &mut self,
         read: &dyn MetaRead,
         limit: usize,
     ) -> Result<Vec<PackageHandle>, StoreError> {
+        let mut found = Vec::new();
+        self.visit(read, limit, |key, row| {
+            found.push(PackageHandle { key: key.to_vec(), record: row.into() });
+        })?;
+        Ok(found)
+    }
+
+    /// Shows the next packages, at most so many, and goes behind them.
+    fn visit(
+        &mut self,
+        read: &dyn MetaRead,
+        limit: usize,
+        mut visit: impl FnMut(&[u8], &PackageRow<'_>),
+    ) -> Result<(), StoreError> {
         if self.at_end {
-            return Ok(Vec::new());
+            return Ok(());
         }
-        let page: Vec<(Vec<u8>, PackageRecord)> =
-            rows::scan(read, tables::PACKAGE, self.range.clone(), Direction::Forward, limit)?;
-        self.at_end = page.len() < limit;
-        if let Some((key, _)) = page.last() {
-            self.range.0 = Bound::Excluded(key.clone());
-            // A range of one key is empty once that was visited.
-            self.at_end |= matches!(&self.range.1, Bound::Included(end) if end == key);
-        }
-        let fits = |record: &PackageRecord| {
-            self.group.as_ref().is_none_or(|group| record.group.eq_ignore_ascii_case(group))
+        let (mut seen, mut last) = (0, None);
+        let fits = |row: &PackageRow<'_>| {
+            self.group.as_ref().is_none_or(|group| row.group.eq_ignore_ascii_case(group))
         };
-        Ok(page
-            .into_iter()
-            .filter(|(_, record)| fits(record))
-            .map(|(key, record)| PackageHandle { key, record })
-            .collect())
+        let range = &self.range;
+        rows::visit_some(read, tables::PACKAGE, range, Direction::Forward, limit, |key, value| {
+            seen += 1;
+            if seen == limit {
+                last = Some(key.to_vec());
+            }
+            let row = readable(codec::decode_borrowed(tables::PACKAGE, key, value))?;
+            if let Some(row) = row.filter(fits) {
+                visit(key, &row);
+            }
+            Ok(ControlFlow::Continue(()))
+        })?;
+        match last {
+            Some(key) => self.resume_after(&key),
+            None => self.at_end = true,
+        }
+        Ok(())
+    }
+
+    /// Goes on behind the package with this key.
+    fn resume_after(&mut self, key: &[u8]) {
+        // A range of one key is empty once that was visited.
+        self.at_end = matches!(&self.range.1, Bound::Included(end) if end == key);
+        self.range.0 = Bound::Excluded(key.to_vec());
     }
 }
 
-impl Packages {
-    /// Goes back to a package that `next` gave.
-    fn resume_after(&mut self, package: &PackageHandle) {
-        self.at_end = matches!(&self.range.1, Bound::Included(end) if *end == package.key);
-        self.range.0 = Bound::Excluded(package.key.clone());
-    }
+/// `None` for a row that cannot be read: it is left out, and hides no other.
+fn readable<T>(found: Result<T, StoreError>) -> Result<Option<T>, StoreError> {
+    rows::readable(found.inspect_err(|error| tracing::error!(%error, "a list leaves out a row")))
 }
 
 /// What the keys of all packages of a group begin with, if the type tells.
@@ -289,13 +322,16 @@ struct PackagePager {
 
 impl Pager<PackageInfo> for PackagePager {
     fn page(&mut self) -> Result<Option<Vec<PackageInfo>>, StoreError> {
-        let reading = self.store.inner.read()?;
+        let reading = self.store.inner.read_with(vec![self.packages.wanted(PAGE)])?;
         let live = reading.feed_by_id(self.feed)?.is_some();
         if self.packages.at_end || !live {
             return Ok(None);
         }
-        let page = self.packages.next(reading.rows(), PAGE)?;
-        Ok(Some(page.iter().map(|found| file_rows::package_info(self.feed, found)).collect()))
+        let mut page = Vec::new();
+        self.packages.visit(reading.rows(), PAGE, |_, row| {
+            page.push(file_rows::package_info(self.feed, row));
+        })?;
+        Ok(Some(page))
     }
 }
 
@@ -309,156 +345,4 @@ struct FileList {
 enum Which {
     All,
     Only(Wanted),
-}
-
-impl FileList {
-    /// A package with all its versions may fill a page, one version of each fills none.
-    fn packages_at_a_time(&self) -> usize {
-        match self.which {
-            Which::All => 1,
-            Which::Only(_) => 128,
-        }
-    }
-}
-
-struct FilePager {
-    store: Store,
-    feed: u32,
-    packages: Packages,
-    list: FileList,
-    /// The package that was left in its middle, and the last version shown.
-    current: Option<(PackageHandle, Vec<u8>)>,
-}
-
-impl Pager<PackageFile> for FilePager {
-    fn page(&mut self) -> Result<Option<Vec<PackageFile>>, StoreError> {
-        let reading = self.store.inner.read()?;
-        let read = reading.rows();
-        let Some(feed) = reading.feed_by_id(self.feed)? else { return Ok(None) };
-        if self.current.is_none() && self.packages.at_end {
-            return Ok(None);
-        }
-        let mut page = Page::default();
-        if let Some((package, last)) = self.current.take() {
-            let rest = self.package(read, &feed, &package, Some(last), &mut page)?;
-            self.current = rest.map(|last| (package, last));
-        }
-        // A view ends after so many packages, even if none of them has what is listed.
-        let mut visited = 0;
-        while !page.is_full() && visited < PAGE && self.current.is_none() && !self.packages.at_end {
-            for package in self.packages.next(read, self.list.packages_at_a_time())? {
-                visited += 1;
-                let rest = self.package(read, &feed, &package, None, &mut page)?;
-                if page.is_full() {
-                    // What comes after it is read again in the view of the next page.
-                    self.packages.resume_after(&package);
-                    self.current = rest.map(|last| (package, last));
-                    break;
-                }
-            }
-        }
-        Ok(Some(page.rows))
-    }
-}
-
-/// The rows of the statuses of a page of versions, by their keys; few have one.
-fn statuses(
-    read: &dyn MetaRead,
-    versions: &[(Vec<u8>, VersionRecord)],
-) -> Result<BTreeMap<Vec<u8>, Vec<u8>>, StoreError> {
-    let (Some((high, _)), Some((low, _))) = (versions.first(), versions.last()) else {
-        return Ok(BTreeMap::new());
-    };
-    let range = (Bound::Included(low.clone()), Bound::Included(high.clone()));
-    Ok(read.scan(tables::STATUS, range, Direction::Forward, versions.len())?.into_iter().collect())
-}
-
-#[derive(Default)]
-struct Page {
-    rows: Vec<PackageFile>,
-    bytes: usize,
-}
-
-impl Page {
-    fn is_full(&self) -> bool {
-        self.rows.len() >= PAGE || self.bytes >= PAGE_BYTES
-    }
-
-    fn add(&mut self, rows: Vec<PackageFile>) {
-        let manifests = rows.iter().filter_map(|row| row.manifest.as_ref());
-        self.bytes += manifests.map(String::len).sum::<usize>();
-        self.rows.extend(rows);
-    }
-}
-
-impl FilePager {
-    /// Adds files of a package to a page; the last version shown if the page is full before the
-    /// package is at its end.
-    fn package(
-        &self,
-        read: &dyn MetaRead,
-        feed: &FeedHandle,
-        package: &PackageHandle,
-        after: Option<Vec<u8>>,
-        page: &mut Page,
-    ) -> Result<Option<Vec<u8>>, StoreError> {
-        const VERSIONS: usize = 128;
-        let context = &self.store.inner.context;
-        let downloads = context.package_downloads(read, package)?;
-        let mut add = |version: &VersionHandle| -> Result<bool, StoreError> {
-            let places = listed(version, self.list.files);
-            page.add(context.files_with(
-                read,
-                feed,
-                version,
-                &places,
-                self.list.manifests,
-                downloads,
-            )?);
-            Ok(page.is_full())
-        };
-        let mut range = match (&self.list.which, after) {
-            (Which::Only(wanted), _) => {
-                match feed.version(read, package, wanted) {
-                    Ok(Some(version)) => {
-                        add(&version)?;
-                    }
-                    Err(SelectError::Store(error)) => return Err(error),
-                    // A text that is no version of the type is no version of the package.
-                    Ok(None) | Err(_) => {}
-                }
-                return Ok(None);
-            }
-            (Which::All, None) => tables::prefixed(&package.key),
-            (Which::All, Some(last)) => tables::prefixed_before(&package.key, &last),
-        };
-        // One handle for all versions: a package's row is too costly to copy for each.
-        let mut shown: Option<VersionHandle> = None;
-        loop {
-            let versions: Vec<(Vec<u8>, VersionRecord)> =
-                rows::scan(read, tables::VERSION, range, Direction::Backward, VERSIONS)?;
-            let count = versions.len();
-            let mut statuses = statuses(read, &versions)?;
-            for (key, record) in versions {
-                let record = rows::completed(read, record)?;
-                let status = statuses.remove(&key);
-                let status = status.map(|value| codec::decode(tables::STATUS, &key, &value));
-                let status = StatusRow::of(status.transpose(), &record)?;
-                let version = match shown.take() {
-                    Some(before) => VersionHandle { key, record, status, ..before },
-                    None => VersionHandle { package: package.clone(), key, record, status },
-                };
-                if add(&version)? {
-                    return Ok(Some(version.key));
-                }
-                shown = Some(version);
-            }
-            match &shown {
-                Some(last) if count == VERSIONS => {
-                    range = tables::prefixed_before(&package.key, &last.key);
-                }
-                _ => return Ok(None),
-            }
-        }
-    }
 }

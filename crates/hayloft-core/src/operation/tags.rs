@@ -61,7 +61,7 @@ impl Store {
                 check_tags(&package.record)?;
                 write(plan, &handle, &mut package, &tag, &text, &actor)?;
             }
-            Ok(package_info(handle.id, &package))
+            Ok(package_info(handle.id, &(&package.record).into()))
         })
     }
 
@@ -81,7 +81,7 @@ impl Store {
         self.inner.writer.change(WEIGHT, move |plan| {
             let handle = FeedHandle::find(plan, &types, &feed).map_err(SelectError::from)?;
             let package = remove(plan, &handle, &group, &name, &tag, &actor)?;
-            Ok(package_info(handle.id, &package))
+            Ok(package_info(handle.id, &(&package.record).into()))
         })
     }
 }

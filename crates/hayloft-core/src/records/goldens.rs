@@ -414,3 +414,37 @@ fn a_record_of_a_newer_release_is_told_from_damage() {
     assert!(matches!(error, StoreError::Newer { .. }), "{error:?}");
     assert_eq!(error.to_string(), "row key of `golden-1` was written by a newer release");
 }
+
+#[test]
+fn borrowed_forms_have_the_bytes_of_their_owned_ones() {
+    use crate::codec::decode_borrowed;
+    use crate::records::borrowed::{PackageRow, VersionRow};
+
+    let mut files = 0;
+    for (name, hex) in GOLDENS.lines().filter_map(|line| line.split_once(' ')) {
+        let value = HEXLOWER.decode(hex.as_bytes()).unwrap();
+        match value.first() {
+            Some(&PackageRecord::KIND) => {
+                let owned: PackageRecord = decode(TABLE, KEY, &value).unwrap();
+                let row: PackageRow<'_> = decode_borrowed(TABLE, KEY, &value).unwrap();
+                assert_eq!(row, PackageRow::from(&owned), "{name}");
+                assert_eq!(PackageRecord::from(&row), owned, "{name}");
+            }
+            Some(&VersionRecord::KIND) => {
+                let owned: VersionRecord = decode(TABLE, KEY, &value).unwrap();
+                let row: VersionRow<'_> = decode_borrowed(TABLE, KEY, &value).unwrap();
+                assert_eq!(row, VersionRow::from(&owned), "{name}");
+                files += row.files.len();
+                for at in 0..value.len() {
+                    let mut bad = value.clone();
+                    bad[at] ^= 1;
+                    assert!(decode_borrowed::<VersionRow<'_>>(TABLE, KEY, &bad).is_err(), "{at}");
+                }
+            }
+            _ => {}
+        }
+    }
+    assert!(files > 0);
+    // A second layout needs a reader of its own wherever the borrowed form is read.
+    assert_eq!((PackageRecord::VERSION, VersionRecord::VERSION), (1, 1));
+}

@@ -1,6 +1,6 @@
 //! Rows of contents, their uses and what leads to them.
 
-use super::run::{Look, Numbers, Run, Version, look, readable, row};
+use super::run::{Look, Numbers, Run, Version, look, row};
 use crate::blob_rows::has_use;
 use crate::records::{BlobRecord, BlobState, JobRecord, Place};
 use crate::{
@@ -174,7 +174,7 @@ impl Run<'_> {
             run.found_mendable(FindingCode::BlobUse, text, move |plan| {
                 plan.delete(tables::BLOB, key.clone());
                 let Some(blob) = key.first_chunk::<32>().copied() else { return Ok(true) };
-                let found = readable(plan.get::<BlobRecord>(tables::BLOB, &blob))?;
+                let found = rows::readable(plan.get::<BlobRecord>(tables::BLOB, &blob))?;
                 if let Some(Some(mut row)) = found {
                     row.uses = blob_rows::uses(plan, &BlobKey(blob))?;
                     if row.state == BlobState::Live && row.place == Place::File {

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use hayloft_feed::Upload;
 
-use super::run::{Run, Version, readable};
+use super::run::{Run, Version};
 use crate::codec::shown;
 use crate::hashing::{CHUNK, FiveHashes};
 use crate::records::{BlobRecord, BlobState, Health, Place};
@@ -182,7 +182,7 @@ impl Run<'_> {
             if !matches!(self.version(reading.rows(), number)?, Version::Found(..)) {
                 continue;
             }
-            let found = readable(reading.version_by_id(number))?;
+            let found = rows::readable(reading.version_by_id(number))?;
             let Some((feed, version)) = found.flatten() else { continue };
             let Some(content) = self.open(key, record)? else { continue };
             if let Some(why) = self.differs(&feed, &version, file, content)? {

@@ -48,15 +48,6 @@ pub(super) fn look<R: Record>(
     }
 }
 
-/// `None` for a row that cannot be read; other errors stay errors.
-pub(super) fn readable<T>(found: Result<T, StoreError>) -> Result<Option<T>, StoreError> {
-    match found {
-        Ok(found) => Ok(Some(found)),
-        Err(StoreError::Damaged { .. } | StoreError::Newer { .. }) => Ok(None),
-        Err(error) => Err(error),
-    }
-}
-
 /// A set of numbers that were given out one after the other: a bit for each.
 #[derive(Debug, Default)]
 pub(super) struct Numbers(BTreeMap<u64, [u64; 16]>);
@@ -338,7 +329,7 @@ impl<'a> Run<'a> {
             Look::Good(place) => place,
         };
         let place: VersionPlaceRecord = place;
-        Ok(match readable(rows::version(read, &place.key))? {
+        Ok(match rows::readable(rows::version(read, &place.key))? {
             None => Version::Unsure,
             Some(Some(record)) if record.version == number => Version::Found(Box::new(record)),
             Some(_) => Version::None,
@@ -384,7 +375,7 @@ fn mend_all(
     let mut mended = Vec::with_capacity(mends.len());
     let mut counts: BTreeMap<&str, u64> = BTreeMap::new();
     for (mend, code) in mends.iter().zip(codes) {
-        let done = readable(mend(plan))?.unwrap_or(false);
+        let done = rows::readable(mend(plan))?.unwrap_or(false);
         if done {
             *counts.entry(code.as_str()).or_default() += 1;
         }

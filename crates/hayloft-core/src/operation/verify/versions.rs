@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::packages::{FeedSums, PackageSums};
-use super::run::{Look, Run, Version, look, readable, row};
+use super::run::{Look, Run, Version, look, row};
 use crate::blob_rows;
 use crate::records::{
     BlobRecord, BlobState, CounterRecord, FileValue, FragmentPartRecord, FragmentRecord,
@@ -517,7 +517,7 @@ impl Run<'_> {
 
 /// The numbers of a version's files; `None` if they cannot be told.
 fn numbers_at(read: &dyn MetaRead, key: &[u8]) -> Result<Option<Vec<u32>>, StoreError> {
-    let found = readable(rows::version(read, key))?;
+    let found = rows::readable(rows::version(read, key))?;
     let numbers = |record: VersionRecord| record.files.iter().map(|file| file.number).collect();
     Ok(found.map(|record| record.map(numbers).unwrap_or_default()))
 }
