@@ -67,7 +67,7 @@ fn hostile(feed: &str, number: usize) -> Vec<u8> {
     match feed {
         "npm" => npm_tgz(&name, "1.0.0").field("wide", &numbers).build(),
         "apps" => upack("", &name, "1.0.0").field("wide", &numbers).build(),
-        "nuget" => nupkg(&name, "1.0.0").file("x", &[0; 1 << 20]).build(),
+        "nuget" => nupkg(&name, "1.0.0").file("x", vec![0; 1 << 20]).build(),
         _ => {
             let mut package = deb(&name, "1.0", "all");
             for number in 0..20_000 {

@@ -14,7 +14,7 @@ use std::process::Command;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use hayloft_testkit::npm_tgz;
-use hayloft_tests::{Request, Server, has_program, javascript, run};
+use hayloft_tests::{Request, Server, has_program, javascript, python, run};
 use serde_json::{Value, json};
 
 /// A server with the feeds `dev` and `prod`, and a home for the clients.
@@ -215,6 +215,56 @@ fn a_login_gives_the_key_back_and_others_are_refused() {
     let package = registry.package("a", "1.0.0", &json!({}));
     let refused = registry.npm_fails(&package, &["publish"]);
     assert!(refused.contains("401") || refused.contains("E403"), "{refused}");
+}
+
+/// Runs a command at a terminal of its own and answers what it asks: after the seconds it may take
+/// come pairs of a word that is waited for and the answer to it, then the command.
+const AT_A_TERMINAL: &str = r#"
+import os, pty, select, sys, time
+end = time.time() + float(sys.argv[1])
+split = sys.argv.index("--")
+answers = list(zip(sys.argv[2:split:2], sys.argv[3:split:2]))
+pid, terminal = pty.fork()
+if pid == 0:
+    os.execvp(sys.argv[split + 1], sys.argv[split + 1:])
+told = ""
+while time.time() < end:
+    if not select.select([terminal], [], [], 1)[0]:
+        continue
+    try:
+        piece = os.read(terminal, 4096)
+    except OSError:
+        break
+    told += piece.decode(errors="replace")
+    if answers and answers[0][0] in told:
+        os.write(terminal, answers.pop(0)[1].encode() + b"\n")
+else:
+    os.kill(pid, 9)
+status = os.waitpid(pid, 0)[1]
+print(told)
+sys.exit(1 if status else 0)
+"#;
+
+#[test]
+fn npm_logs_in_at_a_terminal() {
+    if !has_program("npm") {
+        return;
+    }
+    let Some(python) = python(&["pty"]) else { return };
+    let registry = Registry::start();
+    let here = registry.home.path().to_owned();
+    fs_err::write(registry.path(".npmrc"), format!("registry={}/\n", registry.url("dev"))).unwrap();
+    assert!(registry.npm_fails(&here, &["whoami"]).contains("ENEEDAUTH"));
+    let told = run(registry
+        .client(python, &here)
+        .args(["-c", AT_A_TERMINAL, "60", "Username", "me", "Password", &registry.server.key])
+        .args(["Email", "me@example.org", "--", "npm", "login"]));
+    assert!(told.contains("Logged in on"), "{told}");
+    assert!(!registry.npm(&here, &["whoami"]).trim().is_empty());
+    let package = registry.package("a", "1.0.0", &json!({}));
+    registry.npm(&package, &["publish"]);
+    registry.npm(&here, &["logout"]);
+    assert!(registry.npm_fails(&here, &["whoami"]).contains("ENEEDAUTH"));
 }
 
 #[test]
