@@ -239,10 +239,12 @@ fn apt_installs_what_was_repackaged_and_promoted() {
     let package = deb("hay", "1.0~rc1-1", "amd64").build();
     server.put("/api/packages/ci/upload?distribution=stable", package);
     let source = "name=hay&version=1.0~rc1-1&arch=amd64&distro=stable&component=main";
-    let repackage = format!("/api/repackaging/repackage?fromFeed=ci&toFeed={FEED}&{source}&newVersion=1.0-1");
+    let repackage =
+        format!("/api/repackaging/repackage?fromFeed=ci&toFeed={FEED}&{source}&newVersion=1.0-1");
     server.send(Request::new("POST", &repackage)).expect(200);
     server.put("/api/packages/ci/upload?distribution=stable", deb("straw", "2.0", "all").build());
-    let promote = format!("/api/promotions/promote?fromFeed=ci&toFeed={FEED}&name=straw&version=2.0");
+    let promote =
+        format!("/api/promotions/promote?fromFeed=ci&toFeed={FEED}&name=straw&version=2.0");
     server.send(Request::new("POST", &promote)).expect(200);
     let apt = Apt::new(&directory.path().join("apt"), &server, "stable", "main");
     apt.update();

@@ -13,6 +13,9 @@
 //! );
 //! ```
 //!
+//! [`check_hostile`] puts before it what strangers send, once a [`Workshop`] says how its packages
+//! are put together.
+//!
 //! The builders make small packages that the ecosystems' own tools install, with equal bytes on
 //! every run:
 //!
@@ -38,12 +41,14 @@
 
 mod check;
 mod damage;
+mod hostile;
 mod in_memory;
 mod memory_feed;
 mod package;
 mod sample;
 
 pub use check::{check, check_order};
+pub use hostile::{ODD_PATHS, PATHS_THAT_LEAVE, Workshop, check_hostile};
 pub use in_memory::{digests, history_entry, inspect, repackage};
 pub use memory_feed::{Got, MemoryFeed};
 pub use package::{
