@@ -1,5 +1,6 @@
 //! Repository chores: `cargo xtask help`.
 
+mod dist;
 mod run;
 mod tools;
 
@@ -20,6 +21,9 @@ cargo xtask <command>
   tools              install the tools only (Debian packages, npm, pip)
   fuzz [-s N] [name] run the fuzz targets, N seconds each (60), all or those whose
                      name contains `name`
+  dist [--program=P] [--out=D]
+                     build a release and pack it: .deb, .tar.gz, checksums and a bill of
+                     materials in target/dist, or of a program that is built already
   bench [args]       measure; prints ratios to baselines of the same run";
 
 fn main() -> ExitCode {
@@ -43,6 +47,7 @@ fn dispatch(arguments: &[String]) -> Result<()> {
         "ci" => ci(),
         "tools" => tools::install().map(drop),
         "fuzz" => fuzz(rest),
+        "dist" => dist::dist(rest),
         "bench" => {
             Step::cargo(["run", "--release", "-p", "hayloft-benches", "--"]).args(rest).run()
         }

@@ -6,6 +6,7 @@ mod configuration;
 mod files;
 mod limits;
 mod memory;
+mod service;
 mod signals;
 mod tls;
 mod welcome;
@@ -23,6 +24,7 @@ pub(super) use self::admin_key::reset;
 pub(super) use self::configuration::COMMAND as CONFIG;
 use self::configuration::Configuration;
 use self::limits::Limits;
+use self::service::State;
 use self::signals::{Signal, Signals};
 use self::tls::Certificate;
 use crate::arguments::{Command, Invocation, Opt, Word};
@@ -133,7 +135,13 @@ fn serve(invocation: &Invocation, console: &mut Console) -> Result<(), Failure> 
         .build()
         .map_err(Failure::io("start threads"))?;
     // A store is made only where it can be served.
-    let listener = runtime.block_on(plan.address.listen())?;
+    let listener = match service::listener()? {
+        Some(listener) => {
+            let _inside = runtime.enter();
+            address::activated(listener)?
+        }
+        None => runtime.block_on(plan.address.listen())?,
+    };
     let store = open_store(&StorePlace::of(invocation), plan.store, console)?;
     let signals = {
         let _inside = runtime.enter();
@@ -179,10 +187,12 @@ async fn run(
     let (stop, stopped) = oneshot::channel();
     let stopped = async { stopped.await.unwrap_or_default() };
     let router = hayloft_http::router(app);
+    service::tell(State::Ready);
     tokio::select! {
         () = hayloft_http::serve(listener, router, options, stopped) => {}
         () = async {
             until_stopped(&mut signals, certificate.as_deref()).await;
+            service::tell(State::Stopping);
             console.note("Finishing what is running; a second signal stops at once.");
             // The server has ended by itself if nobody listens.
             let _ = stop.send(());
@@ -194,6 +204,7 @@ async fn run(
 /// Waits for a signal to stop, and does meanwhile what others ask for.
 async fn until_stopped(signals: &mut Signals, certificate: Option<&Certificate>) {
     while signals.next().await == Signal::Reload {
+        service::tell(State::Reloading);
         match certificate.map(Certificate::reload) {
             None => tracing::info!("nothing was read again: there is no certificate"),
             Some(Ok(())) => tracing::info!("the certificate was read again"),
@@ -201,5 +212,6 @@ async fn until_stopped(signals: &mut Signals, certificate: Option<&Certificate>)
                 tracing::error!(%error, "the certificate was not read again; the old one stays");
             }
         }
+        service::tell(State::Ready);
     }
 }

@@ -362,3 +362,66 @@ fn files_of_a_store_are_for_their_owner_alone() {
     assert_eq!(serving.stop().0, 0);
     walk(&bench.path("hayloft-data"), &mut seen);
 }
+
+/// What service managers of the kind of systemd hear.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_service_manager_is_told_what_the_server_does() {
+    use std::os::unix::net::UnixDatagram;
+    use std::time::Duration;
+
+    let bench = Bench::new();
+    let path = bench.path("notify");
+    let manager = UnixDatagram::bind(&path).unwrap();
+    manager.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
+    let hear = || {
+        let mut text = [0; 1000];
+        let length = manager.recv(&mut text).unwrap();
+        String::from_utf8(text[..length].to_vec()).unwrap()
+    };
+    let words = ["serve", "--address=127.0.0.1:0", "--json"];
+    let serving = Serving::spawn(bench.command(&words).env("NOTIFY_SOCKET", &path));
+    assert_eq!(hear(), "READY=1\n");
+    let id = serving.child.id().to_string();
+    assert!(Command::new("kill").args(["-HUP", &id]).status().unwrap().success());
+    let said = hear();
+    assert!(said.starts_with("RELOADING=1\nMONOTONIC_USEC="), "{said}");
+    assert_eq!(hear(), "READY=1\n");
+    assert_eq!(serving.stop().0, 0);
+    assert_eq!(hear(), "STOPPING=1\n");
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_socket_of_the_service_manager_is_served() {
+    let found =
+        Command::new("systemd-socket-activate").arg("--version").stdout(Stdio::null()).status();
+    if !found.is_ok_and(|status| status.success()) {
+        eprintln!("skipped: there is no `systemd-socket-activate` on this machine");
+        return;
+    }
+    let bench = Bench::new();
+    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let hayloft = bench.command(&["serve", "--json", "--address=127.0.0.1:1"]);
+    let mut command = Command::new("systemd-socket-activate");
+    command.arg(format!("--listen={free}")).arg(hayloft.get_program()).args(hayloft.get_args());
+    command.current_dir(bench.path("")).env_remove("HAYLOFT_STORE");
+    let mut serving = Serving::spawn(&mut command);
+    // It starts the server when the first client comes, who waits meanwhile.
+    let url = format!("http://{free}");
+    let health = || Bench::new().run(&["health", "--source", &url]);
+    let mut run = health();
+    for _ in 0..100 {
+        if run.status == 0 {
+            break;
+        }
+        std::thread::sleep(std::time::Duration::from_millis(50));
+        run = health();
+    }
+    assert!(run.text().contains("all OK"), "{run:?}");
+    let mut line = String::new();
+    serving.out.read_line(&mut line).unwrap();
+    let told: Value = serde_json::from_str(&line).unwrap();
+    assert_eq!(told["url"], url, "the socket wins over the address");
+    assert_eq!(serving.stop().0, 0);
+}

@@ -65,6 +65,15 @@ impl Address {
     }
 }
 
+/// A socket that is open already; called inside of a runtime.
+pub(super) fn activated(listener: std::net::TcpListener) -> Result<TcpListener, Failure> {
+    let take = || {
+        listener.set_nonblocking(true)?;
+        TcpListener::from_std(listener)
+    };
+    take().map_err(Failure::io("listen on the socket of the service manager"))
+}
+
 impl fmt::Display for Address {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { host, port } = self;
