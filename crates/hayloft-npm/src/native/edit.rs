@@ -1,13 +1,12 @@
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
 
-use hayloft_feed::json::Object;
 use hayloft_feed::native::{Action, Change, Edit, FeedView, Fields, Refusal, Reply, Want};
 use hayloft_feed::{Deprecation, PackageHead, Version};
 
 use super::packument::{is_shown, version};
 use super::request::Name;
-use super::tags::{check, head, shown, unavailable};
+use super::tags::{check, head, object, shown, unavailable};
 use super::version_object::version_of_file;
 
 /// A packument that comes back changed is never stored: what differs in it from what is shown is
@@ -26,9 +25,10 @@ pub(super) fn deprecate(
         let text = "the body holds neither a file to publish nor versions that changed";
         return Err(Refusal::Invalid(text.to_owned()));
     }
+    let texts = deprecations(fields);
     let mut changes = Vec::new();
     each_shown(view, &head, &mut |found, present| {
-        let Some(text) = deprecation_in(fields, found.text()) else { return };
+        let Some(text) = texts.get(found.identity()).cloned() else { return };
         let present = present.unwrap_or_default();
         if text != present {
             let deprecation = Deprecation { reason: Some(text.clone()), details: None };
@@ -106,14 +106,20 @@ fn given(fields: &Fields) -> BTreeSet<String> {
         .collect()
 }
 
-fn deprecation_in(fields: &Fields, version: &str) -> Option<String> {
-    let raw = fields.at(&["versions", version, "deprecated"])?;
-    Some(match serde_json::from_str(raw) {
-        Ok(text) => text,
-        // Old clients send `false`, or nothing but the flag.
-        Err(_) if raw == "true" => "this version is deprecated".to_owned(),
-        Err(_) => String::new(),
-    })
+/// The texts of deprecation that a document states, by identity of the version.
+fn deprecations(fields: &Fields) -> BTreeMap<String, String> {
+    let stated = fields.below(&["versions"]).filter_map(|field| {
+        let [_, text, member] = field.path.as_slice() else { return None };
+        let found = version(text).filter(|_| member == "deprecated")?;
+        let text = match serde_json::from_str(&field.value) {
+            Ok(text) => text,
+            // Old clients send `false`, or nothing but the flag.
+            Err(_) if field.value == "true" => "this version is deprecated".to_owned(),
+            Err(_) => String::new(),
+        };
+        Some((found.identity().to_owned(), text))
+    });
+    stated.collect()
 }
 
 /// Shows the versions that clients see, with their texts of deprecation. Those that no document
@@ -142,22 +148,20 @@ fn tags(
     changes: &mut Vec<Change>,
 ) -> Result<(), Refusal> {
     let Some(raw) = fields.at(&["dist-tags"]) else { return Ok(()) };
-    let invalid = || Refusal::Invalid("`dist-tags` must be an object of versions".to_owned());
-    let object = Object::parse(raw).map_err(|_| invalid())?;
-    for member in object.members() {
-        let text: String = serde_json::from_str(member.raw).map_err(|_| invalid())?;
-        if head.tags.get(&*member.key).is_some_and(|present| *present == text) {
+    let given = object(raw)?;
+    for (tag, text) in &given {
+        if head.tags.get(tag).is_some_and(|present| present == text) {
             continue;
         }
-        check(&member.key)?;
-        let found = shown(view, head, &text)?;
+        check(tag)?;
+        let found = shown(view, head, text)?;
         if !gone.contains(found.identity()) {
-            changes.push(Change::SetTag(member.key.to_string(), found));
+            changes.push(Change::SetTag(tag.clone(), found));
         }
     }
     let dropped = head.tags.iter().filter(|(tag, text)| {
         let stays = version(text).is_some_and(|version| !gone.contains(version.identity()));
-        *tag != "latest" && stays && !object.members().iter().any(|member| member.key == **tag)
+        *tag != "latest" && stays && !given.contains_key(*tag)
     });
     changes.extend(dropped.map(|(tag, _)| Change::RemoveTag(tag.clone())));
     Ok(())

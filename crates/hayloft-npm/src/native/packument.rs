@@ -1,10 +1,9 @@
+use std::collections::BTreeSet;
 use std::io::Write;
 use std::ops::ControlFlow;
 
 use hayloft_feed::json::quoted;
-use hayloft_feed::native::{
-    Answer, FeedView, RenderError, Request, Resource, VersionEntry, ViewError, Want,
-};
+use hayloft_feed::native::{Answer, FeedView, RenderError, Request, Resource, ViewError, Want};
 use hayloft_feed::{Fragment, PackageHead, Stability, Status, Version};
 
 use super::ABBREVIATED;
@@ -135,12 +134,13 @@ fn render(
         Form::Abbreviated => write!(out, r#"{{"name":{name},"modified":"{}","#, head.changed)?,
     }
     out.write_all(br#""versions":{"#)?;
-    let times = versions(view, head, place, form, out)?;
-    write!(out, r#"}},"dist-tags":{}"#, tags(view, head, latest)?)?;
+    let Shown { times, tagged } = versions(view, head, place, form, out)?;
     write!(
         out,
-        r#","time":{{"created":"{}","modified":"{}"{times}}}"#,
-        head.created, head.changed
+        r#"}},"dist-tags":{},"time":{{"created":"{}","modified":"{}"{times}}}"#,
+        tags(head, latest, &tagged),
+        head.created,
+        head.changed
     )?;
     if form == Form::Full {
         of_latest(view, head, latest, out)?;
@@ -149,16 +149,25 @@ fn render(
     Ok(())
 }
 
-/// Writes the shown versions and gives back their members of `time`.
+/// What the scan of the versions leaves for the rest of the document.
+struct Shown {
+    /// Members of `time`.
+    times: String,
+    /// Those of the versions that tags name.
+    tagged: BTreeSet<String>,
+}
+
+/// Writes the shown versions.
 fn versions(
     view: &dyn FeedView,
     head: &PackageHead,
     place: &Place,
     form: Form,
     out: &mut dyn Write,
-) -> Result<String, RenderError> {
+) -> Result<Shown, RenderError> {
     let kind = if form == Form::Full { Fragment::MANIFEST } else { ABBREVIATED };
-    let mut times = String::new();
+    let targets: BTreeSet<&str> = head.tags.values().map(String::as_str).collect();
+    let mut shown = Shown { times: String::new(), tagged: BTreeSet::new() };
     let mut written = Ok(());
     let mut first = true;
     view.versions(head.name.key(), &Want::fragments(&[kind]), &mut |entry| {
@@ -166,7 +175,10 @@ fn versions(
             return ControlFlow::Continue(());
         }
         let text = quoted(entry.text);
-        times.extend([",", &text, ":\"", &entry.published.to_string(), "\""]);
+        shown.times.extend([",", &text, ":\"", &entry.published.to_string(), "\""]);
+        if targets.contains(entry.text) {
+            shown.tagged.insert(entry.text.to_owned());
+        }
         let comma = if first { "" } else { "," };
         first = false;
         written = write!(out, "{comma}{text}:")
@@ -174,28 +186,37 @@ fn versions(
             .and_then(|()| version_object::write(entry, kind, place, out));
         if written.is_ok() { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
     })?;
-    written.map(|()| times)
+    written.map(|()| shown)
 }
 
 /// The tags whose versions are shown, `latest` always among them: without it a bare install fails.
-pub(super) fn tags(
+fn tags(head: &PackageHead, latest: &Version, tagged: &BTreeSet<String>) -> String {
+    let mut json = String::from("{\"latest\":");
+    json.push_str(&quoted(latest.text()));
+    for (tag, text) in head.tags.iter().filter(|(_, text)| tagged.contains(*text)) {
+        if tag != "latest" {
+            json.extend([",", &quoted(tag), ":", &quoted(text)]);
+        }
+    }
+    json.push('}');
+    json
+}
+
+/// The tags alone.
+pub(super) fn all_tags(
     view: &dyn FeedView,
     head: &PackageHead,
     latest: &Version,
 ) -> Result<String, ViewError> {
-    let mut json = Object::default();
-    json.set("latest", quoted(latest.text()));
-    for (tag, text) in head.tags.iter().filter(|(tag, _)| *tag != "latest") {
-        let mut shown = false;
-        if let Some(version) = version(text) {
-            let mut see = |entry: &VersionEntry<'_>| shown = is_shown(entry.status);
-            view.version(head.name.key(), &version, &Want::nothing(), &mut see)?;
+    let targets: BTreeSet<&str> = head.tags.values().map(String::as_str).collect();
+    let mut tagged = BTreeSet::new();
+    view.versions(head.name.key(), &Want::nothing(), &mut |entry| {
+        if is_shown(entry.status) && targets.contains(entry.text) {
+            tagged.insert(entry.text.to_owned());
         }
-        if shown {
-            json.set(tag, quoted(text));
-        }
-    }
-    Ok(json.print())
+        ControlFlow::Continue(())
+    })?;
+    Ok(tags(head, latest, &tagged))
 }
 
 fn of_latest(

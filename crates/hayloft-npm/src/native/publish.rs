@@ -6,7 +6,7 @@ use hayloft_feed::native::{
 use hayloft_feed::shorten;
 
 use super::request::Name;
-use super::tags::{check, unavailable};
+use super::tags::{check, object, unavailable};
 use crate::NpmVersion;
 
 /// A publish, or a packument that was changed: both are sent to the same URL.
@@ -125,22 +125,18 @@ fn check_digests(fields: &Fields, key: &str, staged: &StagedCard) -> Result<(), 
 
 /// The tags that are to point at the version.
 fn tags(fields: &Fields, version: &str) -> Result<Vec<String>, Refusal> {
-    let invalid = || Refusal::Invalid("`dist-tags` must be an object of versions".to_owned());
     let Some(given) = fields.at(&["dist-tags"]).filter(|given| *given != "null") else {
         return Ok(Vec::new());
     };
-    let given = hayloft_feed::json::Object::parse(given).map_err(|_| invalid())?;
     let mut tags = Vec::new();
-    for member in given.members() {
-        let text: String = serde_json::from_str(member.raw).map_err(|_| invalid())?;
-        let same = NpmVersion::clean(&text).is_ok_and(|text| text.to_string() == version);
-        if !same {
-            let (tag, text) = (shorten(&member.key), shorten(&text));
+    for (tag, text) in object(given)? {
+        if NpmVersion::clean(&text).map_or(true, |text| text.to_string() != version) {
+            let (tag, text) = (shorten(&tag), shorten(&text));
             let text = format!("the tag `{tag}` points at `{text}`, not at what is published");
             return Err(Refusal::Invalid(text));
         }
-        check(&member.key)?;
-        tags.push(member.key.to_string());
+        check(&tag)?;
+        tags.push(tag);
     }
     Ok(tags)
 }

@@ -189,6 +189,8 @@ fn words(text: &str) -> Vec<String> {
         }
     }
     words.retain(|word| !word.is_empty());
+    // No package has more.
+    words.truncate(SearchRecord::TERMS);
     words
 }
 

@@ -1,3 +1,5 @@
+use std::collections::BTreeMap;
+
 use hayloft_feed::json::Object;
 use hayloft_feed::native::{
     Action, Answer, Change, Edit, FeedView, Fields, Refusal, Resource, VersionEntry, ViewError,
@@ -5,19 +7,21 @@ use hayloft_feed::native::{
 };
 use hayloft_feed::{PackageHead, Version, shorten};
 
-use super::packument::{is_shown, latest, tags, version};
+use super::packument::{all_tags, is_shown, latest, version};
 use super::request::Name;
 use crate::NpmVersion;
 
 /// Most bytes of a tag.
 const LONGEST: usize = 214;
+/// Most tags in one request.
+const MOST: usize = 1_000;
 
 pub(super) fn resolve<'a>(view: &'a dyn FeedView, name: &Name) -> Result<Answer<'a>, ViewError> {
     let Some(head) = view.package(name.key())? else { return Ok(Answer::not_found()) };
     let Some(latest) = latest(view, &head)? else { return Ok(Answer::not_found()) };
     let validator = view.validator(head.revision, &["dist-tags"]);
     Ok(Answer::Resource(Resource::document(validator, "application/json", move |out| {
-        out.write_all(tags(view, &head, &latest)?.as_bytes())?;
+        out.write_all(all_tags(view, &head, &latest)?.as_bytes())?;
         Ok(())
     })))
 }
@@ -46,16 +50,13 @@ pub(super) fn set_all(
     replace: bool,
 ) -> Result<Action, Refusal> {
     let head = head(view, name)?;
-    let invalid = || Refusal::Invalid("the body must be an object of tags and versions".to_owned());
-    let given = Object::parse(fields.at(&[]).ok_or_else(invalid)?).map_err(|_| invalid())?;
+    let given = object(fields.at(&[]).unwrap_or_default())?;
     let mut changes = Vec::new();
-    for member in given.members() {
-        let text: String = serde_json::from_str(member.raw).map_err(|_| invalid())?;
-        changes.push(change(view, &head, &member.key, &text)?);
+    for (tag, text) in &given {
+        changes.push(change(view, &head, tag, text)?);
     }
     if replace {
-        let named = |tag: &str| given.members().iter().any(|member| member.key == tag);
-        let gone = head.tags.keys().filter(|tag| *tag != "latest" && !named(tag));
+        let gone = head.tags.keys().filter(|tag| *tag != "latest" && !given.contains_key(*tag));
         changes.extend(gone.map(|tag| Change::RemoveTag(tag.clone())));
     }
     Ok(Action::Edit(Edit::new(head.name, changes)))
@@ -72,6 +73,22 @@ pub(super) fn remove(view: &dyn FeedView, name: &Name, tag: &str) -> Result<Acti
         return Err(Refusal::NotFound(Some(format!("there is no tag `{}`", shorten(tag)))));
     }
     Ok(Action::Edit(Edit::new(head.name, vec![Change::RemoveTag(tag.to_owned())])))
+}
+
+/// Tags by name, with the texts of their versions.
+pub(super) fn object(raw: &str) -> Result<BTreeMap<String, String>, Refusal> {
+    let invalid = || Refusal::Invalid("tags must be an object of names and versions".to_owned());
+    let object = Object::parse(raw).map_err(|_| invalid())?;
+    if object.members().len() > MOST {
+        return Err(Refusal::Invalid(format!("there are more than {MOST} tags in one request")));
+    }
+    let members = object.members().iter();
+    members
+        .map(|member| {
+            let text = serde_json::from_str(member.raw).map_err(|_| invalid())?;
+            Ok((member.key.clone().into_owned(), text))
+        })
+        .collect()
 }
 
 fn change(

@@ -110,7 +110,9 @@ pub(super) fn resolve<'a>(
 ) -> Result<Answer<'a>, ViewError> {
     let term = parameter(request, "term").or_else(|| parameter(request, "query"));
     let term = term.unwrap_or_default().to_lowercase();
-    let words: Vec<String> = term.split_whitespace().map(str::to_owned).collect();
+    // No package has more words.
+    let words = term.split_whitespace().take(SearchRecord::TERMS);
+    let words: Vec<String> = words.map(str::to_owned).collect();
     let count = parameter(request, "count").and_then(|count| count.parse().ok());
     let count = count.unwrap_or(MOST).min(MOST);
     let counts = view.counts_revision()?.to_string();
