@@ -282,7 +282,15 @@ fn add_file(
     let key = file.identity.qualifiers.key();
     let same =
         |known: &FileValue| known.role == role && known.qualifiers.to_ascii_lowercase() == key;
-    let place = version.record.files.iter().position(same);
+    let spelled_otherwise = |known: &FileValue| {
+        let feed_type = feed.feed_type.as_ref().filter(|_| known.role == role);
+        feed_type.is_some_and(|feed_type| {
+            let known = qualifiers(known);
+            known.is_ok_and(|known| feed_type.are_one_file(&known, &file.identity.qualifiers))
+        })
+    };
+    let files = version.record.files.iter();
+    let place = files.clone().position(same).or_else(|| files.clone().position(spelled_otherwise));
     let Some((place, known)) =
         place.and_then(|place| Some((place, version.record.files.get(place)?.clone())))
     else {

@@ -69,6 +69,15 @@ pub trait FeedType: fmt::Debug + Send + Sync + 'static {
         &[]
     }
 
+    /// Whether two files of one version, whose qualifiers differ, are one file to clients, so that
+    /// the second one would stand in for the first. It is then treated as that file.
+    ///
+    /// Overridden where a qualifier can be spelled in several ways, as Python's file names.
+    fn are_one_file(&self, one: &Qualifiers, other: &Qualifiers) -> bool {
+        let _ = (one, other);
+        false
+    }
+
     /// Whether names that differ by case alone may coexist.
     fn case_twins(&self) -> CaseTwins {
         CaseTwins::Allowed

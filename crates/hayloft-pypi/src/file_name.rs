@@ -104,6 +104,25 @@ pub enum FileNameError {
 }
 
 impl FileName {
+    /// True for two files of one version that differ in nothing but spelling.
+    pub(crate) fn is_same_to_installers(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Wheel(one), Self::Wheel(other)) => {
+                let tags = |tags: &str| -> BTreeSet<String> {
+                    tags.split('.').map(str::to_ascii_lowercase).collect()
+                };
+                normalize(&one.distribution) == normalize(&other.distribution)
+                    && one.build == other.build
+                    && tags(&one.python) == tags(&other.python)
+                    && tags(&one.abi) == tags(&other.abi)
+                    && tags(&one.platform) == tags(&other.platform)
+            }
+            // Both are of one project and version, so that only the form tells them apart.
+            (Self::Sdist(one), Self::Sdist(other)) => one.form == other.form,
+            (Self::Wheel(_), Self::Sdist(_)) | (Self::Sdist(_), Self::Wheel(_)) => false,
+        }
+    }
+
     /// The same file under another version; `name` and `old` say where the version stands.
     /// `None` if the file name is not one of `name` and `old`.
     pub(crate) fn retarget(

@@ -115,6 +115,10 @@ impl FeedType for Pypi {
         qualifiers::normalized(asked).map_err(|error| bad_qualifier(&asked.to_string(), error))
     }
 
+    fn are_one_file(&self, one: &Qualifiers, other: &Qualifiers) -> bool {
+        qualifiers::name_one_file(one, other)
+    }
+
     fn inspect(&self, upload: Upload<'_>, limits: &Limits) -> Result<Inspected, FeedTypeError> {
         inspect::inspect(upload, limits)
     }

@@ -46,6 +46,13 @@ pub(crate) fn normalized(asked: &Qualifiers) -> Result<Qualifiers, QualifierErro
     Qualifiers::from_pairs(file.map(|file| (FILE, file))).map_err(QualifierError::Form)
 }
 
+/// True if installers take the two files of one version for the same: the name spelled otherwise,
+/// or tags in another order.
+pub(crate) fn name_one_file(one: &Qualifiers, other: &Qualifiers) -> bool {
+    let parsed = |qualifiers: &Qualifiers| qualifiers.get(FILE)?.parse::<FileName>().ok();
+    parsed(one).zip(parsed(other)).is_some_and(|(one, other)| one.is_same_to_installers(&other))
+}
+
 /// The qualifier of the same file under another version.
 pub(crate) fn retargeted(
     file: &str,
@@ -82,6 +89,24 @@ mod tests {
     #[case::agreeing("file_name=a-1.zip&file=A-1.zip", "file=A-1.zip")]
     fn all_names_of_the_qualifier_are_one(#[case] asked: &str, #[case] expected: &str) {
         assert_eq!(normalized(&asked.parse().unwrap()).unwrap().to_string(), expected);
+    }
+
+    #[rstest]
+    #[case::spelled("a_b-1.0-py3-none-any.whl", "A.b-1-py3-none-any.whl", true)]
+    #[case::order("a-1-py2.py3-none-any.whl", "a-1-py3.py2-none-any.whl", true)]
+    #[case::other_build("a-1-1-py3-none-any.whl", "a-1-2-py3-none-any.whl", false)]
+    #[case::other_platform("a-1-py3-none-win32.whl", "a-1-py3-none-any.whl", false)]
+    #[case::sdists("a.b-1.0.tar.gz", "A_b-1.tar.gz", true)]
+    #[case::forms("a-1.0.tar.gz", "a-1.0.zip", false)]
+    #[case::kinds("a-1.0.tar.gz", "a-1.0-py3-none-any.whl", false)]
+    fn files_are_one_where_installers_see_one(
+        #[case] one: &str,
+        #[case] other: &str,
+        #[case] expected: bool,
+    ) {
+        let file = |name| Qualifiers::from_pairs([(FILE, name)]).unwrap();
+        assert_eq!(name_one_file(&file(one), &file(other)), expected);
+        assert_eq!(name_one_file(&file(other), &file(one)), expected);
     }
 
     #[rstest]

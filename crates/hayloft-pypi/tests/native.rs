@@ -342,6 +342,20 @@ fn an_upload_is_stored_once_and_other_bytes_conflict() {
     assert!(body["code"].as_str().unwrap().starts_with("409 File already exists"), "{body}");
 }
 
+#[test]
+fn a_file_under_another_spelling_does_not_stand_in_for_the_first() {
+    let mut feed = feed();
+    let package = wheel("hay_bale", "1.0");
+    feed.upload("hay_bale-1.0-py3-none-any.whl", &package.build());
+    // The same bytes are there already.
+    feed.upload("Hay.Bale-1.0-py3-none-any.whl", &package.build());
+    assert_eq!(page(&mut feed, "/simple/hay-bale/")["files"].as_array().unwrap().len(), 1);
+    let name = Some("Hay.Bale-1.0-py3-none-any.whl".to_owned());
+    let order = UploadOrder { file_name: name, ..UploadOrder::default() };
+    let other = wheel("hay_bale", "1.0").file("evil.py", "").build();
+    assert!(matches!(feed.store(&order, &other), Err(Refusal::Conflict(_))));
+}
+
 #[rstest]
 #[case::old_poetry(&[(":action", "submit")], 200)]
 #[case::old_devpi(&[(":action", "verify")], 200)]

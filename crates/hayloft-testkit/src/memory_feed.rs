@@ -188,7 +188,10 @@ impl MemoryFeed {
         let before = self.packages.get(&key).and_then(|package| package.versions.get(&place));
         let before_state = before.map(|stored| stored.state.clone());
         let existing = before.and_then(|stored| {
-            stored.state.files.iter().find(|file| file.qualifiers == identity.qualifiers)
+            stored.state.files.iter().find(|file| {
+                file.qualifiers == identity.qualifiers
+                    || self.feed_type.are_one_file(&file.qualifiers, &identity.qualifiers)
+            })
         });
         if let Some(file) = existing {
             if file.digests != digests {
