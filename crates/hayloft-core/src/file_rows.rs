@@ -29,7 +29,9 @@ impl Context {
         read: &dyn MetaRead,
         package: &PackageHandle,
     ) -> Result<u64, StoreError> {
-        let rows = rows::counter(read, tables::DOWNLOADS, &package.key)?;
+        // What counts downloads is no reason to hide the package.
+        let rows = rows::left_out(rows::counter(read, tables::DOWNLOADS, &package.key))?;
+        let rows = rows.unwrap_or_default();
         let pending = self.downloads.pending_package(package.record.package);
         Ok(rows.max(0).unsigned_abs().saturating_add(pending))
     }
@@ -44,7 +46,8 @@ impl Context {
         let mut counts = self.downloads.pending_version(record.package, record.version);
         let prefix = tables::downloads_of(&version.key);
         rows::each(read, tables::DOWNLOADS, &prefix, |key, value| {
-            let rows = rows::counter_value(tables::DOWNLOADS, key, value)?.max(0).unsigned_abs();
+            let rows = rows::left_out(rows::counter_value(tables::DOWNLOADS, key, value))?;
+            let rows = rows.unwrap_or_default().max(0).unsigned_abs();
             if let Some(number) = tables::u32_at(key, prefix.len()) {
                 let count = counts.entry(number).or_default();
                 *count = count.saturating_add(rows);

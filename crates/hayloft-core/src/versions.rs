@@ -389,8 +389,11 @@ fn remember(
     for name in feed_type.remembered_qualifiers() {
         if let Some(value) = qualifiers.get(name) {
             let key = tables::facet(feed.id, name, value);
-            let FacetRecord(count) = plan.get(tables::FACET, &key)?.unwrap_or(FacetRecord(0));
-            plan.put(tables::FACET, key, &FacetRecord(count + 1))?;
+            // A damaged one is left for verification to count again.
+            if let Some(known) = rows::left_out(plan.get(tables::FACET, &key))? {
+                let FacetRecord(count) = known.unwrap_or(FacetRecord(0));
+                plan.put(tables::FACET, key, &FacetRecord(count + 1))?;
+            }
         }
     }
     Ok(())
@@ -400,7 +403,7 @@ fn remember(
 fn forget(plan: &mut Plan, feed: u32, file: &FileValue) -> Result<(), StoreError> {
     for (name, value) in qualifiers(file)?.iter() {
         let key = tables::facet(feed, name, value);
-        match plan.get(tables::FACET, &key)? {
+        match rows::left_out(plan.get(tables::FACET, &key))?.flatten() {
             None => {}
             Some(FacetRecord(0 | 1)) => plan.delete(tables::FACET, key),
             Some(FacetRecord(count)) => plan.put(tables::FACET, key, &FacetRecord(count - 1))?,

@@ -145,7 +145,8 @@ pub(crate) fn facets(
     let prefix = tables::feed(feed);
     let mut found: BTreeMap<String, BTreeMap<String, u64>> = BTreeMap::new();
     rows::each(read, tables::FACET, &prefix, |key, value| {
-        let FacetRecord(count) = codec::decode(tables::FACET, key, value)?;
+        let decoded = rows::left_out(codec::decode(tables::FACET, key, value))?;
+        let Some(FacetRecord(count)) = decoded else { return Ok(()) };
         let text = String::from_utf8_lossy(key.get(prefix.len()..).unwrap_or_default());
         if let Some((name, value)) = text.split_once('\0') {
             found.entry(name.to_owned()).or_default().insert(value.to_owned(), count);
