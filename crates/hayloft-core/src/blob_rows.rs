@@ -47,7 +47,9 @@ pub(crate) fn use_blob(
     user: User,
 ) -> Result<Result<(), Gone>, StoreError> {
     let blob = digests.key();
-    let mut record = match plan.get::<BlobRecord>(tables::BLOB, &blob.0)? {
+    // A row that is damaged is made anew with what came along.
+    let mut record = match rows::left_out(plan.get::<BlobRecord>(tables::BLOB, &blob.0))?.flatten()
+    {
         None => {
             let Some(place) = place(plan, source)? else { return Ok(Err(Gone)) };
             plan.put_entry(tables::BY_HASH, tables::by_hash(&digests.sha256, &blob))?;

@@ -5,11 +5,12 @@ use hayloft_feed::{Digests, FileRole, Stability};
 use crate::records::borrowed::OriginRow;
 use crate::records::{
     ActivityValue, AllowValue, DeleteModeValue, DeprecationValue, DigestsValue, FeedRecord,
-    ListingValue, OriginValue, OverwritingValue, RoleValue, StabilityValue, StatusRecord,
+    FeedState, ListingValue, OriginValue, OverwritingValue, RoleValue, StabilityValue,
+    StatusRecord,
 };
 use crate::{
     Activity, Allow, BlobKey, DeleteMode, Deprecation, FeedDraft, FeedSettings, Listing, Origin,
-    Overwriting, Status,
+    Overwriting, Status, Timestamp,
 };
 
 /// Two-way mapping of enums without fields.
@@ -138,6 +139,33 @@ impl From<&StatusRecord> for Status {
 }
 
 impl FeedRecord {
+    /// What stands for a feed whose row cannot be read, while the rest of it is removed.
+    pub(crate) fn lost(now: Timestamp) -> Self {
+        Self {
+            name: String::new(),
+            alternates: Vec::new(),
+            tag: String::new(),
+            state: FeedState::Deleting,
+            created: now.millis(),
+            description: None,
+            activity: ActivityValue::Active,
+            overwriting: OverwritingValue::Refused,
+            delete_mode: DeleteModeValue::Unlist,
+            promote_to: None,
+            other: String::new(),
+        }
+    }
+
+    /// True if a live feed has a name, given as it is folded.
+    pub(crate) fn is_called(&self, folded_name: &[u8]) -> bool {
+        self.state == FeedState::Live
+            && self
+                .alternates
+                .iter()
+                .chain([&self.name])
+                .any(|name| crate::resolve::folded(name) == folded_name)
+    }
+
     pub(crate) fn draft(&self) -> FeedDraft {
         FeedDraft {
             name: self.name.clone(),

@@ -47,6 +47,14 @@ struct State {
     length: u64,
 }
 
+/// Where the log ends, for a store that no longer knows how much of it is in its rows.
+pub(crate) fn end_of_log(fs: &dyn Fs, directory: &Path) -> Result<LogPositionRecord, StoreError> {
+    let path = directory.join("dl.log");
+    let bytes = fs.file_len(&path).map_err(StoreError::io("read", &path))?.unwrap_or(0);
+    let generation = read_generation(fs, &path)?.unwrap_or_default();
+    Ok(LogPositionRecord { generation, bytes })
+}
+
 impl Downloads {
     /// Opens the log and takes up what no commit has counted yet.
     pub(crate) fn open(

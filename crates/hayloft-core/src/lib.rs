@@ -31,6 +31,7 @@ mod meta;
 mod metrics;
 mod operation;
 mod options;
+mod own_rows;
 mod package;
 mod pins;
 mod plan;

@@ -10,8 +10,8 @@ use crate::resolve::{FeedHandle, PackageHandle, VersionHandle};
 use crate::store::Inner;
 use crate::writer::check_outside_plan;
 use crate::{
-    Background, BlobKey, Direction, Store, StoreError, blob_rows, codec, index, plan::Plan, rows,
-    tables, versions,
+    Background, BlobKey, Direction, MetaRead, Store, StoreError, blob_rows, codec, index,
+    plan::Plan, rows, tables, versions,
 };
 
 /// Time between rounds.
@@ -171,29 +171,42 @@ impl Inner {
                 None => tables::prefixed(&[]),
                 Some(key) => tables::prefixed_after(&[], key),
             };
-            let jobs: Vec<(Vec<u8>, JobRecord)> = rows::scan(
+            let jobs = rows::list::<JobRecord>(
                 self.snapshot()?.as_ref(),
                 tables::JOB,
-                range,
+                &range,
                 Direction::Forward,
                 JOBS,
             )?;
-            for (key, job) in &jobs {
+            for (key, job) in &jobs.rows {
                 if self.stops() {
                     return Ok(());
                 }
-                match job {
-                    JobRecord::Collect { blob } => self.run_collect(key, BlobKey(*blob))?,
-                    JobRecord::DeleteFeed { feed } => self.run_delete_feed(key, *feed)?,
+                let outcome = match job {
+                    JobRecord::Collect { blob } => self.run_collect(key, BlobKey(*blob)),
+                    JobRecord::DeleteFeed { feed } => self.run_delete_feed(key, *feed),
                     JobRecord::OldLines { feed, log, since } => {
-                        self.run_old_lines(key, *feed, log, *since)?;
+                        self.run_old_lines(key, *feed, log, *since)
                     }
-                }
+                };
+                self.set_aside(outcome, "a job")?;
             }
-            match jobs.last() {
-                Some((key, _)) => after = Some(key.clone()),
+            match jobs.last {
+                Some(key) => after = Some(key),
                 None => return Ok(()),
             }
+        }
+    }
+
+    /// Lets the rest of a round go on after a part of it has failed, unless all would fail.
+    fn set_aside(&self, outcome: Result<(), StoreError>, what: &str) -> Result<(), StoreError> {
+        match outcome {
+            Err(error) if self.is_closed() || self.writer.is_stopped() => Err(error),
+            Err(error) => {
+                tracing::error!(%error, "{what} failed and is tried again later");
+                Ok(())
+            }
+            Ok(()) => Ok(()),
         }
     }
 
@@ -264,19 +277,34 @@ impl Inner {
             Ok(())
         })?;
         for feed in feeds {
-            let types = self.context.types.clone();
-            let mut more = !self.is_index_complete(feed)?;
-            while more && !self.stops() {
-                let types = types.clone();
-                more = self.writer.change::<bool, StoreError>(INDEX_WEIGHT, move |plan| {
-                    index::build_step(plan, &types, feed)
-                })?;
+            let mut outcome = self.run_index(feed);
+            if matches!(outcome, Err(StoreError::Damaged { .. })) {
+                // What is damaged in an index is derived again.
+                let types = self.context.types.clone();
+                outcome = self
+                    .writer
+                    .change::<(), StoreError>(INDEX_WEIGHT, move |plan| {
+                        index::make_dirty(plan, &types, feed)
+                    })
+                    .and_then(|()| self.run_index(feed));
             }
-            while !self.stops() && self.has_unfolded(feed)? {
-                self.writer.change::<bool, StoreError>(INDEX_WEIGHT, move |plan| {
-                    index::fold(plan, feed)
-                })?;
-            }
+            self.set_aside(outcome, "the index of a feed")?;
+        }
+        Ok(())
+    }
+
+    fn run_index(&self, feed: u32) -> Result<(), StoreError> {
+        let types = self.context.types.clone();
+        let mut more = !self.is_index_complete(feed)?;
+        while more && !self.stops() {
+            let types = types.clone();
+            more = self.writer.change::<bool, StoreError>(INDEX_WEIGHT, move |plan| {
+                index::build_step(plan, &types, feed)
+            })?;
+        }
+        while !self.stops() && self.has_unfolded(feed)? {
+            self.writer
+                .change::<bool, StoreError>(INDEX_WEIGHT, move |plan| index::fold(plan, feed))?;
         }
         Ok(())
     }
@@ -411,10 +439,12 @@ impl Inner {
 /// True if a row says that a content has a file, or that something uses a content whose own row is
 /// lost: a repair can make that row again, but not the content.
 fn is_kept(read: &dyn crate::MetaRead, blob: BlobKey) -> Result<bool, StoreError> {
-    if let Some(row) = rows::get::<BlobRecord>(read, tables::BLOB, &blob.0)? {
-        return Ok(row.place == Place::File);
+    match rows::left_out(rows::get::<BlobRecord>(read, tables::BLOB, &blob.0))? {
+        Some(Some(row)) => Ok(row.place == Place::File),
+        Some(None) => blob_rows::has_use(read, &blob),
+        // What a damaged row says is not known.
+        None => Ok(true),
     }
-    blob_rows::has_use(read, &blob)
 }
 
 /// Whether a content is gone.
@@ -429,43 +459,59 @@ pub(crate) enum Collected {
 /// Removes some versions of a feed that is being deleted; true once nothing is left of it.
 fn delete_some(plan: &mut Plan, feed: u32, job: &[u8]) -> Result<bool, StoreError> {
     const ROWS_PER_FILE: usize = 8;
-    let Some(record) = plan.get::<FeedRecord>(tables::FEED, &tables::feed(feed))? else {
-        plan.delete(tables::JOB, job.to_vec());
-        return Ok(true);
+    let feed_key = tables::feed(feed);
+    let record = match plan.get::<FeedRecord>(tables::FEED, &feed_key) {
+        Ok(Some(record)) => record,
+        Ok(None) => {
+            plan.delete(tables::JOB, job.to_vec());
+            return Ok(true);
+        }
+        Err(StoreError::Damaged { .. }) => FeedRecord::lost(plan.now()),
+        Err(error) => return Err(error),
     };
     let handle = FeedHandle { id: feed, record, feed_type: None };
-    let prefix = tables::feed(feed);
-    let mut range = tables::prefixed(&prefix);
+    let mut range = tables::prefixed(&feed_key);
     let mut removed = 0;
     while removed < DELETED_ROWS {
-        let next = plan_scan(plan, range.clone())?;
-        let Some(version) = next else {
+        let found = MetaRead::scan(plan, tables::VERSION, range, Direction::Forward, 1)?;
+        let Some((key, value)) = found.into_iter().next() else {
             finish_delete(plan, feed, job)?;
             return Ok(true);
         };
         // What was removed is not looked at again.
-        range = tables::prefixed_after(&prefix, &version.key);
-        let all: Vec<usize> = (0..version.record.files.len()).collect();
-        removed += ROWS_PER_FILE * (all.len() + 1);
-        versions::remove_files(plan, &handle, version, &all)?;
+        range = tables::prefixed_after(&feed_key, &key);
+        if let Some(version) = rows::left_out(whole(plan, &key, &value))? {
+            let all: Vec<usize> = (0..version.record.files.len()).collect();
+            removed += ROWS_PER_FILE * (all.len() + 1);
+            versions::remove_files(plan, &handle, version, &all)?;
+        } else {
+            removed += ROWS_PER_FILE;
+            versions::remove_damaged(plan, feed, &key)?;
+        }
     }
     Ok(false)
 }
 
-/// The first version of a range.
-fn plan_scan(plan: &Plan, range: crate::KeyRange) -> Result<Option<VersionHandle>, StoreError> {
-    let found = rows::scan(plan, tables::VERSION, range, Direction::Forward, 1)?;
-    let Some((key, record)) = found.into_iter().next() else { return Ok(None) };
-    let package_key = tables::package_of(&key).unwrap_or_default().to_vec();
+/// A version with all its files and its package.
+fn whole(plan: &Plan, key: &[u8], value: &[u8]) -> Result<VersionHandle, StoreError> {
+    let record = codec::decode(tables::VERSION, key, value)?;
+    let package_key = tables::package_of(key).unwrap_or_default().to_vec();
     let package = rows::need(plan, tables::PACKAGE, &package_key)?;
     let package = PackageHandle { key: package_key, record: package };
-    VersionHandle::complete(plan, package, key, record).map(Some)
+    VersionHandle::complete(plan, package, key.to_vec(), record)
 }
 
 fn finish_delete(plan: &mut Plan, feed: u32, job: &[u8]) -> Result<(), StoreError> {
     let prefix = tables::feed(feed);
-    let own =
-        [tables::PACKAGE, tables::PACKAGE_CASE, tables::FACET, tables::TOTALS, tables::DOWNLOADS];
+    let own = [
+        tables::PACKAGE,
+        tables::PACKAGE_CASE,
+        tables::STATUS,
+        tables::FRAGMENT,
+        tables::FACET,
+        tables::TOTALS,
+        tables::DOWNLOADS,
+    ];
     for table in own.into_iter().chain(tables::OF_INDEX) {
         let mut keys = Vec::new();
         rows::each(plan, table, &prefix, |key, _| {

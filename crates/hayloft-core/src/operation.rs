@@ -19,6 +19,7 @@ mod upload;
 mod verify;
 
 pub use api_keys::{ApiKey, KeyDigest, KeyError, KeyGrant, KeyText, QuickLookup};
+pub(crate) use audit::Entry;
 pub use audit::{Action, AuditQuery, AuditRow};
 pub use delete::{DeleteError, Deleted, Extent};
 pub use download::Download;

@@ -36,8 +36,9 @@ impl Inner {
         let key = staged.key();
         loop {
             let pin = self.pins.pin(key);
-            let row: Option<BlobRecord> =
-                rows::get(self.snapshot()?.as_ref(), tables::BLOB, &key.0)?;
+            let row = rows::get(self.snapshot()?.as_ref(), tables::BLOB, &key.0);
+            // A damaged row is made anew by the operation that uses the content.
+            let row: Option<BlobRecord> = rows::left_out(row)?.flatten();
             if matches!(row, Some(BlobRecord { state: BlobState::Deleting, .. })) {
                 // Left over from a crash: nothing may use the content before it is gone.
                 drop(pin);

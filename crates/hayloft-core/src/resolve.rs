@@ -13,7 +13,7 @@ use crate::records::{
 use crate::tables;
 use crate::{
     Direction, Feed, FeedTypes, LookupError, MetaRead, NoSuchFeed, SelectError, Selector, Status,
-    StoreError, UnknownFeedType, Want, Wanted, rows,
+    StoreError, UnknownFeedType, Want, Wanted, codec, rows,
 };
 
 /// How many names an ambiguous name lists.
@@ -81,9 +81,27 @@ impl FeedHandle {
         name: &str,
     ) -> Result<Self, LookupError> {
         let missing = || NoSuchFeed { name: name.to_owned() };
-        let key = folded(name);
-        let FeedNameRecord(id) = rows::get(read, tables::FEED_NAME, &key)?.ok_or_else(missing)?;
+        let id = Self::number_of(read, name)?.ok_or_else(missing)?;
         Ok(Self::by_id(read, types, id)?.ok_or_else(missing)?)
+    }
+
+    /// The number of the feed that has a name or alternate name. If the row that tells it is
+    /// damaged, the feeds themselves do.
+    pub(crate) fn number_of(read: &dyn MetaRead, name: &str) -> Result<Option<u32>, StoreError> {
+        let key = folded(name);
+        match rows::get(read, tables::FEED_NAME, &key) {
+            Err(StoreError::Damaged { .. }) => {}
+            found => return Ok(found?.map(|FeedNameRecord(id)| id)),
+        }
+        let mut found = None;
+        rows::each(read, tables::FEED, &[], |row, value| {
+            let record = rows::left_out(codec::decode::<FeedRecord>(tables::FEED, row, value))?;
+            if record.is_some_and(|record| record.is_called(&key)) {
+                found = tables::u32_at(row, 0);
+            }
+            Ok(())
+        })?;
+        Ok(found)
     }
 
     /// A feed by number, if it is there and not being deleted.
@@ -316,6 +334,30 @@ impl FeedHandle {
         found?.ok_or_else(|| self.not_found(selector))
     }
 
+    /// Where an exact version lies whose rows perhaps cannot be read.
+    pub(crate) fn place_of(
+        &self,
+        read: &dyn MetaRead,
+        selector: &Selector,
+    ) -> Result<Option<(PackageHandle, Vec<u8>)>, SelectError> {
+        let Wanted::Exact(text) = &selector.version else { return Ok(None) };
+        let Some(package) = self.package(read, &selector.group, &selector.name)? else {
+            return Ok(None);
+        };
+        let version = self.known_version(text)?;
+        let suffix = tables::version_suffix(version.sort_key().as_bytes(), version.identity());
+        let key = tables::version(&package.key, &suffix);
+        Ok(read.get(tables::VERSION, &key).map_err(StoreError::from)?.map(|_| (package, key)))
+    }
+
+    /// What the type makes of the text of a version.
+    fn known_version(&self, text: &str) -> Result<Version, SelectError> {
+        match &self.feed_type {
+            Some(known) => Ok(known.lookup_version(text)?),
+            None => Err(StoreError::damaged(format!("version `{text}`")).into()),
+        }
+    }
+
     fn try_version(
         &self,
         read: &dyn MetaRead,
@@ -417,10 +459,9 @@ fn spelled_version(
     let mut several = false;
     let mut range = tables::prefixed(&package.key);
     loop {
-        let page: Vec<(Vec<u8>, VersionRecord)> =
-            rows::scan(read, tables::VERSION, range, Direction::Forward, PAGE)?;
-        let last = (page.len() == PAGE).then(|| page.last().map(|(key, _)| key.clone()));
-        for (key, record) in page {
+        let page =
+            rows::list::<VersionRecord>(read, tables::VERSION, &range, Direction::Forward, PAGE)?;
+        for (key, record) in page.rows {
             if record.text == text {
                 return VersionHandle::complete(read, package.clone(), key, record).map(Some);
             }
@@ -428,7 +469,7 @@ fn spelled_version(
                 several = alike.replace((key, record)).is_some();
             }
         }
-        match last.flatten() {
+        match page.last {
             Some(last) => range = tables::prefixed_after(&package.key, &last),
             None => break,
         }

@@ -76,16 +76,9 @@ pub(crate) fn list<R: Record>(
     Ok(page)
 }
 
-/// `None` for what a list leaves out because its rows cannot be read.
+/// `None` for what is left out, with a word in the log, because its rows cannot be read.
 pub(crate) fn left_out<T>(found: Result<T, StoreError>) -> Result<Option<T>, StoreError> {
-    match found {
-        Ok(found) => Ok(Some(found)),
-        Err(error @ (StoreError::Damaged { .. } | StoreError::Newer { .. })) => {
-            tracing::error!(%error, "left out of a list");
-            Ok(None)
-        }
-        Err(error) => Err(error),
-    }
+    readable(found.inspect_err(|error| tracing::error!(%error, "left out")))
 }
 
 /// A counter; a missing one is zero.

@@ -77,7 +77,11 @@ impl Small {
             }
             tables::FEED_NAME => match known::<FeedNameRecord>(table, key, value) {
                 Ok(place) => drop(self.names.insert(key.to_vec(), place.0)),
-                Err(_) => drop(self.names.remove(key)),
+                // The feeds themselves tell it, too; they are read before their names.
+                Err(_) => match self.called(key) {
+                    Some(id) => drop(self.names.insert(key.to_vec(), id)),
+                    None => drop(self.names.remove(key)),
+                },
             },
             tables::API_KEY_HASH => match known::<KeyPlaceRecord>(table, key, value) {
                 Ok(place) => drop(self.digests.insert(key.to_vec(), place.0)),
@@ -85,6 +89,14 @@ impl Small {
             },
             _ => {}
         }
+    }
+
+    /// The live feed that has a name.
+    fn called(&self, folded_name: &[u8]) -> Option<u32> {
+        let is_called = |row: &Known<FeedRecord>| {
+            row.as_ref().is_ok_and(|record| record.is_called(folded_name))
+        };
+        self.feeds.iter().find(|(_, row)| is_called(row)).map(|(id, _)| *id)
     }
 
     fn delete(&mut self, table: Table, key: &[u8]) {

@@ -5,13 +5,15 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use hayloft_feed::{Detail, FeedType};
 
-use crate::downloads::{Downloads, LOG_POSITION};
+use crate::downloads::{self, Downloads, LOG_POSITION};
 use crate::file_rows::Context;
 use crate::hashing::Helpers;
 use crate::inspections::Inspections;
 use crate::layout::{FORMAT, Layout, OLDEST_FORMAT};
 use crate::maintenance::Maintenance;
 use crate::metrics::Meter;
+use crate::operation::Entry;
+use crate::own_rows::{self, Fallback};
 use crate::pins::Pins;
 use crate::plan::Plan;
 use crate::records::{FormatRecord, LogPositionRecord, NumberRecord, SaltRecord};
@@ -19,14 +21,16 @@ use crate::small::SmallTables;
 use crate::staging::StagingArea;
 use crate::writer::{Below, Writer, check_outside_plan};
 use crate::{
-    BlobKey, BlobStore, Feed, FeedTypes, Fs, FsLock, LocalBlobs, MetaRead, MetaStore, Metrics,
-    OpenMetaError, OpenOptions, RealFs, RedbOptions, RedbStore, StoreError, Timestamp, Want, rows,
-    tables,
+    Action, Actor, BlobKey, BlobStore, Feed, FeedTypes, Fs, FsLock, LocalBlobs, MetaRead,
+    MetaStore, Metrics, OpenMetaError, OpenOptions, RealFs, RedbOptions, RedbStore, StoreError,
+    Timestamp, Want, rows, tables,
 };
 
 pub(crate) const FORMAT_ROW: &[u8] = b"format";
 pub(crate) const EPOCH_ROW: &[u8] = b"epoch";
 pub(crate) const SALT_ROW: &[u8] = b"salt";
+/// A second row of the same: without it all API keys are lost.
+pub(crate) const SALT_COPY_ROW: &[u8] = b"salt-copy";
 
 /// A directory that holds feeds; owned by one process at a time.
 ///
@@ -224,6 +228,15 @@ impl Store {
         let parts = make(&layout.root, opened)?;
         let meter = Arc::new(Meter::default());
         let small = Arc::new(SmallTables::default());
+        check_format(parts.meta.as_ref())?;
+        let mended = own_rows::mend(
+            parts.meta.as_ref(),
+            &Fallback {
+                store: random()?,
+                timeline: random()?,
+                position: downloads::end_of_log(parts.fs.as_ref(), &layout.root)?,
+            },
+        )?;
         let writer = Writer::start(Below {
             meta: parts.meta.clone(),
             types: types.clone(),
@@ -231,7 +244,7 @@ impl Store {
             meter: meter.clone(),
             small: small.clone(),
         })?;
-        let started = begin(&parts, &writer, &layout, opened)?;
+        let started = begin(&parts, &writer, &layout, opened, mended)?;
         let downloads =
             Arc::new(Downloads::open(parts.fs.clone(), &layout.root, &started.begun.position)?);
         let staging = Arc::new(StagingArea {
@@ -401,29 +414,36 @@ struct Started {
     staging: std::path::PathBuf,
 }
 
-/// Checks the format, begins a new epoch and, for a new store, declares it complete.
+/// Refuses what other releases have written.
+fn check_format(meta: &dyn MetaStore) -> Result<(), OpenError> {
+    let read = meta.snapshot(&[]).map_err(StoreError::from)?;
+    let format = match rows::get(read.as_ref(), tables::META, FORMAT_ROW) {
+        // What a damaged one said, the file of the same name still says.
+        Err(StoreError::Damaged { .. }) => None,
+        format => format?,
+    };
+    let Some(format): Option<FormatRecord> = format else { return Ok(()) };
+    if format.min_writer > FORMAT {
+        return Err(OpenError::NewerFormat { found: format.major, known: FORMAT });
+    }
+    if format.major < OLDEST_FORMAT {
+        return Err(OpenError::OlderFormat { found: format.major, known: OLDEST_FORMAT });
+    }
+    Ok(())
+}
+
+/// Begins a new epoch and, for a new store, declares it complete.
 fn begin(
     parts: &Parts,
     writer: &Writer,
     layout: &Layout,
     opened: Opened,
+    mended: Vec<String>,
 ) -> Result<Started, OpenError> {
-    let format: Option<FormatRecord> = rows::get(
-        parts.meta.snapshot(&[]).map_err(StoreError::from)?.as_ref(),
-        tables::META,
-        FORMAT_ROW,
-    )?;
-    if let Some(format) = format {
-        if format.min_writer > FORMAT {
-            return Err(OpenError::NewerFormat { found: format.major, known: FORMAT });
-        }
-        if format.major < OLDEST_FORMAT {
-            return Err(OpenError::OlderFormat { found: format.major, known: OLDEST_FORMAT });
-        }
-    }
     let fresh = Fresh { salt: random()?, store: random()?, timeline: random()? };
-    let begun: Begun =
-        writer.change(1_024, move |plan| begin_rows(plan, &fresh)).map_err(OpenError::Store)?;
+    let begun: Begun = writer
+        .change(1_024, move |plan| begin_rows(plan, &fresh, &mended))
+        .map_err(OpenError::Store)?;
     let staging = layout.begin_epoch(parts.fs.as_ref(), begun.epoch)?;
     if opened == Opened::Created {
         layout.write_format(parts.fs.as_ref())?;
@@ -444,7 +464,11 @@ struct Fresh {
     timeline: [u8; 16],
 }
 
-fn begin_rows(plan: &mut Plan, fresh: &Fresh) -> Result<Begun, StoreError> {
+fn begin_rows(plan: &mut Plan, fresh: &Fresh, mended: &[String]) -> Result<Begun, StoreError> {
+    if !mended.is_empty() {
+        let details = Some(serde_json::json!({ "rows": mended }));
+        Entry { details, ..Entry::of(Action::Repair) }.write(plan, &Actor::system())?;
+    }
     let format = if let Some(format) = plan.get(tables::META, FORMAT_ROW)? {
         format
     } else {
@@ -464,6 +488,9 @@ fn begin_rows(plan: &mut Plan, fresh: &Fresh) -> Result<Begun, StoreError> {
         plan.put(tables::META, SALT_ROW.to_vec(), &SaltRecord(fresh.salt))?;
         fresh.salt
     };
+    if plan.get::<SaltRecord>(tables::META, SALT_COPY_ROW)? != Some(SaltRecord(salt)) {
+        plan.put(tables::META, SALT_COPY_ROW.to_vec(), &SaltRecord(salt))?;
+    }
     let NumberRecord(before) = plan.get(tables::META, EPOCH_ROW)?.unwrap_or(NumberRecord(0));
     let epoch = before + 1;
     plan.put(tables::META, EPOCH_ROW.to_vec(), &NumberRecord(epoch))?;

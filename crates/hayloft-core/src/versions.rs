@@ -527,7 +527,8 @@ fn visible(
     let Some(pointer) = pointer else { return Ok(None) };
     let is_visible = |key: &[u8]| -> Result<bool, StoreError> {
         let Some(_) = plan.get_bytes(tables::STATUS, key)? else { return Ok(true) };
-        let Some(record) = rows::get(plan, tables::VERSION, key)? else { return Ok(false) };
+        let record = rows::left_out(rows::get(plan, tables::VERSION, key))?.flatten();
+        let Some(record) = record else { return Ok(false) };
         let status = crate::index::status_of(plan, key, &record)?;
         Ok(status.is_listed() && !status.is_blocked())
     };
@@ -604,7 +605,7 @@ fn remove_file(
     forget(plan, feed, file)?;
     count_file(plan, feed, -1, file.size)?;
     let key = tables::downloads(&version.key, file.number);
-    let count = rows::counter(plan, tables::DOWNLOADS, &key)?;
+    let count = rows::left_out(rows::counter(plan, tables::DOWNLOADS, &key))?.unwrap_or_default();
     plan.add(tables::DOWNLOADS, version.package.key.clone(), -count)?;
     plan.delete(tables::DOWNLOADS, key);
     Ok(())
@@ -615,7 +616,7 @@ fn remove_version(
     feed: &FeedHandle,
     version: VersionHandle,
 ) -> Result<Left, StoreError> {
-    let VersionHandle { mut package, key, record, .. } = version;
+    let VersionHandle { package, key, record, .. } = version;
     plan.touch(feed.id, &package.key, Some(&key))?;
     for part in 0..record.more {
         plan.delete(tables::VERSION_FILES, tables::part(record.version, part));
@@ -624,6 +625,61 @@ fn remove_version(
     plan.delete(tables::STATUS, key.clone());
     plan.delete(tables::VERSION_ID, tables::number(record.version));
     plan.change_totals(feed.id, |totals| totals.versions -= 1)?;
+    leave_package(plan, feed, package, &key, &record.text)
+}
+
+/// Removes what is left of a version whose rows cannot all be read. The contents of files that are
+/// not known stay, and so does what counts them, for verification to judge.
+pub(crate) fn remove_damaged(plan: &mut Plan, feed: u32, key: &[u8]) -> Result<(), StoreError> {
+    let package = tables::package_of(key).unwrap_or_default();
+    plan.touch(feed, package, Some(key))?;
+    let known = rows::left_out(plan.get::<VersionRecord>(tables::VERSION, key))?.flatten();
+    if let Some(record) = known {
+        for file in &record.files {
+            let user = User { version: record.version, file: file.number };
+            blob_rows::release_blob(plan, &file.digests.key(), user)?;
+            rows::left_out(forget(plan, feed, file))?;
+            count_file(plan, feed, -1, file.size)?;
+        }
+        for part in 0..record.more {
+            plan.delete(tables::VERSION_FILES, tables::part(record.version, part));
+        }
+        plan.delete(tables::VERSION_ID, tables::number(record.version));
+    }
+    plan.delete(tables::VERSION, key.to_vec());
+    plan.delete(tables::STATUS, key.to_vec());
+    fragments::delete(plan, &tables::fragments_of_version(key))?;
+    let mut counts = Vec::new();
+    rows::each(plan, tables::DOWNLOADS, &tables::downloads_of(key), |key, _| {
+        counts.push(key.to_vec());
+        Ok(())
+    })?;
+    for count in counts {
+        plan.delete(tables::DOWNLOADS, count);
+    }
+    plan.change_totals(feed, |totals| totals.versions -= 1)
+}
+
+/// The same, and its package no longer has it.
+pub(crate) fn remove_damaged_version(
+    plan: &mut Plan,
+    feed: &FeedHandle,
+    package: PackageHandle,
+    key: &[u8],
+    text: &str,
+) -> Result<Left, StoreError> {
+    remove_damaged(plan, feed.id, key)?;
+    leave_package(plan, feed, package, key, text)
+}
+
+/// Lets a package know that it has lost a version, and removes it with its last one.
+fn leave_package(
+    plan: &mut Plan,
+    feed: &FeedHandle,
+    mut package: PackageHandle,
+    key: &[u8],
+    text: &str,
+) -> Result<Left, StoreError> {
     let suffix = key.get(package.key.len()..).unwrap_or_default();
     let points_here =
         |pointer: &Option<Pointer>| pointer.as_ref().is_some_and(|held| held.suffix == suffix);
@@ -639,7 +695,7 @@ fn remove_version(
         remove_package(plan, feed.id, &package)?;
         return Ok(Left::Nothing);
     }
-    package.record.tags.retain(|(_, text)| *text != record.text);
+    package.record.tags.retain(|(_, tagged)| tagged != text);
     if let Some(feed_type) = &feed.feed_type {
         retag(plan, feed_type.as_ref(), &mut package, None)?;
     }
@@ -647,7 +703,7 @@ fn remove_version(
     Ok(Left::Versions)
 }
 
-/// The highest version that passes `filter`.
+/// The highest version that passes `filter`, of those whose rows can be read.
 pub(crate) fn highest(
     read: &dyn MetaRead,
     package_key: &[u8],
@@ -657,18 +713,18 @@ pub(crate) fn highest(
     let mut limit = 1;
     let mut range = tables::prefixed(package_key);
     loop {
-        let page: Vec<(Vec<u8>, VersionRecord)> =
-            rows::scan(read, tables::VERSION, range, Direction::Backward, limit)?;
-        if let Some((key, record)) = page.iter().find(|(key, record)| filter(key, record)) {
+        let page =
+            rows::list::<VersionRecord>(read, tables::VERSION, &range, Direction::Backward, limit)?;
+        if let Some((key, record)) = page.rows.iter().find(|(key, record)| filter(key, record)) {
             let suffix = key.get(package_key.len()..).unwrap_or_default().to_vec();
             return Ok(Some(Pointer { suffix, text: record.text.clone() }));
         }
-        match page.last() {
-            Some((key, _)) if page.len() == limit => {
-                range = tables::prefixed_before(package_key, key);
+        match page.last {
+            Some(key) => {
+                range = tables::prefixed_before(package_key, &key);
                 limit = (limit * 2).min(256);
             }
-            _ => return Ok(None),
+            None => return Ok(None),
         }
     }
 }

@@ -1,21 +1,20 @@
 //! Building the index of a feed anew, in slices, beside everything else.
 
-use std::ops::ControlFlow;
-
-use hayloft_feed::native::FeedView;
-use hayloft_feed::{IndexChange, NameKey};
+use hayloft_feed::IndexChange;
 
 use super::hook::{as_new, derive_one};
 use super::view::{Ground, state};
 use crate::plan::Plan;
-use crate::records::{IndexLogRecord, IndexState, IndexStateRecord};
-use crate::resolve::FeedHandle;
+use crate::records::{IndexLogRecord, IndexState, IndexStateRecord, PackageRecord};
+use crate::resolve::{FeedHandle, PackageHandle};
 use crate::{Direction, FeedTypes, MetaRead, StoreError, rows, tables};
 
 /// Rows that one commit removes.
 const REMOVED: usize = 5_000;
 /// Versions that one commit derives from; one package may have more.
 const VERSIONS: u64 = 500;
+/// Packages that one commit derives from.
+const PACKAGES: usize = 500;
 
 /// Does a part of the work on an index that is not complete; true if there is more.
 pub(crate) fn build_step(
@@ -38,21 +37,28 @@ pub(crate) fn build_step(
         IndexState::Building(upto) => upto,
     };
     let ground = Ground::of(plan, handle, feed_type.clone(), &[])?;
+    let prefix = tables::feed(feed);
+    let range = match upto.as_slice() {
+        [] => tables::prefixed(&prefix),
+        upto => tables::prefixed_after(&prefix, upto),
+    };
+    // A package whose row is damaged must not keep the index of the others from being complete.
+    let page =
+        rows::list::<PackageRecord>(plan, tables::PACKAGE, &range, Direction::Forward, PACKAGES)?;
     let mut names = Vec::new();
     let mut versions = 0;
-    let after = upto.get(4..).and_then(NameKey::from_bytes);
-    let view = ground.view_in_change(plan);
-    view.packages(after.as_ref(), &mut |head| {
-        names.push(head.name.clone());
-        versions += head.versions;
-        if versions < VERSIONS { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
-    })
-    .map_err(|_| StoreError::damaged("a package that an index is built from"))?;
-    let next = match names.last() {
-        None => IndexState::Complete,
-        Some(last) => IndexState::Building(tables::package(feed, last.key().as_bytes())),
-    };
-    let more = !names.is_empty();
+    let mut last = page.last;
+    for (key, record) in page.rows {
+        versions += record.versions;
+        let package = PackageHandle { key, record };
+        names.extend(rows::left_out(package.package_name())?);
+        if versions >= VERSIONS {
+            last = Some(package.key);
+            break;
+        }
+    }
+    let more = last.is_some();
+    let next = last.map_or(IndexState::Complete, IndexState::Building);
     for name in names {
         let found = as_new(&ground.view_in_change(plan), name.key());
         let derived = match &found {

@@ -34,6 +34,8 @@ pub(crate) struct Touched(BTreeMap<(u32, Vec<u8>), TouchedPackage>);
 
 #[derive(Debug)]
 struct TouchedPackage {
+    /// True if what was before cannot be told.
+    lost: bool,
     before: Option<PackageRecord>,
     /// By key in `ver`.
     versions: BTreeMap<Vec<u8>, Option<(VersionRecord, Status)>>,
@@ -50,15 +52,21 @@ impl Touched {
     ) -> Result<(), StoreError> {
         let place = (feed, package.to_vec());
         if !self.0.contains_key(&place) {
-            let before = rows::get(read, tables::PACKAGE, package)?;
-            let fresh = TouchedPackage { before, versions: BTreeMap::new() };
+            let before = rows::left_out(rows::get(read, tables::PACKAGE, package))?;
+            let fresh = TouchedPackage {
+                lost: before.is_none(),
+                before: before.flatten(),
+                versions: BTreeMap::new(),
+            };
             self.0.insert(place.clone(), fresh);
         }
         if let Some(version) = version
             && let Some(touched) = self.0.get_mut(&place)
             && !touched.versions.contains_key(version)
         {
-            let before = match rows::version(read, version)? {
+            let found = rows::left_out(rows::version(read, version))?;
+            touched.lost |= found.is_none();
+            let before = match found.flatten() {
                 None => None,
                 Some(record) => {
                     let status = view::status_of(read, version, &record)?;
@@ -92,6 +100,10 @@ pub(crate) fn derive(plan: &mut Plan, types: &FeedTypes) -> Result<(), StoreErro
             IndexState::Building(upto) => package.as_slice() <= upto.as_slice(),
         };
         if !wanted {
+            continue;
+        }
+        if touched.lost {
+            dirty(plan, feed, feed_type.tag(), feed_type.index_revision())?;
             continue;
         }
         let ground = Ground::of(plan, handle, feed_type.clone(), &[])?;
@@ -128,6 +140,13 @@ pub(crate) fn dirty(
         changed: plan.now().millis(),
     };
     plan.put(tables::INDEX_STATE, tables::feed(feed), &record)
+}
+
+/// The same for a feed whose type is known, by its number.
+pub(crate) fn make_dirty(plan: &mut Plan, types: &FeedTypes, feed: u32) -> Result<(), StoreError> {
+    let Some(handle) = FeedHandle::by_id(plan, types, feed)? else { return Ok(()) };
+    let Some(feed_type) = &handle.feed_type else { return Ok(()) };
+    dirty(plan, feed, feed_type.tag(), feed_type.index_revision())
 }
 
 fn one(

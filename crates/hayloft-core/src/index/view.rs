@@ -89,8 +89,10 @@ pub(crate) fn state(
     feed: u32,
     feed_type: &dyn FeedType,
 ) -> Result<IndexStateRecord, StoreError> {
-    let found: Option<IndexStateRecord> =
-        rows::get(read, tables::INDEX_STATE, &tables::feed(feed))?;
+    let found: Result<Option<IndexStateRecord>, _> =
+        rows::get(read, tables::INDEX_STATE, &tables::feed(feed));
+    // Of an index whose state is not known nothing is known: it is built anew.
+    let found = rows::left_out(found)?.flatten();
     let mut state = found.unwrap_or_else(|| IndexStateRecord {
         tag: feed_type.tag().to_owned(),
         revision: 0,

@@ -2,7 +2,7 @@ use data_encoding::BASE32_NOPAD;
 
 use crate::plan::Plan;
 use crate::records::{KeyPlaceRecord, KeyRecord};
-use crate::{Action, Actor, Kept, Store, StoreError, Timestamp, TooLong, rows, tables};
+use crate::{Action, Actor, Kept, Store, StoreError, Timestamp, TooLong, codec, rows, tables};
 
 use super::audit::Entry;
 
@@ -209,14 +209,40 @@ impl Store {
         let actor = actor.clone();
         self.inner.writer.change(4_096, move |plan| {
             let key = tables::number(id);
-            let record: KeyRecord =
-                plan.get(tables::API_KEY, &key)?.ok_or(KeyError::NotFound { id })?;
+            let entry = match plan.get::<KeyRecord>(tables::API_KEY, &key) {
+                Ok(Some(record)) => {
+                    plan.delete(tables::API_KEY_HASH, record.digest.to_vec());
+                    entry(Action::KeyDelete, id, &record)
+                }
+                Ok(None) => return Err(KeyError::NotFound { id }),
+                Err(StoreError::Damaged { .. }) => {
+                    let details = Some(serde_json::json!({ "key": id, "damaged": true }));
+                    Entry { details, ..Entry::of(Action::KeyDelete) }
+                }
+                Err(error) => return Err(error.into()),
+            };
+            unlead(plan, id)?;
             plan.delete(tables::API_KEY, key);
-            plan.delete(tables::API_KEY_HASH, record.digest.to_vec());
-            entry(Action::KeyDelete, id, &record).write(plan, &actor)?;
+            entry.write(plan, &actor)?;
             Ok(())
         })
     }
+}
+
+/// Removes all digests that lead to a key.
+fn unlead(plan: &mut Plan, id: u64) -> Result<(), StoreError> {
+    let mut leading = Vec::new();
+    rows::each(plan, tables::API_KEY_HASH, &[], |key, value| {
+        let place = rows::left_out(codec::decode(tables::API_KEY_HASH, key, value))?;
+        if place == Some(KeyPlaceRecord(id)) {
+            leading.push(key.to_vec());
+        }
+        Ok(())
+    })?;
+    for digest in leading {
+        plan.delete(tables::API_KEY_HASH, digest);
+    }
+    Ok(())
 }
 
 fn create(

@@ -1,8 +1,8 @@
 use crate::plan::Plan;
 use crate::records::FileValue;
 use crate::resolve::{FeedHandle, VersionHandle, qualifiers};
-use crate::versions::{Left, remove_files};
-use crate::{Action, Actor, FileId, SelectError, Selector, Store, StoreError, TooLong};
+use crate::versions::{Left, remove_damaged_version, remove_files};
+use crate::{Action, Actor, FileId, SelectError, Selector, Store, StoreError, TooLong, Wanted};
 
 use super::audit::{Entry, some_of};
 
@@ -56,21 +56,18 @@ impl Store {
         selector: &Selector,
         actor: &Actor,
     ) -> Result<Deleted, DeleteError> {
-        self.delete(feed, selector, actor, |handle, version, selector| {
-            Ok(vec![handle.select_file(&version.record, selector)?])
-        })
+        self.delete(feed, selector, actor, Doomed::File)
     }
 
-    /// Deletes a version with all its files; the selector's qualifiers and role do not count.
+    /// Deletes a version with all its files; the selector's qualifiers and role do not count. An
+    /// exact version can be deleted also if its rows are damaged.
     pub fn delete_version(
         &self,
         feed: &str,
         selector: &Selector,
         actor: &Actor,
     ) -> Result<Deleted, DeleteError> {
-        self.delete(feed, selector, actor, |_, version, _| {
-            Ok((0..version.record.files.len()).collect())
-        })
+        self.delete(feed, selector, actor, Doomed::Version)
     }
 
     fn delete(
@@ -78,20 +75,64 @@ impl Store {
         feed: &str,
         selector: &Selector,
         actor: &Actor,
-        choose: fn(&FeedHandle, &VersionHandle, &Selector) -> Result<Vec<usize>, SelectError>,
+        doomed: Doomed,
     ) -> Result<Deleted, DeleteError> {
         actor.check()?;
         let types = self.types().clone();
         let (feed, selector, actor) = (feed.to_owned(), selector.clone(), actor.clone());
         let (deleted, gone) = self.inner.writer.change(WEIGHT, move |plan| {
             let handle = FeedHandle::find(plan, &types, &feed).map_err(SelectError::from)?;
-            let version = handle.select_version(plan, &selector)?;
-            let doomed = choose(&handle, &version, &selector)?;
-            delete(plan, &handle, version, &doomed, &actor)
+            let version = match handle.select_version(plan, &selector) {
+                Err(SelectError::Store(StoreError::Damaged { .. }))
+                    if doomed == Doomed::Version =>
+                {
+                    return delete_damaged(plan, &handle, &selector, &actor);
+                }
+                version => version?,
+            };
+            let files = match doomed {
+                Doomed::File => vec![handle.select_file(&version.record, &selector)?],
+                Doomed::Version => (0..version.record.files.len()).collect(),
+            };
+            delete(plan, &handle, version, &files, &actor)
         })?;
         self.inner.context.downloads.forget(&gone);
         Ok(deleted)
     }
+}
+
+/// How much is to be deleted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Doomed {
+    File,
+    Version,
+}
+
+/// Deletes a version whose rows cannot all be read.
+fn delete_damaged(
+    plan: &mut Plan,
+    handle: &FeedHandle,
+    selector: &Selector,
+    actor: &Actor,
+) -> Result<(Deleted, Vec<FileId>), DeleteError> {
+    let Some((package, key)) = handle.place_of(plan, selector)? else {
+        return Err(handle.not_found(selector).into());
+    };
+    let Wanted::Exact(text) = &selector.version else {
+        return Err(handle.not_found(selector).into());
+    };
+    let entry = Entry {
+        group: package.record.group.clone(),
+        name: package.record.name.clone(),
+        version: text.clone(),
+        details: Some(serde_json::json!({ "damaged": true })),
+        ..Entry::of_feed(Action::Delete, &handle.record.name)
+    };
+    let shown = format!("{} {text}", package.spelled());
+    let left = remove_damaged_version(plan, handle, package, &key, text)?;
+    entry.write(plan, actor)?;
+    let extent = if left == Left::Nothing { Extent::Package } else { Extent::Version };
+    Ok((Deleted { package: shown, files: 0, extent }, Vec::new()))
 }
 
 pub(super) fn delete(

@@ -80,7 +80,7 @@ impl Store {
             draft.check()?;
             check_settings(&draft.settings)?;
             draft.feed_type = new_type(plan, &types, &handle, &draft.feed_type)?;
-            unname(plan, &handle.record);
+            unname(plan, handle.id, &handle.record)?;
             name_feed(plan, handle.id, &draft)?;
             follow_name(plan, &before, &draft)?;
             handle.record.apply(draft);
@@ -100,12 +100,20 @@ impl Store {
         let actor = actor.clone();
         let name = name.to_owned();
         self.inner.writer.change(WEIGHT, move |plan| {
-            let mut handle = find(plan, &types, &name)?;
-            unname(plan, &handle.record);
-            handle.record.state = FeedState::Deleting;
-            plan.put(tables::FEED, tables::feed(handle.id), &handle.record)?;
-            plan.job(&JobRecord::DeleteFeed { feed: handle.id })?;
-            Entry::of_feed(Action::FeedDelete, &handle.record.name).write(plan, &actor)?;
+            let (id, mut record) = match find(plan, &types, &name) {
+                Ok(handle) => (handle.id, handle.record),
+                Err(FeedError::Store(StoreError::Damaged { .. })) => {
+                    let id = FeedHandle::number_of(plan, &name)?;
+                    let id = id.ok_or_else(|| NoSuchFeed { name: name.clone() })?;
+                    (id, FeedRecord { name: name.clone(), ..FeedRecord::lost(plan.now()) })
+                }
+                Err(error) => return Err(error),
+            };
+            unname(plan, id, &record)?;
+            record.state = FeedState::Deleting;
+            plan.put(tables::FEED, tables::feed(id), &record)?;
+            plan.job(&JobRecord::DeleteFeed { feed: id })?;
+            Entry::of_feed(Action::FeedDelete, &record.name).write(plan, &actor)?;
             Ok::<_, FeedError>(())
         })?;
         self.inner.maintenance.wake();
@@ -202,11 +210,21 @@ fn find(plan: &Plan, types: &FeedTypes, name: &str) -> Result<FeedHandle, FeedEr
     })
 }
 
-/// Frees the names of a feed.
-fn unname(plan: &mut Plan, record: &FeedRecord) {
-    for name in record.alternates.iter().chain([&record.name]) {
-        plan.delete(tables::FEED_NAME, folded(name));
+/// Frees the names of a feed: those that its record tells, and any others that lead to it.
+fn unname(plan: &mut Plan, id: u32, record: &FeedRecord) -> Result<(), StoreError> {
+    let names = record.alternates.iter().chain([&record.name]);
+    let mut freed: Vec<Vec<u8>> = names.map(|name| folded(name)).collect();
+    rows::each(plan, tables::FEED_NAME, &[], |key, value| {
+        let leads = rows::left_out(codec::decode(tables::FEED_NAME, key, value))?;
+        if leads == Some(FeedNameRecord(id)) {
+            freed.push(key.to_vec());
+        }
+        Ok(())
+    })?;
+    for key in freed {
+        plan.delete(tables::FEED_NAME, key);
     }
+    Ok(())
 }
 
 /// Takes the names of a feed.
@@ -216,7 +234,7 @@ fn name_feed(plan: &mut Plan, id: u32, draft: &FeedDraft) -> Result<(), FeedErro
             return Err(FeedError::Name(name.clone()));
         }
         let key = folded(name);
-        if plan.get::<FeedNameRecord>(tables::FEED_NAME, &key)?.is_some() {
+        if FeedHandle::number_of(plan, name)?.is_some() {
             return Err(FeedError::Exists(name.clone()));
         }
         plan.put(tables::FEED_NAME, key, &FeedNameRecord(id))?;
@@ -231,7 +249,8 @@ fn follow_name(plan: &mut Plan, before: &FeedDraft, after: &FeedDraft) -> Result
     };
     let mut behind = Vec::new();
     rows::each(plan, tables::FEED, &[], |key, value| {
-        let mut record: FeedRecord = codec::decode(tables::FEED, key, value)?;
+        let record = rows::left_out(codec::decode::<FeedRecord>(tables::FEED, key, value))?;
+        let Some(mut record) = record else { return Ok(()) };
         let lost = |name: &String| has(before, name) && !has(after, name);
         if record.promote_to.as_ref().is_some_and(lost) {
             record.promote_to = Some(after.name.clone());

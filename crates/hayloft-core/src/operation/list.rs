@@ -279,7 +279,7 @@ impl Packages {
             if seen == limit {
                 last = Some(key.to_vec());
             }
-            let row = readable(codec::decode_borrowed(tables::PACKAGE, key, value))?;
+            let row = rows::left_out(codec::decode_borrowed(tables::PACKAGE, key, value))?;
             if let Some(row) = row.filter(fits) {
                 visit(key, &row);
             }
@@ -298,11 +298,6 @@ impl Packages {
         self.at_end = matches!(&self.range.1, Bound::Included(end) if end == key);
         self.range.0 = Bound::Excluded(key.to_vec());
     }
-}
-
-/// `None` for a row that cannot be read: it is left out, and hides no other.
-fn readable<T>(found: Result<T, StoreError>) -> Result<Option<T>, StoreError> {
-    rows::readable(found.inspect_err(|error| tracing::error!(%error, "a list leaves out a row")))
 }
 
 /// What the keys of all packages of a group begin with, if the type tells.

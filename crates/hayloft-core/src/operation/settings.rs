@@ -51,11 +51,12 @@ impl Store {
         let value = value.map(|value| SettingRecord(value.to_owned()));
         self.inner.writer.change(4_096, move |plan| {
             let key = name.clone().into_bytes();
-            let before: Option<SettingRecord> = plan.get(tables::SETTING, &key)?;
-            if before == value {
+            // A damaged one is replaced like any other.
+            let found = rows::left_out(plan.get::<SettingRecord>(tables::SETTING, &key))?;
+            if found == Some(value.clone()) {
                 return Ok(());
             }
-            if before.is_none() {
+            if found == Some(None) {
                 Kept::Settings.check(rows::count(plan, tables::SETTING)? + 1)?;
             }
             match &value {

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::ops::{Bound, ControlFlow, Range};
 
-use super::{FileList, PAGE, PAGE_BYTES, Packages, Which, readable};
+use super::{FileList, PAGE, PAGE_BYTES, Packages, Which};
 use crate::downloads::Downloads;
 use crate::file_rows::{self, Cards, is_listed, listed};
 use crate::reading::Reading;
@@ -155,7 +155,7 @@ impl FilePager {
         let mut seen = 0;
         rows::visit_some(read, tables::VERSION, &range, BACKWARD, PAGE + 1, |key, value| {
             seen += 1;
-            readable(self.add_version(read, &mut cards, page, place, (key, value)))?;
+            rows::left_out(self.add_version(read, &mut cards, page, place, (key, value)))?;
             if page.is_full() || seen > PAGE {
                 rest = Some(key.to_vec());
                 return Ok(ControlFlow::Break(()));
@@ -235,7 +235,7 @@ impl FilePager {
             })?;
             for package in &packages {
                 visited += 1;
-                let found = readable(self.picked_version(read, feed, package, wanted))?;
+                let found = rows::left_out(self.picked_version(read, feed, package, wanted))?;
                 for file in found.into_iter().flatten() {
                     bytes += file.manifest.as_ref().map_or(0, String::len);
                     files.push(file);
@@ -319,7 +319,7 @@ impl Page {
         for range in &self.beside {
             rows::each_in(read, tables::STATUS, range.clone(), |key, value| {
                 // What it was is not known, and a block must not be lifted by damage.
-                let status = readable(codec::decode(tables::STATUS, key, value))?;
+                let status = rows::left_out(codec::decode(tables::STATUS, key, value))?;
                 found.insert(key.to_vec(), status.unwrap_or_else(|| StatusRecord::of_damaged(0)));
                 Ok(())
             })?;
@@ -351,12 +351,12 @@ impl Page {
         for range in &self.beside {
             rows::each_in(read, tables::DOWNLOADS, range.clone(), |key, value| {
                 let count = rows::counter_value(tables::DOWNLOADS, key, value);
-                readable(count.map(|count| add(key, count))).map(drop)
+                rows::left_out(count.map(|count| add(key, count))).map(drop)
             })?;
         }
         if let Some(cut) = self.packages.last().filter(|_| self.is_cut) {
             let sum = rows::counter(read, tables::DOWNLOADS, &cut.key);
-            readable(sum.map(|sum| add(&cut.key, sum)))?;
+            rows::left_out(sum.map(|sum| add(&cut.key, sum)))?;
         }
         let sums: Vec<(u64, u64)> = self
             .packages
@@ -406,7 +406,7 @@ impl Page {
             for file in self.files.get_mut(files).unwrap_or_default() {
                 let number = file.id.number;
                 file.manifest =
-                    readable(file_rows::manifest(read, &shown.key, number, &file.file_name))?;
+                    rows::left_out(file_rows::manifest(read, &shown.key, number, &file.file_name))?;
                 bytes += file.manifest.as_ref().map_or(0, String::len);
             }
             if bytes >= PAGE_BYTES && at + 1 < self.versions.len() {

@@ -66,7 +66,7 @@ impl Run<'_> {
             let leads = run
                 .feeds
                 .get(&id)
-                .is_some_and(|feed| feed.as_ref().is_none_or(|feed| has_name(feed, key)));
+                .is_some_and(|feed| feed.as_ref().is_none_or(|feed| feed.is_called(key)));
             if leads || run.is_reported(tables::FEED_NAME, key) {
                 return Ok(());
             }
@@ -74,7 +74,7 @@ impl Run<'_> {
             let key = key.to_vec();
             run.found_mendable(FindingCode::FeedRow, text, move |plan| {
                 let feed: Option<FeedRecord> = plan.get(tables::FEED, &tables::feed(id))?;
-                if !feed.is_some_and(|feed| has_name(&feed, &key)) {
+                if !feed.is_some_and(|feed| feed.is_called(&key)) {
                     plan.delete(tables::FEED_NAME, key.clone());
                 }
                 Ok(true)
@@ -121,10 +121,5 @@ fn named_feed(read: &dyn MetaRead, key: &[u8]) -> Result<Option<u32>, StoreError
         Look::Good(feed) => feed,
         Look::Bad | Look::Newer | Look::Missing => return Ok(None),
     };
-    Ok(has_name(&feed, key).then_some(id))
-}
-
-fn has_name(feed: &FeedRecord, key: &[u8]) -> bool {
-    feed.state == FeedState::Live
-        && feed.alternates.iter().chain([&feed.name]).any(|name| folded(name) == key)
+    Ok(feed.is_called(key).then_some(id))
 }

@@ -7,7 +7,8 @@ use crate::records::{
     CountersRecord, FormatRecord, KeyPlaceRecord, KeyRecord, LogPositionRecord, NumberRecord,
     SaltRecord, SettingRecord,
 };
-use crate::store::{EPOCH_ROW, FORMAT_ROW, SALT_ROW};
+use crate::small::SMALL_ROW;
+use crate::store::{EPOCH_ROW, FORMAT_ROW, SALT_COPY_ROW, SALT_ROW};
 use crate::{FindingCode, MetaRead, StoreError, codec, tables};
 
 impl Run<'_> {
@@ -64,8 +65,10 @@ impl Run<'_> {
             let decoded = match key {
                 COUNTERS => codec::decode::<CountersRecord>(table, key, value).map(drop),
                 FORMAT_ROW => codec::decode::<FormatRecord>(table, key, value).map(drop),
-                EPOCH_ROW => codec::decode::<NumberRecord>(table, key, value).map(drop),
-                SALT_ROW => codec::decode::<SaltRecord>(table, key, value).map(drop),
+                EPOCH_ROW | SMALL_ROW => codec::decode::<NumberRecord>(table, key, value).map(drop),
+                SALT_ROW | SALT_COPY_ROW => {
+                    codec::decode::<SaltRecord>(table, key, value).map(drop)
+                }
                 LOG_POSITION => codec::decode::<LogPositionRecord>(table, key, value).map(drop),
                 // A newer release may keep more here.
                 _ => Ok(()),
