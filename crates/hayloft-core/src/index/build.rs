@@ -1,6 +1,6 @@
 //! Building the index of a feed anew, in slices, beside everything else.
 
-use hayloft_feed::IndexChange;
+use hayloft_feed::{FeedType, IndexChange};
 
 use super::hook::{as_new, derive_one};
 use super::view::{Ground, state};
@@ -28,7 +28,7 @@ pub(crate) fn build_step(
     let upto = match state.state {
         IndexState::Complete => return Ok(false),
         IndexState::Dirty => {
-            if clear(plan, feed)? {
+            if clear(plan, feed, feed_type.as_ref())? {
                 let next = IndexState::Building(Vec::new());
                 set(plan, feed, feed_type.tag(), feed_type.index_revision(), next)?;
             }
@@ -99,22 +99,41 @@ pub(crate) fn begin(
     set(plan, feed, tag, revision, IndexState::Complete)
 }
 
-/// Removes rows of a feed's index; true if none is left. Subjects stay, and with them their
-/// revisions, which must never fall.
-fn clear(plan: &mut Plan, feed: u32) -> Result<bool, StoreError> {
-    let mut left = REMOVED;
-    for table in [tables::INDEX, tables::INDEX_LOG, tables::SEARCH_LOG, tables::SEARCH] {
-        let range = tables::prefixed(&tables::feed(feed));
-        let page = plan.scan(table, range, Direction::Forward, left)?;
-        left = left.saturating_sub(page.len());
-        for (key, _) in page {
-            plan.delete(table, key);
-        }
-        if left == 0 {
-            return Ok(false);
+/// Removes rows of a feed's index; true if none is left. What tells the history of the feed stays,
+/// and so do subjects, whose revisions must never fall.
+fn clear(plan: &mut Plan, feed: u32, feed_type: &dyn FeedType) -> Result<bool, StoreError> {
+    let mut doomed = Vec::new();
+    for table in
+        [tables::INDEX, tables::INDEX_PART, tables::INDEX_LOG, tables::SEARCH_LOG, tables::SEARCH]
+    {
+        let prefix = tables::feed(feed);
+        let mut range = tables::prefixed(&prefix);
+        while doomed.len() < REMOVED {
+            let page = plan.scan(table, range, Direction::Forward, REMOVED)?;
+            let Some((last, _)) = page.last() else { break };
+            range = tables::prefixed_after(&prefix, last);
+            let full = page.len() == REMOVED;
+            let goes = |key: &[u8]| {
+                let own = key.get(prefix.len()..).unwrap_or_default();
+                let of_type = match table {
+                    tables::INDEX => own,
+                    tables::INDEX_PART => own.get(..own.len().saturating_sub(2)).unwrap_or(own),
+                    _ => return true,
+                };
+                !feed_type.is_history(of_type)
+            };
+            let keys = page.into_iter().map(|(key, _)| key).filter(|key| goes(key));
+            doomed.extend(keys.map(|key| (table, key)));
+            if !full {
+                break;
+            }
         }
     }
-    Ok(true)
+    let finished = doomed.len() < REMOVED;
+    for (table, key) in doomed {
+        plan.delete(table, key);
+    }
+    Ok(finished)
 }
 
 /// Removes lines of a log that no head names any more; true if more may be left.
