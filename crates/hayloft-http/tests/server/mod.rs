@@ -32,8 +32,17 @@ impl Server {
     }
 
     pub(crate) fn start_with(set: impl FnOnce(AppBuilder) -> AppBuilder) -> Self {
+        Self::with_types(hayloft::feed_types(), set)
+    }
+
+    /// With other feed types.
+    pub(crate) fn with_types(
+        types: hayloft::FeedTypes,
+        set: impl FnOnce(AppBuilder) -> AppBuilder,
+    ) -> Self {
         let directory = tempfile::tempdir().unwrap();
-        let store = hayloft::open(directory.path()).unwrap();
+        let options = hayloft::OpenOptions::default();
+        let store = hayloft::Store::open(directory.path(), types, options).unwrap();
         let app = set(App::builder(store.clone())).build();
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(2)
