@@ -72,7 +72,7 @@ impl Apt {
             format!("Dir::Etc::trusted={}", at("trusted.gpg")),
             format!("Dir::Etc::trustedparts={}", at("trusted.d")),
             format!("Dir::State::lists={}", at("lists")),
-            format!("Dir::State::status={}/var/lib/dpkg/status", root),
+            format!("Dir::State::status={root}/var/lib/dpkg/status"),
             format!("Dir::State::extended_states={}", at("extended")),
             format!("Dir::Cache={}", at("cache")),
             format!("Dir::Log={}", at("log")),
@@ -194,12 +194,13 @@ fn apt_refuses_a_release_under_another_key() {
     apt.update();
 }
 
+const UPDATES: usize = 50;
+
 #[test]
 fn apt_never_meets_two_moments_while_others_publish() {
     if !has_apt() {
         return;
     }
-    const UPDATES: usize = 50;
     let (directory, server) = started();
     publish(&server, "stable", "main", &deb("hay", "1.0", "amd64"));
     let apt = Apt::new(&directory.path().join("apt"), &server, "stable", "main");
