@@ -32,14 +32,15 @@ pub(super) fn setup(feed: &FeedCard, url: &str, key: Option<&str>) -> Vec<Client
     let source = format!("/etc/apt/sources.list.d/hayloft-{name}.sources");
     let login = format!("/etc/apt/auth.conf.d/hayloft-{name}.conf");
     let segment = hayloft_feed::native::encoded(&feed.name);
-    let credential = key.map(|key| format!("-H 'X-ApiKey: {key}' ")).unwrap_or_default();
-    let mut apt = vec!["# as root; distribution and component as they were uploaded to".to_owned()];
-    if let Some(key) = key {
+    let key = key.unwrap_or("KEY");
+    let credential = format!("-H 'X-ApiKey: {key}' ");
+    let mut apt = vec![
+        "# as root; distribution and component as they were uploaded to".to_owned(),
+        "install -d -m 755 /etc/apt/auth.conf.d".to_owned(),
+        format!("install -m 600 /dev/null {login}"),
         // Without a scheme apt sends it over https alone.
-        apt.push("install -d -m 755 /etc/apt/auth.conf.d".to_owned());
-        apt.push(format!("printf 'machine {url}/ login api password {key}\\n' > {login}"));
-        apt.push(format!("chmod 600 {login}"));
-    }
+        format!("printf 'machine {url}/ login api password {key}\\n' > {login}"),
+    ];
     let trust = if cfg!(feature = "openpgp") {
         apt.push("install -d -m 755 /etc/apt/keyrings".to_owned());
         apt.push(format!("curl -fsS {credential}-o {signed} {url}/keys/{segment}.asc"));
@@ -51,7 +52,6 @@ pub(super) fn setup(feed: &FeedCard, url: &str, key: Option<&str>) -> Vec<Client
         "printf 'Types: deb\\nURIs: {url}\\nSuites: stable\\nComponents: main\\n{trust}' > {source}"
     ));
     apt.push("apt-get update".to_owned());
-    let credential = format!("-H 'X-ApiKey: {}' ", key.unwrap_or("KEY"));
     let curl = vec![format!("curl -fsS {credential}-T FILE.deb {url}/upload/stable/main/")];
     vec![ClientSetup { client: "apt", lines: apt }, ClientSetup { client: "curl", lines: curl }]
 }
@@ -80,6 +80,6 @@ mod tests {
             assert!(apt.contains(part), "{apt}");
         }
         let without = setup(&FeedCard::new("a"), "http://h/debian/a", None);
-        assert!(!without.first().unwrap().lines.join("\n").contains("auth.conf"));
+        assert!(without.first().unwrap().lines.join("\n").contains("api password KEY"));
     }
 }
