@@ -119,6 +119,15 @@ fn packages_are_uploaded_listed_taken_apart_and_deleted() {
     let manifest = feed.json("prod/download-file/tools/ci/loft/1.0.0?path=upack.json");
     assert_eq!(manifest["version"], "1.0.0");
 
+    let virtual_manifest =
+        br#"{"name":"whole","version":"1.0.0","contents":["tools/ci/loft:1.0.0"]}"#;
+    let whole = feed.file("whole.vpack", virtual_manifest);
+    feed.curl(&["-T", whole.to_str().unwrap()], "prod/upload");
+    feed.curl(&["-o", "whole.upack"], "prod/download/whole?latest");
+    run(Command::new("unzip").current_dir(here).args(["-q", "whole.upack", "-d", "whole"]));
+    assert_eq!(text(here, "whole/package/bin/tool"), "tool");
+    assert_eq!(text(here, "whole/upack.json"), r#"{"name":"whole","version":"1.0.0"}"#);
+
     feed.curl(&["-X", "DELETE"], "dev/delete/tools/ci/loft/1.0.0");
     assert_eq!(feed.json("dev/versions?group=tools/ci&name=loft").as_array().unwrap().len(), 1);
     feed.curl(&["-o", "got.upack"], "prod/download/tools/ci/loft/1.0.0");

@@ -54,6 +54,6 @@ pub use tar::{
     TarAction, TarAppend, TarEdit, TarEntry, TarKind, TarMember, TarReader, TarWriter, rewrite_tar,
 };
 pub use zip::{
-    Comments, DosTime, Duplicates, ExtraFields, Zip, ZipEdit, ZipEntry, ZipLayout, ZipOutput,
-    ZipRecord, ZipRules, ZipWriter,
+    Comments, DosTime, Duplicates, ExtraFields, Zip, ZipEdit, ZipEntry, ZipLayout, ZipMerge,
+    ZipOutput, ZipRecord, ZipRules, ZipWriter,
 };

@@ -24,6 +24,7 @@ pub use dos_time::DosTime;
 pub use edit::{Comments, ExtraFields, ZipEdit, ZipOutput};
 pub use entry::ZipEntry;
 pub use local::ZipRecord;
+pub use rewrite::ZipMerge;
 pub use writer::ZipWriter;
 
 use crate::ArchiveError;

@@ -15,8 +15,8 @@ use std::io::{Cursor, Read, Write};
 use std::process::Command;
 
 use hayloft_archive::{
-    ArchiveError, Comments, DosTime, Duplicates, ExtraFields, Zip, ZipEdit, ZipOutput, ZipRules,
-    ZipWriter,
+    ArchiveError, Comments, DosTime, Duplicates, ExtraFields, Zip, ZipEdit, ZipMerge, ZipOutput,
+    ZipRules, ZipWriter,
 };
 use hayloft_feed::Limits;
 use proptest::prelude::*;
@@ -424,4 +424,28 @@ proptest! {
         prop_assert_eq!(read_by_the_zip_crate(&bytes), expected);
         prop_assert_eq!(rewrite(&bytes, &[]), bytes);
     }
+}
+
+#[test]
+fn entries_of_several_archives_come_into_one() {
+    let mut first = ZipWriter::new(Cursor::new(Vec::new())).unwrap();
+    first.add("a/x", None, &mut &[7; 100_000][..]).unwrap();
+    let mut second = ZipWriter::new(Cursor::new(Vec::new())).unwrap();
+    second.add("y", None, &mut &b"why"[..]).unwrap();
+    let (mut first, mut second) = (first.finish().unwrap(), second.finish().unwrap());
+    let limits = Limits::default();
+    let mut out = Vec::new();
+    let mut merge = ZipMerge::new(&mut out);
+    merge.add("new", b"text").unwrap();
+    merge.copy(&mut Zip::open(&mut first, &limits).unwrap(), 0, "b/x").unwrap();
+    merge.copy(&mut Zip::open(&mut second, &limits).unwrap(), 0, "y").unwrap();
+    assert!(merge.add("../out", b"").is_err());
+    merge.finish().unwrap();
+    let mut out = Cursor::new(out);
+    let mut zip = Zip::open(&mut out, &limits).unwrap();
+    let names: Vec<_> = zip.entries().iter().map(|entry| entry.name().to_owned()).collect();
+    assert_eq!(names, ["new", "b/x", "y"]);
+    assert_eq!(zip.read(0, 10).unwrap(), b"text");
+    assert_eq!(zip.read(1, 1 << 20).unwrap(), vec![7; 100_000]);
+    assert_eq!(zip.read(2, 10).unwrap(), b"why");
 }

@@ -16,8 +16,8 @@ use crate::{PackageHead, Timestamp};
 
 pub use action::{Action, ActionKind, Change, Edit, Existing, ListingChange, Outcome, UploadOrder};
 pub use answer::{
-    Access, Answer, Body, Caching, Encoding, Extract, Redirect, Render, RenderError, Resource,
-    Validator,
+    Access, Answer, Assemble, Body, Caching, Encoding, Extract, Redirect, Render, RenderError,
+    Resource, Validator,
 };
 pub use client::{
     Anchor, ClientBase, ClientChange, ClientConfiguration, ClientPlace, ClientSetup, CommentStyle,

@@ -10,8 +10,8 @@ use hayloft_feed::native::{
 };
 use hayloft_feed::{
     Arrival, FeedType, FileCard, FileId, Fragment, IndexChange, IndexError, IndexWriter, Inspected,
-    Limits, Listing, LogHead, NameKey, PackageHead, PackageName, SearchRecord, Status, TagChange,
-    Timestamp, Upload, Version, VersionChange, VersionState,
+    Limits, Listing, LogHead, NameKey, PackageHead, PackageName, ReadSeek, SearchRecord, Status,
+    TagChange, Timestamp, Upload, Version, VersionChange, VersionState,
 };
 use md5::{Digest, Md5};
 use sha2::Sha256;
@@ -501,6 +501,24 @@ impl MemoryFeed {
                 let (file, _) = self.file(extract.file).expect("the file is there");
                 let mut content = Cursor::new(&file.bytes);
                 if (extract.extract)(&mut content, &mut body).is_err() {
+                    return replied(self.native().refuse(request, &Refusal::NotFound(None)));
+                }
+            }
+            Body::Assemble(order) => {
+                let mut contents: Vec<Cursor<Vec<u8>>> = Vec::new();
+                for id in &order.files {
+                    match self.file(*id) {
+                        Some((_, stored)) if stored.state.status.is_blocked() => {
+                            let refusal = Refusal::Forbidden("a part is blocked".to_owned());
+                            return replied(self.native().refuse(request, &refusal));
+                        }
+                        Some((file, _)) => contents.push(Cursor::new(file.bytes.clone())),
+                        None => panic!("no file has the number {id:?}"),
+                    }
+                }
+                let mut files: Vec<&mut dyn ReadSeek> =
+                    contents.iter_mut().map(|content| content as &mut dyn ReadSeek).collect();
+                if (order.assemble)(&mut files, &mut body).is_err() {
                     return replied(self.native().refuse(request, &Refusal::NotFound(None)));
                 }
             }

@@ -20,7 +20,7 @@
 //! | entries that only one of directory and stream shows | the directory's | refused |
 //! | a bare manifest | a virtual package | accepted if it has `contents` |
 //!
-//! Not here: assembling virtual packages, which needs several packages of a feed at once.
+//! Not here: parts of virtual packages that come from other servers.
 //!
 //! ```
 //! use std::io::Cursor;

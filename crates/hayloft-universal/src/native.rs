@@ -1,8 +1,10 @@
 //! What clients of universal packages speak: lists, downloads of a package or of what lies in it,
 //! uploads and deletes.
 //!
-//! A package that is virtual is listed and served as it was uploaded; it is not assembled.
+//! A virtual package is listed as any other and put together when it is downloaded, out of packages
+//! of the same feed; parts from elsewhere are not fetched.
 
+mod assemble;
 mod contents;
 mod download;
 mod lists;
@@ -133,7 +135,7 @@ impl Native for Universal {
 fn meta(view: &dyn FeedView) -> Answer<'_> {
     let feed = view.feed();
     let json = format!(
-        r#"{{"apiVersion":"{API_VERSION}","name":{},"description":{},"packageCount":{},"packageVersionCount":{},"services":["UploadPackage","Delete","DownloadContents"]}}"#,
+        r#"{{"apiVersion":"{API_VERSION}","name":{},"description":{},"packageCount":{},"packageVersionCount":{},"services":["VirtualPackages","UploadPackage","Delete","DownloadContents"]}}"#,
         quoted(&feed.name),
         quoted(feed.description.as_deref().unwrap_or_default()),
         feed.packages,

@@ -14,7 +14,7 @@ use hayloft_archive::{Compression, TarReader, decoder};
 use hayloft_feed::native::{Change, Edit, Fields, ListingChange, Native, Reply, Request};
 use hayloft_feed::{Allow, Deprecation, FeedType, Limits};
 use hayloft_testkit::{MemoryFeed, upack, vpack};
-use hayloft_universal::Universal;
+use hayloft_universal::{Package, Universal};
 use rstest::rstest;
 use serde_json::{Value, json};
 
@@ -275,8 +275,87 @@ fn a_virtual_package_shows_its_manifest() {
     assert_eq!(feed.get("/download-vpack/a/1.0.0").status, 400);
     assert_eq!(feed.get("/download-file/bare/1.0.0?path=upack.json").body, manifest);
     assert_eq!(feed.get("/download-file/bare/1.0.0?path=package/a").status, 404);
-    assert_eq!(feed.get("/download/bare/1.0.0?contentOnly=zip").status, 200);
-    assert_eq!(feed.get("/download/bare/1.0.0?contentOnly=tgz").status, 200);
+    assert_eq!(feed.get("/download/bare/1.0.0?contentOnly=zip").status, 400);
+}
+
+#[test]
+fn a_virtual_package_is_put_together_from_packages_of_the_feed() {
+    let mut feed = feed();
+    let tool = upack("g", "tool", "1.0.0")
+        .file("package/bin/tool", b"tool".to_vec())
+        .file("package/shared", b"of tool".to_vec())
+        .file("meta/notes.txt", b"notes".to_vec());
+    let tool = tool.build();
+    feed.upload("x.upack", &tool);
+    feed.upload(
+        "x.upack",
+        &upack("", "other", "2.0.0").file("package/shared", b"other".to_vec()).build(),
+    );
+    let sha1 = data_encoding::HEXLOWER.encode(&hayloft_testkit::digests(&tool).sha1);
+    let manifest = format!(
+        r#"{{"name":"v","version":"1.0.0","contents":["g/tool:1.0.0:{sha1}",
+            {{"virtualPath":"sub","source":"other:2.0.0"}},"other:2.0.0",
+            {{"type":"virtualFile","virtualPath":"one","source":
+                {{"group":"g","name":"tool","version":"1.0.0","packagePath":"package/bin/tool"}}}}],
+            "metaContents":[{{"virtualPath":"kept","source":
+                {{"group":"g","name":"tool","version":"1.0.0","packagePath":"meta"}}}}]}}"#
+    );
+    feed.upload("x.vpack", manifest.as_bytes());
+    let got = feed.get("/download/v/1.0.0");
+    assert_eq!(got.status, 200, "{}", got.text());
+    let mut cursor = Cursor::new(got.body.clone());
+    let mut package = Package::open(&mut cursor, &Limits::default()).unwrap();
+    assert_eq!(package.manifest().text(), r#"{"name":"v","version":"1.0.0"}"#);
+    let found: Vec<_> =
+        package.entries().map(|entry| (entry.index(), entry.path().to_owned())).collect();
+    let mut text = |path: &str| {
+        let (index, _) = found.iter().find(|(_, found)| found == path)?;
+        let mut bytes = Vec::new();
+        package.copy_to(*index, 1 << 20, &mut bytes).unwrap();
+        Some(String::from_utf8(bytes).unwrap())
+    };
+    for (path, expected) in [
+        ("package/bin/tool", "tool"),
+        ("package/shared", "of tool"),
+        ("package/sub/shared", "other"),
+        ("package/one", "tool"),
+        ("kept/notes.txt", "notes"),
+    ] {
+        assert_eq!(text(path).as_deref(), Some(expected), "{path}");
+    }
+    assert_eq!(found.iter().filter(|(_, path)| path == "package/shared").count(), 1);
+    assert_eq!(feed.get("/download/v/1.0.0"), got, "the same parts make the same bytes");
+    change(
+        &mut feed,
+        "other",
+        Change::Allow(Universal.version("2.0.0").unwrap(), Some(Allow::Never)),
+    );
+    assert_eq!(feed.get("/download/v/1.0.0").status, 403);
+}
+
+#[rstest]
+#[case::missing(r#"["none:1.0.0"]"#, "not in the feed")]
+#[case::other_version(r#"["a:2.0.0"]"#, "not in the feed")]
+#[case::other_hash(r#"["a:1.0.0:da39a3ee5e6b4b0d3255bfef95601890afd80709"]"#, "another hash")]
+#[case::itself(r#"["v:1.0.0"]"#, "virtual itself")]
+#[case::elsewhere(r#"["https://example.org/a.zip"]"#, "only packages of the same feed")]
+fn parts_that_cannot_be_had_are_named(#[case] contents: &str, #[case] words: &str) {
+    let mut feed = feed();
+    feed.upload("x.upack", &upack("", "a", "1.0.0").build());
+    feed.upload("x.vpack", &vpack("", "v", "1.0.0", contents).build());
+    let got = feed.get("/download/v/1.0.0");
+    assert_eq!(got.status, 400);
+    assert!(got.text().contains(words), "{}", got.text());
+}
+
+#[test]
+fn what_unfolds_without_measure_is_not_taken_out() {
+    let mut feed = feed();
+    let zeros = vec![0; 300 << 20];
+    feed.upload("x.upack", &upack("", "bomb", "1.0.0").file("package/zeros", zeros).build());
+    assert_eq!(feed.get("/download-file/bomb/1.0.0?path=package/zeros").status, 404);
+    assert_eq!(feed.get("/download/bomb/1.0.0?contentOnly=tgz").status, 404);
+    assert_eq!(feed.get("/download/bomb/1.0.0?contentOnly=zip").status, 200, "it stays packed");
 }
 
 #[test]

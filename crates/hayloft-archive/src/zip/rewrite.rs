@@ -35,11 +35,7 @@ impl Zip<'_> {
         out: &mut dyn Write,
     ) -> Result<(), ArchiveError> {
         let plan = Plan::new(self, edits)?;
-        let mut sink = Sink {
-            out: Counter { out: BufWriter::with_capacity(64 << 10, out), written: 0 },
-            directory: Vec::new(),
-            entries: 0,
-        };
+        let mut sink = Sink::new(out);
         for (index, change) in plan.changes.iter().enumerate() {
             self.write_entry(index, change, output, &mut sink)?;
         }
@@ -113,6 +109,57 @@ impl Zip<'_> {
             return Err(changed());
         }
         Ok(())
+    }
+}
+
+/// Writes a new archive out of entries of others, whose compressed bytes are copied, and of new
+/// ones. Equal calls make equal output.
+pub struct ZipMerge<'o> {
+    sink: Sink<'o>,
+}
+
+impl std::fmt::Debug for ZipMerge<'_> {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        out.debug_struct("ZipMerge").field("entries", &self.sink.entries).finish_non_exhaustive()
+    }
+}
+
+impl<'o> ZipMerge<'o> {
+    /// Begins an archive on `out`.
+    pub fn new(out: &'o mut dyn Write) -> Self {
+        Self { sink: Sink::new(out) }
+    }
+
+    /// Adds a file with these bytes: deflated, mode 0644, time 1980-01-01.
+    pub fn add(&mut self, name: &str, bytes: &[u8]) -> Result<(), ArchiveError> {
+        check_name(name)?;
+        self.sink.put_bytes(Record::new(name, DosTime::EARLIEST, 0o644), bytes)
+    }
+
+    /// Adds an entry of another archive under a name, with its time and attributes.
+    pub fn copy(
+        &mut self,
+        from: &mut Zip<'_>,
+        index: usize,
+        name: &str,
+    ) -> Result<(), ArchiveError> {
+        check_name(name)?;
+        let change = Change { name: Some(name), ..Change::default() };
+        let output =
+            ZipOutput { extra_fields: ExtraFields::OfDirectory, comments: Comments::Dropped };
+        from.write_entry(index, &change, output, &mut self.sink)
+    }
+
+    /// Writes the directory and the end.
+    pub fn finish(self) -> Result<(), ArchiveError> {
+        self.sink.finish(&[])
+    }
+}
+
+fn check_name(name: &str) -> Result<(), ArchiveError> {
+    match name::fault(&name::normalize(name)) {
+        None => Ok(()),
+        Some(fault) => Err(ArchiveError::Name { name: name.to_owned(), fault }),
     }
 }
 
@@ -206,7 +253,15 @@ struct Sink<'o> {
     entries: u64,
 }
 
-impl Sink<'_> {
+impl<'o> Sink<'o> {
+    fn new(out: &'o mut dyn Write) -> Self {
+        Self {
+            out: Counter { out: BufWriter::with_capacity(64 << 10, out), written: 0 },
+            directory: Vec::new(),
+            entries: 0,
+        }
+    }
+
     /// Writes the headers; the data follows.
     fn begin(&mut self, record: &Record<'_>) -> Result<(), ArchiveError> {
         record.central(self.out.written, &mut self.directory)?;

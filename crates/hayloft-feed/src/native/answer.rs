@@ -263,6 +263,8 @@ pub enum Body<'a> {
     },
     /// Something taken out of a package file when it is asked for.
     Extract(Extract),
+    /// Something put together out of several package files when it is asked for.
+    Assemble(Assemble),
 }
 
 /// Writes a document.
@@ -302,4 +304,24 @@ pub enum RenderError {
     /// The bytes could not be taken.
     #[error("the document could not be written")]
     Output(#[from] io::Error),
+}
+
+/// Puts something together out of several package files.
+pub struct Assemble {
+    /// The files; a blocked one is refused.
+    pub files: Vec<FileId>,
+    /// Is shown the files in this order and writes what is wanted; `Refused` and the like mean not
+    /// found.
+    #[expect(clippy::type_complexity, reason = "it is written out in this one place")]
+    pub assemble: Box<
+        dyn FnOnce(&mut [&mut dyn ReadSeek], &mut dyn Write) -> Result<(), FeedTypeError>
+            + Send
+            + 'static,
+    >,
+}
+
+impl fmt::Debug for Assemble {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.debug_struct("Assemble").field("files", &self.files).finish_non_exhaustive()
+    }
 }

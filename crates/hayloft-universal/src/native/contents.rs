@@ -1,10 +1,11 @@
+use std::io::Write;
+
 use hayloft_archive::{
     ArchiveError, Comments, Compression, Effort, ExtraFields, TarWriter, ZipEdit, ZipOutput,
     encoder_with,
 };
 use hayloft_feed::native::Extract;
-use hayloft_feed::{FeedTypeError, FileId, Limits, ReadSeek};
-use std::io::Write;
+use hayloft_feed::{Account, FeedTypeError, FileId, Limits, ReadSeek, Terms};
 
 use crate::inspect::blamed;
 use crate::package::{Container, Package};
@@ -41,6 +42,17 @@ impl Form {
     }
 }
 
+/// What may be unfolded of a package that somebody asks for: a few bytes must not make a disk full
+/// of zeros.
+pub(super) fn limits() -> Limits {
+    let mut terms = Terms::default();
+    terms.unfolded = 256 << 20;
+    terms.ratio = 100;
+    let mut limits = Limits::default();
+    limits.account = Account::new(terms);
+    limits
+}
+
 /// What lies under `package/`, with paths from there.
 pub(super) fn of_package(file: FileId, form: Form) -> Extract {
     let extract = move |content: &mut dyn ReadSeek, out: &mut dyn Write| match form {
@@ -51,7 +63,7 @@ pub(super) fn of_package(file: FileId, form: Form) -> Extract {
 }
 
 fn as_zip(content: &mut dyn ReadSeek, out: &mut dyn Write) -> Result<(), FeedTypeError> {
-    let limits = Limits::default();
+    let limits = limits();
     let mut package = Package::open(content, &limits).map_err(blamed)?;
     let Container::Archive { zip, .. } = package.container() else {
         return empty_zip(out).map_err(|error| error.into_feed_type_error(TAG));
@@ -76,7 +88,7 @@ fn empty_zip(out: &mut dyn Write) -> Result<(), ArchiveError> {
 }
 
 fn as_tgz(content: &mut dyn ReadSeek, out: &mut dyn Write) -> Result<(), FeedTypeError> {
-    let limits = Limits::default();
+    let limits = limits();
     let mut package = Package::open(content, &limits).map_err(blamed)?;
     let files: Vec<(usize, u64, String)> = package
         .entries()
@@ -96,7 +108,7 @@ fn as_tgz(content: &mut dyn ReadSeek, out: &mut dyn Write) -> Result<(), FeedTyp
 /// The file at a path of the archive.
 pub(super) fn file_of_package(file: FileId, path: String) -> Extract {
     let extract = move |content: &mut dyn ReadSeek, out: &mut dyn Write| {
-        let limits = Limits::default();
+        let limits = limits();
         let mut package = Package::open(content, &limits).map_err(blamed)?;
         if let Container::Bare(written) = package.container() {
             let is_manifest = path.trim_start_matches(['/', '\\']).eq_ignore_ascii_case(MANIFEST);

@@ -7,7 +7,9 @@ use hayloft_feed::native::{
 };
 use hayloft_feed::{FileCard, Fragment, PackageHead};
 
+use super::assemble::{self, Plan};
 use super::contents::{self, Form};
+use super::lists::is_virtual;
 use super::package_path::PackagePath;
 
 /// The file of a version, or of the newest with `?latest`; with `contentOnly` what it installs.
@@ -23,10 +25,16 @@ pub(super) fn package<'a>(
             None => return Ok(invalid("`contentOnly` is `zip` or `tgz`")),
         },
     };
-    let (_, file) = match file_of(view, request, rest)? {
-        Ok(found) => found,
-        Err(answer) => return Ok(answer),
-    };
+    let Some(path) = PackagePath::parse(rest, latest(request)) else { return Ok(no_version()) };
+    let Some((head, version)) = path.find(view)? else { return Ok(missing(&path)) };
+    let found = assemble::file_and_manifest(view, head.name.key(), &version)?;
+    let Some((file, manifest)) = found else { return Ok(missing(&path)) };
+    if is_virtual(&manifest) {
+        if form.is_some() {
+            return Ok(invalid("a virtual package is downloaded whole or not at all"));
+        }
+        return whole(view, &file, &manifest);
+    }
     let resource = match form {
         None => Resource::file(file.id, &file.digests.sha256),
         Some(form) => {
@@ -40,6 +48,27 @@ pub(super) fn package<'a>(
                 .header("Content-Disposition", header)
         }
     };
+    Ok(Answer::Resource(unsettled(resource)))
+}
+
+/// A virtual package, put together.
+fn whole<'a>(
+    view: &'a dyn FeedView,
+    file: &FileCard,
+    manifest: &str,
+) -> Result<Answer<'a>, ViewError> {
+    let plan = match Plan::of(view, manifest)? {
+        Ok(plan) => plan,
+        Err(why) => return Ok(invalid(format!("the package cannot be put together: {why}"))),
+    };
+    let sha256 = HEXLOWER.encode(&file.digests.sha256);
+    let parts: Vec<&str> =
+        ["whole", &sha256].into_iter().chain(plan.digests.iter().map(String::as_str)).collect();
+    let validator = view.validator(0, &parts);
+    let header = format!("attachment; filename=\"{}\"", file.file_name);
+    let resource =
+        Resource::new(validator, "application/octet-stream", Body::Assemble(plan.into_order()));
+    let resource = resource.download().identity().header("Content-Disposition", header);
     Ok(Answer::Resource(unsettled(resource)))
 }
 
@@ -76,7 +105,7 @@ pub(super) fn virtual_manifest<'a>(
         manifest = entry.fragment(Fragment::MANIFEST).unwrap_or_default().to_vec();
     })?;
     let text = String::from_utf8_lossy(&manifest);
-    if !super::lists::is_virtual(&text) {
+    if !is_virtual(&text) {
         return Ok(invalid("the package is not virtual"));
     }
     let validator = view.validator(head.revision, &["vpack", version.identity()]);

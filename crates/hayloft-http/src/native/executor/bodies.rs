@@ -10,9 +10,9 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use flate2::Compression;
 use flate2::write::GzEncoder;
-use hayloft::Store;
 use hayloft::feed_type::native::{Access, Body, Refusal, RenderError};
-use hayloft::feed_type::{FeedTypeError, ReadSeek};
+use hayloft::feed_type::{FeedTypeError, FileId, ReadSeek};
+use hayloft::{Download, Store};
 
 use super::conditions::Conditions;
 use super::set;
@@ -87,23 +87,42 @@ pub(super) fn source(app: &App, feed: Option<u32>, body: Body<'_>) -> Result<Sou
             None => return Err(Worded::Refused(Refusal::NotFound(None))),
         },
         Body::Extract(extract) => {
-            let mut download =
-                app.store().download_file(extract.file).map_err(|error| match error {
-                    hayloft::SelectError::Blocked { .. } => {
-                        Worded::Refused(Refusal::Forbidden(error.to_string()))
-                    }
-                    other => other.into(),
-                })?;
+            let mut download = part(app, extract.file)?;
             let mut staging = app.store().stage(None)?;
-            (extract.extract)(&mut download, &mut staging).map_err(|error| match error {
-                FeedTypeError::Io(error) => Worded::Failed(ApiError::internal(error)),
-                _ => Worded::Refused(Refusal::NotFound(None)),
-            })?;
+            (extract.extract)(&mut download, &mut staging).map_err(unmade)?;
+            let staged = staging.finish().map_err(ApiError::from)?;
+            Source::Staged { length: staged.size(), content: staged.into_reader()? }
+        }
+        Body::Assemble(order) => {
+            let files = order.files.iter().map(|file| part(app, *file));
+            let mut downloads = files.collect::<Result<Vec<_>, _>>()?;
+            let mut files: Vec<&mut dyn ReadSeek> =
+                downloads.iter_mut().map(|download| download as &mut dyn ReadSeek).collect();
+            let mut staging = app.store().stage(None)?;
+            (order.assemble)(&mut files, &mut staging).map_err(unmade)?;
             let staged = staging.finish().map_err(ApiError::from)?;
             Source::Staged { length: staged.size(), content: staged.into_reader()? }
         }
         _ => return Err(Worded::Refused(Refusal::NotFound(None))),
     })
+}
+
+/// A package file that something is taken out of.
+fn part(app: &App, file: FileId) -> Result<Download, Worded> {
+    app.store().download_file(file).map_err(|error| match error {
+        hayloft::SelectError::Blocked { .. } => {
+            Worded::Refused(Refusal::Forbidden(error.to_string()))
+        }
+        other => other.into(),
+    })
+}
+
+/// What is asked for is not in the file, or the storage failed.
+fn unmade(error: FeedTypeError) -> Worded {
+    match error {
+        FeedTypeError::Io(error) => Worded::Failed(ApiError::internal(error)),
+        _ => Worded::Refused(Refusal::NotFound(None)),
+    }
 }
 
 /// A made answer on its way out.
