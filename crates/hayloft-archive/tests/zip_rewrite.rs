@@ -429,7 +429,7 @@ proptest! {
 #[test]
 fn entries_of_several_archives_come_into_one() {
     let mut first = ZipWriter::new(Cursor::new(Vec::new())).unwrap();
-    first.add("a/x", None, &mut &[7; 100_000][..]).unwrap();
+    first.add("a/x", None, &mut vec![7; 100_000].as_slice()).unwrap();
     let mut second = ZipWriter::new(Cursor::new(Vec::new())).unwrap();
     second.add("y", None, &mut &b"why"[..]).unwrap();
     let (mut first, mut second) = (first.finish().unwrap(), second.finish().unwrap());
