@@ -108,6 +108,11 @@ impl Opt {
         }
     }
 
+    /// Whether it has no value.
+    pub(crate) fn is_flag(&self) -> bool {
+        self.takes == Takes::Nothing
+    }
+
     /// The same with a default, which the command itself must keep to.
     pub(crate) const fn or(mut self, default: &'static str) -> Self {
         self.default = Some(default);

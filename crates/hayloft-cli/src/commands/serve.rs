@@ -27,6 +27,7 @@ use self::limits::Limits;
 use self::service::State;
 use self::signals::{Signal, Signals};
 use self::tls::Certificate;
+use self::welcome::Remember;
 use crate::arguments::{Command, Invocation, Opt, Word};
 use crate::connection::{StorePlace, open_store};
 use crate::console::Console;
@@ -47,6 +48,7 @@ pub(super) const OPTIONS: &[Opt] = &[
     Opt::text("inspection-memory", "MiB of memory for reading package files, all at once together")
         .or("256"),
     ADMIN_KEY_FILE,
+    Opt::flag("save-source", "Keep address and first key as the source Default of who starts it"),
     Opt::text("log", "What to log, such as warn or debug").or("info"),
     Opt::text("max-connections", "Connections at once; one at rest makes room for another")
         .or("1024"),
@@ -154,7 +156,8 @@ fn serve(invocation: &Invocation, console: &mut Console) -> Result<(), Failure> 
         console.note("Without --tls-cert, keys and packages travel in the clear.");
     }
     let admin_key = admin_key::first(&store, invocation, console)?;
-    welcome::tell(console, &app, address, encrypted, &admin_key)?;
+    let remember = if invocation.flag("save-source") { Remember::AsDefault } else { Remember::Not };
+    welcome::tell(console, &app, address, encrypted, &admin_key, remember)?;
     console.flush()?;
     runtime.block_on(run(listener, app, plan.options, signals, plan.certificate, console));
     // Waits for what blocking threads are doing, so that nothing is cut off by closing.

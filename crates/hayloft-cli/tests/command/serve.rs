@@ -425,3 +425,20 @@ fn a_socket_of_the_service_manager_is_served() {
     assert_eq!(told["url"], url, "the socket wins over the address");
     assert_eq!(serving.stop().0, 0);
 }
+
+/// The README's way: a server in one terminal, commands in another.
+#[test]
+fn a_server_can_be_kept_as_the_default_source() {
+    let bench = Bench::new();
+    let (serving, _) = Serving::told(&bench, &["--save-source", "--store=elsewhere"]);
+    bench.ok(&["feeds", "create", "dev", "universal"]);
+    bench.upload("dev", "tools", "1.0.0");
+    assert_eq!(bench.ok(&["packages", "list", "dev"]), "tools 1.0.0\n");
+    assert!(!bench.path("hayloft-data").exists(), "commands went to the server");
+    assert_eq!(serving.stop().0, 0);
+    let sources = bench.ok(&["sources", "list"]);
+    // A second one is not put in its place.
+    let (serving, _) = Serving::told(&bench, &["--save-source", "--store=another"]);
+    assert_eq!(bench.ok(&["sources", "list"]), sources);
+    assert!(serving.stop().1.contains("No source was saved"));
+}

@@ -94,6 +94,11 @@ impl Configuration {
     }
 
     fn fill(&mut self, option: &'static str, value: String, origin: Origin) {
+        let is_flag = settings().any(|each| each.name == option && each.is_flag());
+        if is_flag && !["true", "1", "yes"].contains(&value.to_ascii_lowercase().as_str()) {
+            // A flag that is given counts as set, whatever its value.
+            return;
+        }
         if !self.origins.contains_key(option) {
             self.origins.insert(option, origin);
             self.invocation.fill(option, value);
@@ -165,7 +170,12 @@ fn show(invocation: &Invocation, console: &mut Console) -> Result<(), Failure> {
     let mut table = Table::new(&["SETTING", "VALUE", "FROM"]);
     for option in settings() {
         let given = configuration.invocation.text(option.name);
-        let value = given.or(option.default);
+        let set = configuration.invocation.flag(option.name);
+        let value = if option.is_flag() {
+            Some(if set { "true" } else { "false" })
+        } else {
+            given.or(option.default)
+        };
         let origin = configuration.origins.get(option.name).unwrap_or(&Origin::Default);
         shown.insert(
             option.name.to_owned(),

@@ -1,15 +1,47 @@
 use std::net::SocketAddr;
 
-use hayloft::Store;
+use fs_err as fs;
+use hayloft::{Limits, Store};
 use hayloft_http::App;
 use serde_json::json;
 
 use super::admin_key::AdminKey;
 use crate::console::{Color, Console};
 use crate::failure::Failure;
+use crate::sources::{Config, Secrets, Source};
 
 /// The setting that tells under which URL clients reach the server, where that is not its address.
 const BASE_URL: &str = "web.base-url";
+
+/// Whether commands on this machine are to find the server from now on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Remember {
+    AsDefault,
+    Not,
+}
+
+/// Keeps the server and its new key as the source that commands use; never in place of another.
+fn save(url: &str, admin_key: &AdminKey) -> Result<bool, Failure> {
+    const NAME: &str = "Default";
+    let key = match admin_key {
+        AdminKey::Shown(key) => key.clone(),
+        AdminKey::Written(file) => {
+            let mut file = fs::File::open(file).map_err(Failure::io("read the key"))?;
+            let bytes = Limits::read(&mut file, 4096).map_err(anyhow::Error::new)?;
+            String::from_utf8_lossy(&bytes).trim().to_owned()
+        }
+        AdminKey::Known | AdminKey::None => return Ok(false),
+    };
+    let mut config = Config::load()?;
+    if config.find(NAME).is_some() {
+        return Ok(false);
+    }
+    let mut source = Source::new(NAME, url);
+    source.set_key(&key, Secrets::Hidden)?;
+    config.sources.push(source);
+    config.save()?;
+    Ok(true)
+}
 
 /// Tells where everything is, and how clients come to it.
 pub(super) fn tell(
@@ -18,9 +50,11 @@ pub(super) fn tell(
     address: SocketAddr,
     encrypted: bool,
     admin_key: &AdminKey,
+    remember: Remember,
 ) -> Result<(), Failure> {
     let store = app.store();
     let url = &url(store, address, encrypted)?;
+    let saved = remember == Remember::AsDefault && save(url, admin_key)?;
     let directory = store.directory();
     let directory = directory.canonicalize().unwrap_or_else(|_| directory.to_owned());
     let (key, file) = match admin_key {
@@ -40,15 +74,22 @@ pub(super) fn tell(
         console.line("")?;
         console.line("Key for administration, shown this once:")?;
         console.colored(Color::Green, format_args!("  {key}"))?;
-        console.line("Let commands on this machine use it:")?;
-        console.line(format_args!("  hayloft sources add {url} --api-key={key}"))?;
+        if !saved {
+            console.line("Let commands on this machine use it:")?;
+            console.line(format_args!("  hayloft sources add {url} --api-key={key}"))?;
+        }
+    }
+    if saved {
+        console.line("Commands on this machine use this server: it is the source Default now.")?;
+    } else if remember == Remember::AsDefault {
+        console.note("No source was saved: there is one called Default, or the key is not new.");
     }
     let feeds = store.feeds().map_err(anyhow::Error::new)?;
     if feeds.is_empty() {
         console.line("")?;
         console.line("There are no feeds yet. Create one:")?;
-        let command = "hayloft feeds create dev nuget";
-        console.line(format_args!("  {command} --source={url} --api-key=KEY"))?;
+        let place = if saved { String::new() } else { format!(" --source={url} --api-key=KEY") };
+        console.line(format_args!("  hayloft feeds create dev nuget{place}"))?;
     }
     for feed in &feeds {
         console.line("")?;
