@@ -353,7 +353,7 @@ impl Native for Cargo {
                 };
                 let mut file = None;
                 view.version(head.name.key(), &version, &Want::nothing().files(), &mut |entry| {
-                    file = entry.files.first().cloned()
+                    file = entry.files.first().cloned();
                 })?;
                 file.map_or_else(Answer::not_found, |file| {
                     Answer::Resource(Resource::file(file.id, &file.digests.sha256))

@@ -1,6 +1,13 @@
 //! A type from outside the tree, driven by the client of its ecosystem: what cargo cannot do here,
 //! no third party's type can.
-#![allow(clippy::unwrap_used, clippy::panic, reason = "tests panic to fail")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::disallowed_methods,
+    reason = "tests panic to fail and read what they have made"
+)]
 
 #[path = "../examples/cargo_feed.rs"]
 #[allow(dead_code, unreachable_pub, clippy::pedantic, reason = "an example has a main of its own")]

@@ -266,10 +266,10 @@ mod tests {
         let headers = [(CONTENT_TYPE, "multipart/form-data".parse().unwrap())];
         let headers = headers.into_iter().collect();
         assert!(MultipartParser::new(&headers, FilePart::First, &[]).is_err());
-        let endless = [b"--a b\r\nx: ".as_slice(), &[b'a'; 20_000]].concat();
+        let endless = [b"--a b\r\nx: ".as_slice(), &vec![b'a'; 20_000]].concat();
         assert!(parsed(&endless, 4_096, FilePart::First).is_err());
         let field = b"--a b\r\nContent-Disposition: form-data; name=\"x\"\r\n\r\n";
-        let large = [field.as_slice(), &[b'a'; 300_000], b"\r\n--a b--"].concat();
+        let large = [field.as_slice(), &vec![b'a'; 300_000], b"\r\n--a b--"].concat();
         assert!(parsed(&large, 4_096, FilePart::Named("content")).is_err());
     }
 }
