@@ -16,8 +16,9 @@ pub(crate) const HISTORY: &str = "_repackhist";
 /// More than ten times what the largest packages of Debian have.
 const CONTROL_ARCHIVE_LIMIT: u64 = 16 << 20;
 
-/// A stanza above about this size makes apt's cache unusable.
-const CONTROL_LIMIT: u64 = 1 << 20;
+/// A stanza above about this size makes apt's cache unusable. With what an index adds it has room
+/// in one row.
+const CONTROL_LIMIT: u64 = (1 << 20) - (8 << 10);
 
 /// The members of a package, checked to stand as dpkg demands.
 #[derive(Debug)]

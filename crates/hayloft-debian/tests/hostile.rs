@@ -112,15 +112,15 @@ fn a_control_file_that_would_break_apt_by_its_size_is_refused() {
     let mut large = CONTROL.to_vec();
     large.extend(b" more text\n".repeat(100_000));
     let text = refusal(&package(&tar(&[entry(b"./control", &large)])));
-    assert!(text.contains("larger than the limit of 1048576 bytes"), "{text}");
+    assert!(text.contains("larger than the limit of 1040384 bytes"), "{text}");
 }
 
 #[test]
 fn a_control_file_that_has_no_room_for_the_new_version_is_not_repackaged() {
     let mut large = CONTROL.to_vec();
-    let filler = (1 << 20) - large.len() - 3;
+    let filler = 1_040_384 - large.len() - 3;
     large.extend([&b" ."[..], &vec![b'x'; filler], b"\n"].concat());
-    assert_eq!(large.len(), 1 << 20);
+    assert_eq!(large.len(), 1_040_384);
     let package = package(&tar(&[entry(b"./control", &large)]));
     let found = inspect(&Debian, &package, None, &[("distro", "sid")]).unwrap();
     let run = |to| repackage(&Debian, &package, &found.identity, to, &HistoryEntry::of("zz:1.0"));

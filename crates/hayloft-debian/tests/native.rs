@@ -141,6 +141,22 @@ fn package_files_are_where_the_stanzas_say() {
 }
 
 #[test]
+fn the_largest_control_file_that_is_accepted_has_room_in_an_index() {
+    let mut feed = feed();
+    let big = |length: usize| deb("hay", "1.0", "amd64").field("Padding", &"x".repeat(length));
+    let mut length = 1_040_000;
+    let refused = |feed: &mut MemoryFeed, length| {
+        let hints = [("distribution".to_owned(), "stable".to_owned())].into();
+        feed.store(&UploadOrder { hints, ..UploadOrder::default() }, &big(length).build()).is_err()
+    };
+    while refused(&mut feed, length) {
+        length -= 1;
+    }
+    assert!(length > 1_039_000, "{length}");
+    assert_eq!(names(&stanzas(&mut feed, "stable", AMD64)), ["hay 1.0 amd64"]);
+}
+
+#[test]
 fn installer_packages_have_indexes_of_their_own() {
     let mut feed = feed();
     let udeb = deb("hay-udeb", "1", "amd64").field("Package-Type", "udeb");
