@@ -9,7 +9,7 @@ use tokio::sync::Semaphore;
 
 use crate::access::{Begun, Gatekeeper, KeyGatekeeper, Native, Session, Study, Visitor};
 use crate::edge::{edge, unknown_path, wrong_method};
-use crate::native::Protocol;
+use crate::native::{Cache, Protocol};
 use crate::traffic::Traffic;
 use crate::transfer::SendMemory;
 use crate::{ApiError, RequestLimits, routes};
@@ -36,6 +36,7 @@ struct Shared {
     /// Bounds the bodies in memory.
     large_texts: Arc<Semaphore>,
     send_memory: SendMemory,
+    cache: Arc<Cache>,
     limits: RequestLimits,
     traffic: Arc<Traffic>,
 }
@@ -83,6 +84,10 @@ impl App {
 
     pub(crate) fn send_memory(&self) -> &SendMemory {
         &self.0.send_memory
+    }
+
+    pub(crate) fn cache(&self) -> &Arc<Cache> {
+        &self.0.cache
     }
 
     pub(crate) fn traffic(&self) -> &Arc<Traffic> {
@@ -270,6 +275,13 @@ impl AppBuilder {
         self
     }
 
+    /// Bytes of answers to native clients that are kept for the next who asks; 32 MiB unless set.
+    #[must_use]
+    pub fn cache(mut self, bytes: usize) -> Self {
+        self.limits.cache_memory = bytes;
+        self
+    }
+
     /// Sets all limits of requests.
     #[must_use]
     pub fn limits(mut self, limits: RequestLimits) -> Self {
@@ -290,6 +302,7 @@ impl AppBuilder {
             study: Study::new(&self.limits),
             large_texts: Arc::new(Semaphore::new(LARGE_TEXTS)),
             send_memory: SendMemory::new(self.limits.send_memory),
+            cache: Cache::new(self.limits.cache_memory),
             limits: self.limits,
             traffic,
         }))

@@ -27,6 +27,8 @@ pub struct RequestLimits {
     /// begins with 128 KiB at most and gets more while its client takes them; with nothing left it
     /// has [`LEAST_CHUNK`](Self::LEAST_CHUNK).
     pub send_memory: usize,
+    /// Bytes of answers to native clients that are kept for the next who asks; 32 MiB.
+    pub cache_memory: usize,
     /// Threads that hash keys which people chose; a quarter of the cores, at least 1.
     pub key_threads: usize,
     /// Requests that may wait for them; 64.
@@ -54,6 +56,7 @@ impl Default for RequestLimits {
             drain_bytes: 64 << 20,
             drain_time: Duration::from_secs(10),
             send_memory: 64 << 20,
+            cache_memory: 32 << 20,
             key_threads: (cores / 4).max(1),
             key_queue: 64,
             wrong_keys: 20,

@@ -5,8 +5,11 @@
 //!
 //! [`Native`]: hayloft::feed_type::native::Native
 
+mod cache;
 mod executor;
 mod intake;
+mod pack;
+mod spill;
 
 use std::fmt;
 
@@ -16,6 +19,7 @@ use hayloft::{Feed, NativeError, Store};
 
 use crate::App;
 
+pub(crate) use cache::Cache;
 pub(crate) use executor::routes;
 
 /// Routes of one's own below `/{path}/{feed}`.

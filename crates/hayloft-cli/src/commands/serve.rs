@@ -66,6 +66,7 @@ pub(super) const OPTIONS: &[Opt] = &[
     Opt::text("drain-size", "MiB of a refused body that are read").or("64"),
     Opt::text("max-upload", "MiB of the largest upload; by default the store's limit"),
     Opt::text("send-memory", "MiB of files on their way to clients").or("64"),
+    Opt::text("cache", "MiB of answers to native clients that are kept").or("32"),
     Opt::text("key-threads", "Threads that hash chosen keys; by default a quarter of the cores"),
     Opt::text("key-queue", "Requests that may wait for those").or("64"),
     Opt::text("wrong-keys", "Chosen keys an address may get wrong in a row").or("20"),

@@ -19,15 +19,16 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::any;
 use hayloft::feed_type::FeedType;
 use hayloft::feed_type::native::{
-    Access, Answer, Body, Caching, Encoding, Refusal, Resource, Validator, ViewError,
+    Access, Answer, Body, Caching, Encoding, Refusal, Render, Resource, Validator, ViewError,
 };
 use hayloft::{Feed, NativeView, Store};
 
 use self::absent::Absent;
 use self::asked::Asked;
-use self::bodies::Outbound;
+use self::bodies::{Outbound, Source};
 use self::conditions::{Conditions, Outlook};
 pub(super) use self::wording::Worded;
+use super::cache::{Key, Turn};
 use crate::access::Native as NativeMark;
 use crate::base_url::BaseUrl;
 use crate::{ApiError, App, Right, Session, Visitor};
@@ -112,16 +113,29 @@ async fn read(
     visitor: Visitor,
     conditions: Conditions,
 ) -> Result<Response, Worded> {
-    let work = Reading {
-        app: app.clone(),
-        served: served.clone(),
-        asked,
-        conditions,
-        private: visitor.shows_credential(),
-    };
-    let made = app.run(visitor, move |session| Ok(work.run(session))).await?;
-    Ok(made?.into_response(app))
+    let mut turn = None;
+    for attempt in 0.. {
+        let work = Reading {
+            app: app.clone(),
+            served: served.clone(),
+            asked: asked.clone(),
+            conditions: conditions.clone(),
+            private: visitor.shows_credential(),
+            turn: turn.take(),
+            patient: attempt < ATTEMPTS,
+        };
+        let made = app.run(visitor.clone(), move |session| Ok(work.run(session))).await??;
+        match made {
+            // Without a thread and without the place of a call.
+            Outbound::Unrendered { key, packed } => turn = app.cache().turn(&key, packed).await,
+            made => return Ok(made.into_response(app)),
+        }
+    }
+    Err(Worded::Failed(ApiError::internal(NoBase)))
 }
+
+/// How often an answer may have changed while its turn came.
+const ATTEMPTS: u32 = 8;
 
 struct Reading {
     app: App,
@@ -129,6 +143,10 @@ struct Reading {
     asked: Arc<Asked>,
     conditions: Conditions,
     private: bool,
+    /// The right to render an answer.
+    turn: Option<Turn>,
+    /// Whether to wait for the turn of what is to be rendered.
+    patient: bool,
 }
 
 impl Reading {
@@ -276,9 +294,53 @@ impl Reading {
                 let download = download.called(file_name);
                 return self.file(download, &media_type, headers);
             }
+            Body::Render(render) => {
+                let Some(feed) = feed else {
+                    let source = bodies::rendered(&self.app, render, None, packed)?;
+                    return bodies::send(
+                        &self.conditions,
+                        source,
+                        &media_type,
+                        headers,
+                        &tag,
+                        packed,
+                        resource.access,
+                    );
+                };
+                let path = matches!(resource.validator, Validator::Exact(_));
+                let path = path.then(|| self.asked.path.clone());
+                let key = Key { feed, validator: resource.validator, path };
+                match self.rendered(render, key, packed)? {
+                    Ok(source) => source,
+                    Err(key) => return Ok(Outbound::Unrendered { key, packed }),
+                }
+            }
             body => bodies::source(&self.app, feed, body)?,
         };
         bodies::send(&self.conditions, source, &media_type, headers, &tag, packed, resource.access)
+    }
+
+    /// A document from the cache, or rendered; its key if another has to be waited for.
+    fn rendered(
+        &self,
+        render: Render<'_>,
+        key: Key,
+        packed: bool,
+    ) -> Result<Result<Source, Key>, Worded> {
+        let cache = self.app.cache();
+        if let Some(kept) = cache.get(&key, packed) {
+            return Ok(Ok(Source::Kept(kept)));
+        }
+        let has_turn = self.turn.as_ref().is_some_and(|turn| turn.is_for(&key));
+        if !has_turn && self.patient {
+            return Ok(Err(key));
+        }
+        if let Some(plain) = cache.plain(&key) {
+            let kept = cache.keep(key, plain, packed).map_err(ApiError::internal)?;
+            return Ok(Ok(Source::Kept(kept)));
+        }
+        let keep = cache.keeps(key.feed, &self.asked.feed_url).then_some(key);
+        bodies::rendered(&self.app, render, keep, packed).map(Ok)
     }
 
     fn file(

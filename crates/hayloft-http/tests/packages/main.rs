@@ -15,6 +15,7 @@ mod server;
 
 mod access;
 mod browsers;
+mod cached;
 mod chosen_keys;
 mod files;
 mod hostile;

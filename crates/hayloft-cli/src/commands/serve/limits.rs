@@ -46,6 +46,7 @@ const LIMITS: &[Limit] = &[
     limit("drain-size", 0, |all, value| all.requests.drain_bytes = mebibytes(value)),
     limit("max-upload", 1, |all, value| all.requests.max_upload = Some(mebibytes(value))),
     limit("send-memory", 1, |all, value| all.requests.send_memory = count(mebibytes(value))),
+    limit("cache", 0, |all, value| all.requests.cache_memory = count(mebibytes(value))),
     limit("key-threads", 1, |all, value| all.requests.key_threads = count(value)),
     limit("key-queue", 0, |all, value| all.requests.key_queue = count(value)),
     limit("wrong-keys", 1, |all, value| {
@@ -117,6 +118,7 @@ mod tests {
             ("drain-timeout", requests.drain_time.as_secs()),
             ("drain-size", requests.drain_bytes >> 20),
             ("send-memory", count(requests.send_memory >> 20)),
+            ("cache", count(requests.cache_memory >> 20)),
             ("key-queue", count(requests.key_queue)),
             ("wrong-keys", u64::from(requests.wrong_keys)),
             ("wrong-key-pause", requests.wrong_key_pause.as_secs()),

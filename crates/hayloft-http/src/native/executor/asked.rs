@@ -7,10 +7,12 @@ pub(super) struct Asked {
     pub(super) method: String,
     /// Name of the feed.
     pub(super) feed: String,
-    path: String,
+    /// Below the feed, as it was sent.
+    pub(super) path: String,
     query: String,
     headers: Vec<(String, String)>,
-    feed_url: String,
+    /// The feed's URL, as the client knows it.
+    pub(super) feed_url: String,
 }
 
 impl Asked {

@@ -1,6 +1,7 @@
 use std::collections::VecDeque;
 use std::io::{Read, Seek, SeekFrom, Write};
 use std::ops::ControlFlow;
+use std::sync::Arc;
 
 use axum::body::{Body as HttpBody, Bytes};
 use axum::http::header::{
@@ -10,24 +11,28 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use flate2::Compression;
 use flate2::write::GzEncoder;
-use hayloft::feed_type::native::{Access, Body, Refusal, RenderError};
+use hayloft::feed_type::native::{Access, Body, Refusal, Render, RenderError};
 use hayloft::feed_type::{FeedTypeError, FileId, ReadSeek};
-use hayloft::{Download, Store};
+use hayloft::{Download, Staging, Store};
 
 use super::conditions::Conditions;
 use super::set;
 use super::wording::Worded;
+use crate::native::cache::{Kept, Key, WORTH_PACKING};
+use crate::native::pack::Packed;
+use crate::native::spill::{Spill, Spilled};
 use crate::transfer::{Outgoing, Part};
 use crate::{ApiError, App};
 
 /// Bytes sent at a time of what is read while it is sent.
 const CHUNK: u64 = 64 << 10;
-/// A body below this length gains nothing from compression.
-const WORTH_PACKING: usize = 1_024;
 
 /// Where the bytes of an answer come from, once they are known to be wanted.
 pub(super) enum Source {
-    Whole(Vec<u8>),
+    Whole(Bytes),
+    /// From the cache, or just rendered.
+    Kept(Kept),
+    Packed(Arc<Packed>),
     Log {
         feed: u32,
         log: Vec<u8>,
@@ -44,13 +49,18 @@ pub(super) enum Source {
     Staged {
         content: Box<dyn ReadSeek + Send>,
         length: u64,
+        /// Whether these are the bytes of gzip.
+        packed: bool,
     },
 }
 
 impl Source {
     fn length(&self) -> u64 {
+        let long = |length: usize| u64::try_from(length).unwrap_or(u64::MAX);
         match self {
-            Self::Whole(bytes) => u64::try_from(bytes.len()).unwrap_or(u64::MAX),
+            Self::Whole(bytes) => long(bytes.len()),
+            Self::Kept(kept) => long(kept.plain.len()),
+            Self::Packed(packed) => long(packed.length()),
             Self::Log { length, .. } | Self::Rows { length, .. } | Self::Staged { length, .. } => {
                 *length
             }
@@ -67,15 +77,7 @@ pub(super) fn can_be_packed(body: &Body<'_>) -> bool {
 pub(super) fn source(app: &App, feed: Option<u32>, body: Body<'_>) -> Result<Source, Worded> {
     let nothing = || Worded::Refused(Refusal::NotFound(None));
     Ok(match body {
-        Body::Bytes(bytes) => Source::Whole(bytes),
-        Body::Render(render) => {
-            let mut bytes = Vec::new();
-            (render.0)(&mut bytes).map_err(|error| match error {
-                RenderError::View(error) => Worded::from(error),
-                other => Worded::Failed(ApiError::internal(other)),
-            })?;
-            Source::Whole(bytes)
-        }
+        Body::Bytes(bytes) => Source::Whole(bytes.into()),
         Body::Log { log, generation, length } => {
             Source::Log { feed: feed.ok_or_else(nothing)?, log, generation, length }
         }
@@ -83,15 +85,14 @@ pub(super) fn source(app: &App, feed: Option<u32>, body: Body<'_>) -> Result<Sou
             Source::Rows { feed: feed.ok_or_else(nothing)?, keys: keys.into(), begins: 0, length }
         }
         Body::Document { file, name } => match app.store().document(file, &name)? {
-            Some(bytes) => Source::Whole(bytes),
+            Some(bytes) => Source::Whole(bytes.into()),
             None => return Err(Worded::Refused(Refusal::NotFound(None))),
         },
         Body::Extract(extract) => {
             let mut download = part(app, extract.file)?;
             let mut staging = app.store().stage(None)?;
             (extract.extract)(&mut download, &mut staging).map_err(unmade)?;
-            let staged = staging.finish().map_err(ApiError::from)?;
-            Source::Staged { length: staged.size(), content: staged.into_reader()? }
+            staged(staging, false)?
         }
         Body::Assemble(order) => {
             let files = order.files.iter().map(|file| part(app, *file));
@@ -100,8 +101,7 @@ pub(super) fn source(app: &App, feed: Option<u32>, body: Body<'_>) -> Result<Sou
                 downloads.iter_mut().map(|download| download as &mut dyn ReadSeek).collect();
             let mut staging = app.store().stage(None)?;
             (order.assemble)(&mut files, &mut staging).map_err(unmade)?;
-            let staged = staging.finish().map_err(ApiError::from)?;
-            Source::Staged { length: staged.size(), content: staged.into_reader()? }
+            staged(staging, false)?
         }
         _ => return Err(Worded::Refused(Refusal::NotFound(None))),
     })
@@ -125,11 +125,67 @@ fn unmade(error: FeedTypeError) -> Worded {
     }
 }
 
+fn staged(staging: Staging, packed: bool) -> Result<Source, Worded> {
+    let staged = staging.finish().map_err(ApiError::from)?;
+    Ok(Source::Staged { length: staged.size(), content: staged.into_reader()?, packed })
+}
+
+/// Makes a document; a large one goes through a file.
+pub(super) fn rendered(
+    app: &App,
+    render: Render<'_>,
+    keep: Option<Key>,
+    packed: bool,
+) -> Result<Source, Worded> {
+    let mut spill = Spill::new(app.store());
+    (render.0)(&mut spill).map_err(|error| match error {
+        RenderError::View(error) => Worded::from(error),
+        other => Worded::Failed(ApiError::internal(other)),
+    })?;
+    let staging = match spill.finish() {
+        Spilled::Memory(plain) => {
+            let plain = Bytes::from(plain);
+            let packed = packed && plain.len() >= WORTH_PACKING;
+            let cache = app.cache();
+            let kept = if let Some(key) = keep {
+                cache.keep(key, plain, packed).map_err(ApiError::internal)?
+            } else {
+                let pack = packed.then(|| cache.pack(&plain)).transpose();
+                let packed = pack.map_err(ApiError::internal)?.map(Arc::new);
+                Kept { plain, packed }
+            };
+            return Ok(Source::Kept(kept));
+        }
+        Spilled::File(staging) => *staging,
+    };
+    if !packed {
+        return staged(staging, false);
+    }
+    let plain = staging.finish().map_err(ApiError::from)?;
+    let mut encoder = GzEncoder::new(app.store().stage(None)?, Compression::default());
+    std::io::copy(&mut plain.into_reader()?, &mut encoder).map_err(ApiError::internal)?;
+    staged(encoder.finish().map_err(ApiError::internal)?, true)
+}
+
 /// A made answer on its way out.
 pub(super) enum Outbound {
     Response(Box<Response>),
-    Stream { status: StatusCode, headers: HeaderMap, source: Source, span: (u64, u64) },
-    File { outgoing: Box<Outgoing>, media_type: String, headers: HeaderMap },
+    Stream {
+        status: StatusCode,
+        headers: HeaderMap,
+        source: Source,
+        span: (u64, u64),
+    },
+    File {
+        outgoing: Box<Outgoing>,
+        media_type: String,
+        headers: HeaderMap,
+    },
+    /// Nothing yet: it is to be rendered by one who has the turn.
+    Unrendered {
+        key: Key,
+        packed: bool,
+    },
 }
 
 impl From<Response> for Outbound {
@@ -150,24 +206,26 @@ pub(super) fn send(
 ) -> Result<Outbound, Worded> {
     set(&mut headers, CONTENT_TYPE, media_type);
     guard(&mut headers, access);
-    let mut source = source;
-    if packed
-        && let Source::Whole(bytes) = &source
-        && bytes.len() >= WORTH_PACKING
-    {
-        let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
-        let packed = encoder.write_all(bytes).and_then(|()| encoder.finish());
-        source = Source::Whole(packed.map_err(ApiError::internal)?);
+    let (source, is_packed) = match source {
+        Source::Whole(bytes) if packed && bytes.len() >= WORTH_PACKING => {
+            let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
+            let packed = encoder.write_all(&bytes).and_then(|()| encoder.finish());
+            (Source::Whole(packed.map_err(ApiError::internal)?.into()), true)
+        }
+        Source::Kept(Kept { plain, packed: found }) => match found.filter(|_| packed) {
+            Some(packed) => (Source::Packed(packed), true),
+            None => (Source::Whole(plain), false),
+        },
+        Source::Staged { packed: true, .. } => (source, true),
+        other => (other, false),
+    };
+    if is_packed {
         set(&mut headers, CONTENT_ENCODING, "gzip");
     } else {
         headers.insert(ACCEPT_RANGES, HeaderValue::from_static("bytes"));
     }
     let size = source.length();
-    let part = if headers.contains_key(CONTENT_ENCODING) {
-        Part::Whole
-    } else {
-        conditions.file_request().part(size, tag, "")
-    };
+    let part = if is_packed { Part::Whole } else { conditions.file_request().part(size, tag, "") };
     let (status, start, length) = match part {
         Part::Whole => (StatusCode::OK, 0, size),
         Part::Some { start, length } => {
@@ -187,6 +245,10 @@ pub(super) fn send(
     }
     Ok(Outbound::Stream { status, headers, source, span: (start, start.saturating_add(length)) })
 }
+
+#[derive(Debug, thiserror::Error)]
+#[error("an answer was not rendered")]
+struct NoTurn;
 
 /// What keeps a browser from running what packages bring along.
 fn guard(headers: &mut HeaderMap, access: Access) {
@@ -218,6 +280,7 @@ impl Outbound {
     pub(super) fn into_response(self, app: &App) -> Response {
         match self {
             Self::Response(response) => *response,
+            Self::Unrendered { .. } => ApiError::internal(NoTurn).into_response(),
             Self::File { outgoing, media_type, headers: own } => {
                 let mut response = outgoing.into_response(app);
                 let headers = response.headers_mut();
@@ -236,8 +299,11 @@ impl Outbound {
             }
             Self::Stream { status, headers, source, span: (start, end) } => {
                 let body = match source {
+                    Source::Packed(packed) => {
+                        let parts = packed.parts().into_iter().map(Ok::<_, std::io::Error>);
+                        HttpBody::from_stream(futures_util::stream::iter(parts))
+                    }
                     Source::Whole(bytes) => {
-                        let bytes = Bytes::from(bytes);
                         let range = usize::try_from(start).unwrap_or(usize::MAX)
                             ..usize::try_from(end).unwrap_or(usize::MAX);
                         let inside = range.end <= bytes.len() && range.start <= range.end;
@@ -281,12 +347,8 @@ fn chunk(store: &Store, source: &mut Source, at: u64, end: u64) -> std::io::Resu
     let wanted = usize::try_from(upto.saturating_sub(at)).unwrap_or(usize::MAX);
     let mut bytes = Vec::with_capacity(wanted);
     match source {
-        Source::Whole(whole) => {
-            let from = usize::try_from(at).unwrap_or(usize::MAX);
-            bytes.extend_from_slice(
-                whole.get(from..from.saturating_add(wanted)).unwrap_or_default(),
-            );
-        }
+        // These are sent from memory.
+        Source::Whole(_) | Source::Kept(_) | Source::Packed(_) => {}
         Source::Staged { content, .. } => {
             content.seek(SeekFrom::Start(at))?;
             bytes.resize(wanted, 0);
