@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::codec;
 use crate::plan::Plan;
 use crate::records::{BlobRecord, BlobState, DigestsValue, Health, JobRecord, Place};
-use crate::{BlobKey, Direction, MetaRead, StoreError, inline_rows, rows, tables};
+use crate::{BlobKey, Direction, MetaRead, StoreError, Want, inline_rows, rows, tables};
 
 /// How the bytes of a content come with an operation.
 #[derive(Debug, Clone)]
@@ -78,7 +78,12 @@ pub(crate) fn use_blob(
         }
     };
     let usage = tables::blob_use(&blob, user.version, user.file);
-    if MetaRead::get(plan, tables::BLOB, &usage)?.is_none() {
+    let known = if plan.is_of_batch(user.version) {
+        plan.has_written(tables::BLOB, &usage)
+    } else {
+        MetaRead::get(plan, tables::BLOB, &usage)?.is_some()
+    };
+    if !known {
         record.uses += 1;
         plan.put_entry(tables::BLOB, usage)?;
     }
@@ -168,6 +173,11 @@ pub(crate) fn is_used(
 /// True if a row says that a file has this content.
 pub(crate) fn has_use(read: &dyn MetaRead, blob: &BlobKey) -> Result<bool, StoreError> {
     Ok(!read.scan(tables::BLOB, tables::blob_uses(blob), Direction::Forward, 1)?.is_empty())
+}
+
+/// What [`uses`] is going to read.
+pub(crate) fn uses_wanted(blob: &BlobKey) -> Want {
+    Want::Range(tables::BLOB, tables::prefixed(&blob.0), Direction::Forward, rows::PAGE)
 }
 
 /// Rows that say that a file has this content.

@@ -12,7 +12,7 @@ use flate2::write::DeflateEncoder;
 use crate::plan::Plan;
 use crate::records::{Encoding, FragmentPartRecord, FragmentRecord};
 use crate::tables::{self, FragmentKind};
-use crate::{Direction, MetaRead, StoreError, codec, rows};
+use crate::{Direction, MetaRead, StoreError, Want, codec, rows};
 
 /// Most bytes of a row; a row that fills a page of the engine exactly would take two.
 const PART: usize = 16_000;
@@ -213,6 +213,12 @@ pub(crate) fn delete(plan: &mut Plan, prefix: &[u8]) -> Result<(), StoreError> {
         plan.delete(tables::FRAGMENT, key);
     }
     Ok(())
+}
+
+/// What going through the fragments of a file is going to read.
+pub(crate) fn wanted(version_key: &[u8], file: u32) -> Want {
+    let prefix = tables::fragments_of_file(version_key, file);
+    Want::Range(tables::FRAGMENT, tables::prefixed(&prefix), Direction::Forward, PAGE)
 }
 
 fn each_row(

@@ -10,7 +10,7 @@ use crate::resolve::{FeedHandle, PackageHandle, VersionHandle};
 use crate::store::Inner;
 use crate::writer::check_outside_plan;
 use crate::{
-    Background, BlobKey, Direction, MetaRead, Store, StoreError, blob_rows, codec, index,
+    Background, BlobKey, Direction, MetaRead, Store, StoreError, Want, blob_rows, codec, index,
     plan::Plan, rows, tables, versions,
 };
 
@@ -18,6 +18,8 @@ use crate::{
 const ROUND: Duration = Duration::from_secs(10);
 /// Counts that wait for a commit at most until the next round begins early.
 const COUNTS: usize = 10_000;
+/// Contents whose rows are looked at in one view.
+const SWEPT: usize = 1_000;
 /// Jobs read at a time.
 const JOBS: usize = 256;
 /// Rows of a feed that one commit removes, roughly.
@@ -367,26 +369,39 @@ impl Inner {
 
     /// Moves contents that no row names to the trash.
     fn sweep_orphans(&self) -> Result<(), StoreError> {
+        let mut listed = Vec::new();
         for shard in 0..=u8::MAX {
             if self.stops() {
                 return Ok(());
             }
-            let listed =
-                self.blobs.list(shard).map_err(StoreError::io("list", self.layout.blobs()))?;
-            if listed.is_empty() {
-                continue;
+            let found = self.blobs.list(shard);
+            let found = found.map_err(StoreError::io("list", self.layout.blobs()))?;
+            listed.extend(found.into_iter().map(|(blob, _)| blob));
+            if listed.len() >= SWEPT || shard == u8::MAX {
+                self.sweep_listed(&std::mem::take(&mut listed))?;
             }
-            let snapshot = self.snapshot()?;
-            let mut suspects = Vec::new();
-            for (blob, _) in listed {
-                if !is_kept(snapshot.as_ref(), blob)? {
-                    suspects.push(blob);
-                }
+        }
+        Ok(())
+    }
+
+    /// Moves those of some contents to the trash that no row names.
+    fn sweep_listed(&self, listed: &[BlobKey]) -> Result<(), StoreError> {
+        if listed.is_empty() {
+            return Ok(());
+        }
+        let snapshot = self.snapshot()?;
+        self.prefetch(snapshot.as_ref(), || {
+            listed.iter().map(|blob| Want::Row(tables::BLOB, blob.0.to_vec())).collect()
+        })?;
+        let mut suspects = Vec::new();
+        for blob in listed {
+            if !is_kept(snapshot.as_ref(), *blob)? {
+                suspects.push(*blob);
             }
-            drop(snapshot);
-            for blob in suspects {
-                self.sweep_orphan(blob)?;
-            }
+        }
+        drop(snapshot);
+        for blob in suspects {
+            self.sweep_orphan(blob)?;
         }
         Ok(())
     }

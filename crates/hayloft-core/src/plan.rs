@@ -19,6 +19,11 @@ use crate::{
 /// Key of the `CountersRecord`.
 pub(crate) const COUNTERS: &[u8] = b"counters";
 
+/// The counters, as a snapshot is asked for them.
+pub(crate) fn counters_wanted() -> Want {
+    Want::Row(tables::META, COUNTERS.to_vec())
+}
+
 /// A change of one row.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Change {
@@ -118,6 +123,8 @@ pub(crate) struct Plan<'a> {
     /// Of the operation that plans now.
     current: Changes,
     counters: CountersRecord,
+    /// Number of the last version before the batch.
+    versions_before: u64,
     /// Bytes of the counters at the start: the fence against a second writer.
     fence: Option<Vec<u8>>,
     /// Packages that the current operation changes, as they were before it.
@@ -146,6 +153,7 @@ impl<'a> Plan<'a> {
             base,
             now,
             accepted: Changes::default(),
+            versions_before: counters.version,
             accepted_counters: counters.clone(),
             current: Changes::default(),
             counters,
@@ -221,6 +229,24 @@ impl<'a> Plan<'a> {
             }
         }
         Ok((self.base, batch))
+    }
+
+    /// Fetches what a rehearsal is going to read; a turn begins with it.
+    pub(crate) fn expect(&self, wants: impl FnOnce() -> Vec<Want>) -> Result<(), StoreError> {
+        match &self.base {
+            Base::Turn(_) => Ok(()),
+            Base::Rehearsal { read, .. } => Ok(read.prefetch(&wants())?),
+        }
+    }
+
+    /// True if a version got its number in this batch, so that no older row can be of it.
+    pub(crate) fn is_of_batch(&self, version: u64) -> bool {
+        version > self.versions_before
+    }
+
+    /// True if this batch has written a row.
+    pub(crate) fn has_written(&self, table: Table, key: &[u8]) -> bool {
+        matches!(self.change(table, key), Some(Change::Put(_)))
     }
 
     /// The moment of the batch.

@@ -7,12 +7,12 @@ use std::sync::PoisonError;
 use crate::blob_rows::Source;
 use crate::codec::shown;
 use crate::metrics::Meter;
-use crate::pins::Pin;
 use crate::records::{BlobRecord, BlobState, DigestsValue, Health, Place};
 use crate::staging::Content;
 use crate::store::Inner;
-use crate::writer::check_outside_plan;
-use crate::{BlobKey, BlobRead, Staged, StoreError, VerifyOnRead, inline_rows, rows, tables};
+use crate::{
+    BlobKey, BlobRead, Staged, StagedFile, StoreError, VerifyOnRead, inline_rows, rows, tables,
+};
 
 /// How many verified contents are remembered.
 const VERIFIED: usize = 1 << 16;
@@ -24,43 +24,31 @@ pub(crate) enum Publish {
     Again,
 }
 
-impl Inner {
-    /// Pins a content and makes it durable unless it is stored already. The pin must be held until
-    /// a row that uses the content is durable.
-    pub(crate) fn publish(
-        &self,
-        staged: &Staged,
-        publish: Publish,
-    ) -> Result<(Pin, Source), StoreError> {
-        check_outside_plan()?;
-        let key = staged.key();
-        loop {
-            let pin = self.pins.pin(key);
-            let row = rows::get(self.snapshot()?.as_ref(), tables::BLOB, &key.0);
-            // A damaged row is made anew by the operation that uses the content.
-            let row: Option<BlobRecord> = rows::left_out(row)?.flatten();
-            if matches!(row, Some(BlobRecord { state: BlobState::Deleting, .. })) {
-                // Left over from a crash: nothing may use the content before it is gone.
-                drop(pin);
-                self.collect(key)?;
-                continue;
-            }
-            let good = row.is_some_and(|row| row.health == Health::Good);
-            return match (staged.content(), staged.staged_file()) {
-                (Content::Memory(bytes), _) => Ok((pin, Source::Inline(bytes.clone()))),
-                (Content::File(_), _) if good && publish == Publish::IfMissing => {
-                    Ok((pin, Source::Present))
-                }
-                (Content::File(_), Some(file)) => {
-                    self.put(&key, &file)?;
-                    Ok((pin, Source::Published))
-                }
-                (Content::File(_), None) => Ok((pin, Source::Present)),
-            };
-        }
-    }
+/// How a content comes with an operation, and the file that has to be published for that.
+pub(crate) struct Way {
+    pub(crate) source: Source,
+    pub(crate) file: Option<StagedFile>,
+}
 
-    fn put(&self, key: &BlobKey, file: &crate::StagedFile) -> Result<(), StoreError> {
+impl Way {
+    /// By what its row says now.
+    pub(crate) fn of(staged: &Staged, row: Option<&BlobRecord>, publish: Publish) -> Self {
+        let good = row.is_some_and(|row| row.health == Health::Good);
+        let file = match staged.content() {
+            Content::Memory(bytes) => {
+                return Self { source: Source::Inline(bytes.clone()), file: None };
+            }
+            Content::File(_) if good && publish == Publish::IfMissing => None,
+            Content::File(_) => staged.staged_file(),
+        };
+        let source = if file.is_some() { Source::Published } else { Source::Present };
+        Self { source, file }
+    }
+}
+
+impl Inner {
+    /// Makes a staged file durable under its digest.
+    pub(crate) fn put(&self, key: &BlobKey, file: &StagedFile) -> Result<(), StoreError> {
         if self.writer.is_stopped() {
             return Err(StoreError::Stopped);
         }

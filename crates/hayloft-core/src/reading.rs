@@ -99,6 +99,20 @@ impl Inner {
         self.small.get(|| self.snapshot())
     }
 
+    /// What a change of a feed is going to read of it, by the feed as it was last known.
+    pub(crate) fn hints(
+        &self,
+        feed: &str,
+        wants: impl FnOnce(&FeedHandle) -> Vec<Want>,
+    ) -> Vec<Want> {
+        let known = self.small.last().feed(&self.context.types, feed);
+        known.map_or(Vec::new(), |feed| {
+            let mut all = feed.own_wants();
+            all.extend(wants(&feed));
+            all
+        })
+    }
+
     /// Fetches what is going to be asked for, where that saves anything.
     pub(crate) fn prefetch(
         &self,

@@ -272,6 +272,33 @@ impl FeedHandle {
         })
     }
 
+    /// What a change of this feed is going to read of the feed itself.
+    pub(crate) fn own_wants(&self) -> Vec<Want> {
+        let key = tables::feed(self.id);
+        vec![
+            Want::Row(tables::FEED_NAME, folded(&self.record.name)),
+            Want::Row(tables::FEED, key.clone()),
+            Want::Row(tables::INDEX_STATE, key.clone()),
+            Want::Row(tables::TOTALS, key),
+        ]
+    }
+
+    /// What bringing a version into this feed is going to read.
+    pub(crate) fn target_wants(&self, package: &PackageName, version: &Version) -> Vec<Want> {
+        let package = tables::package(self.id, package.key().as_bytes());
+        let suffix = tables::version_suffix(version.sort_key().as_bytes(), version.identity());
+        let mut wants = self.own_wants();
+        wants.extend(card_wants(&package, &suffix));
+        wants.push(Want::Row(tables::PACKAGE, package));
+        wants
+    }
+
+    /// The row of a package by its group and name, if that is a name of the type.
+    pub(crate) fn package_wanted(&self, group: &str, name: &str) -> Option<Want> {
+        let name = self.feed_type.as_ref()?.package_name(group, name).ok()?;
+        Some(Want::Row(tables::PACKAGE, tables::package(self.id, name.key().as_bytes())))
+    }
+
     /// What looking for a selector's version is going to read, as far as that is known before the
     /// first row was read.
     pub(crate) fn wants(&self, selector: &Selector) -> Vec<Want> {

@@ -2,11 +2,13 @@
 
 use crate::metrics::Meter;
 use crate::pins::Pin;
-use crate::plan::Plan;
-use crate::publish::Publish;
+use crate::plan::{self, Plan};
+use crate::publish::{Publish, Way};
+use crate::records::{BlobRecord, BlobState};
 use crate::store::Inner;
 use crate::versions::{AddError, NewFile};
-use crate::{Staged, StoreError};
+use crate::writer::{check_outside_plan, rehearse};
+use crate::{MetaRead, Staged, StoreError, Want, blob_rows, rows, tables};
 
 /// How often contents are published again because they went away meanwhile.
 const ATTEMPTS: usize = 8;
@@ -35,30 +37,56 @@ impl<E> Unstored<E> {
     }
 }
 
+/// Contents on their way into an operation.
+struct Begun {
+    pins: Vec<Pin>,
+    snapshot: Box<dyn MetaRead>,
+    ways: Vec<Way>,
+}
+
 impl Inner {
     /// Makes the contents of files durable and runs a plan that uses them. If one of them went away
     /// meanwhile, nothing of the plan stands: it is published again, and planned from the start.
+    /// `hints` tells what the plan is going to read, as far as that is known.
     pub(crate) fn store_files<T, E>(
         &self,
         staged: &[&Staged],
         mut files: Vec<NewFile>,
+        hints: impl Fn() -> Vec<Want>,
         plan: impl Fn(&mut Plan, &[NewFile]) -> Result<T, Unstored<E>> + Clone + Send + 'static,
     ) -> Result<T, E>
     where
         T: Send + 'static,
         E: From<StoreError> + Send + 'static,
     {
+        check_outside_plan()?;
         let mut publish = vec![Publish::IfMissing; files.len()];
         for _ in 0..ATTEMPTS {
-            let mut pins: Vec<Pin> = Vec::with_capacity(files.len());
-            for ((file, staged), publish) in files.iter_mut().zip(staged).zip(&publish) {
-                let (pin, source) = self.publish(staged, *publish)?;
-                file.source = source;
-                pins.push(pin);
+            let Begun { pins, snapshot, ways } = self.begin_storing(staged, &publish, &hints)?;
+            for (file, way) in files.iter_mut().zip(&ways) {
+                file.source = way.source.clone();
             }
             let weight = files.iter().map(NewFile::weight).sum();
             let (planned, with) = (plan.clone(), files.clone());
-            let stored = self.writer.change(weight, move |plan| planned(plan, &with));
+            let planned = move |plan: &mut Plan| planned(plan, &with);
+            // A refusal that a snapshot shows already needs no content published.
+            let rehearsed = if self.is_shared() {
+                rehearse(snapshot, self.options.clock.as_ref(), &self.context.types, &planned)
+            } else {
+                drop(snapshot);
+                Ok(Vec::new())
+            };
+            let stored = match rehearsed {
+                Ok(wants) => {
+                    for (staged, way) in staged.iter().zip(ways) {
+                        if let Some(file) = way.file {
+                            self.put(&staged.key(), &file)?;
+                        }
+                    }
+                    self.writer.change_rehearsed(weight, wants, planned)
+                }
+                Err(refused) => Err(refused),
+            };
             drop(pins);
             match stored {
                 Ok(stored) => return Ok(stored),
@@ -71,6 +99,46 @@ impl Inner {
             }
         }
         Err(StoreError::damaged("a content just stored").into())
+    }
+
+    /// Pins contents, which must hold until a row that uses them is durable, and tells by a snapshot
+    /// how they come with an operation.
+    fn begin_storing(
+        &self,
+        staged: &[&Staged],
+        publish: &[Publish],
+        hints: impl Fn() -> Vec<Want>,
+    ) -> Result<Begun, StoreError> {
+        loop {
+            let pins: Vec<Pin> = staged.iter().map(|staged| self.pins.pin(staged.key())).collect();
+            let mut wants = Vec::new();
+            if self.is_shared() {
+                for staged in staged {
+                    let key = staged.key();
+                    wants.push(Want::Row(tables::BLOB, key.0.to_vec()));
+                    wants.push(blob_rows::uses_wanted(&key));
+                }
+                wants.push(plan::counters_wanted());
+                wants.extend(hints());
+            }
+            let snapshot = self.snapshot_with(&wants)?;
+            let mut ways = Vec::with_capacity(staged.len());
+            let mut leaving = None;
+            for (staged, publish) in staged.iter().zip(publish) {
+                let key = staged.key();
+                let row = rows::get(snapshot.as_ref(), tables::BLOB, &key.0);
+                // A damaged row is made anew by the operation that uses the content.
+                let row: Option<BlobRecord> = rows::left_out(row)?.flatten();
+                if matches!(row, Some(BlobRecord { state: BlobState::Deleting, .. })) {
+                    leaving = Some(key);
+                }
+                ways.push(Way::of(staged, row.as_ref(), *publish));
+            }
+            let Some(leaving) = leaving else { return Ok(Begun { pins, snapshot, ways }) };
+            // Left over from a crash: nothing may use the content before it is gone.
+            drop((snapshot, pins));
+            self.collect(leaving)?;
+        }
     }
 
     /// Counts files that were stored.

@@ -15,7 +15,9 @@ use crate::records::{
 };
 use crate::resolve::{FeedHandle, PackageHandle, StatusRow, VersionHandle, qualifiers};
 use crate::tables;
-use crate::{Direction, Kept, MetaRead, Overwrite, Overwriting, StoreError, Stored, TooLong, rows};
+use crate::{
+    Direction, Kept, MetaRead, Overwrite, Overwriting, StoreError, Stored, TooLong, Want, rows,
+};
 
 /// Most files of a version.
 pub(crate) const FILES_PER_VERSION: usize = 2_000;
@@ -701,6 +703,11 @@ fn leave_package(
     }
     write_package(plan, feed.id, &mut package)?;
     Ok(Left::Versions)
+}
+
+/// What [`highest`] is going to read first.
+pub(crate) fn highest_wanted(package_key: &[u8]) -> Want {
+    Want::Range(tables::VERSION, tables::prefixed(package_key), Direction::Backward, 1)
 }
 
 /// The highest version that passes `filter`, of those whose rows can be read.

@@ -9,9 +9,9 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use crate::metrics::Meter;
-use crate::plan::Plan;
+use crate::plan::{self, Plan};
 use crate::small::SmallTables;
-use crate::{Clock, CommitError, FeedTypes, MetaStore, StoreError, Want, index};
+use crate::{Clock, CommitError, FeedTypes, MetaRead, MetaStore, StoreError, Want, index};
 
 /// Most operations in one commit.
 const BATCH_OPERATIONS: usize = 256;
@@ -120,12 +120,39 @@ where
         .unwrap_or_else(|_| Err(StoreError::Panicked.into()))
 }
 
+/// Runs a plan on a snapshot, and tells what it read. Only a refusal can be answered from it: what
+/// a snapshot of a shared engine shows may still be lost.
+pub(crate) fn rehearse<T, E>(
+    snapshot: Box<dyn MetaRead>,
+    clock: &dyn Clock,
+    types: &FeedTypes,
+    plan: impl Fn(&mut Plan) -> Result<T, E>,
+) -> Result<Vec<Want>, E>
+where
+    E: From<StoreError>,
+{
+    let mut rehearsal = Plan::rehearse(snapshot, clock.now())?;
+    run(plan, &mut rehearsal)?;
+    // What this comes to is for the turn to tell; here it tells what is read for it.
+    let derived = panic::catch_unwind(AssertUnwindSafe(|| index::derive(&mut rehearsal, types)));
+    drop(derived);
+    Ok(rehearsal.into_wants())
+}
+
+/// What plans are rehearsed on.
+#[derive(Clone)]
+struct Rehearsals {
+    meta: Arc<dyn MetaStore>,
+    clock: Arc<dyn Clock>,
+    types: FeedTypes,
+}
+
 /// What callers need to have something written.
 #[derive(Clone)]
 struct Entrance {
     queue: SyncSender<Box<dyn Operation>>,
     /// Where plans are rehearsed; an engine that is not shared needs none of that.
-    rehearsals: Option<(Arc<dyn MetaStore>, Arc<dyn Clock>)>,
+    rehearsals: Option<Rehearsals>,
 }
 
 /// The way to the writer thread.
@@ -146,7 +173,11 @@ impl Writer {
     pub(crate) fn start(below: Below) -> Result<Self, StoreError> {
         let (queue, operations) = mpsc::sync_channel(QUEUE);
         let stopped = Arc::new(AtomicBool::new(false));
-        let rehearsals = below.meta.is_shared().then(|| (below.meta.clone(), below.clock.clone()));
+        let rehearsals = below.meta.is_shared().then(|| Rehearsals {
+            meta: below.meta.clone(),
+            clock: below.clock.clone(),
+            types: below.types.clone(),
+        });
         let thread = Thread { below, stopped: stopped.clone() };
         let thread = thread::Builder::new()
             .name("hayloft-writer".to_owned())
@@ -169,19 +200,49 @@ impl Writer {
         T: Send + 'static,
         E: From<StoreError> + Send + 'static,
     {
+        self.change_expecting(weight, Vec::new, plan)
+    }
+
+    /// The same, where `hints` tells what the plan is going to read, as far as that is known; it is
+    /// asked only if that saves anything.
+    pub(crate) fn change_expecting<T, E>(
+        &self,
+        weight: usize,
+        hints: impl FnOnce() -> Vec<Want>,
+        plan: impl Fn(&mut Plan) -> Result<T, E> + Send + 'static,
+    ) -> Result<T, E>
+    where
+        T: Send + 'static,
+        E: From<StoreError> + Send + 'static,
+    {
         check_outside_plan()?;
         let entrance = self.entrance.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        let Entrance { queue, rehearsals } = entrance.ok_or(StoreError::Closed)?;
-        let wants = match rehearsals {
+        let wants = match entrance.ok_or(StoreError::Closed)?.rehearsals {
             None => Vec::new(),
-            Some((meta, clock)) => {
-                let snapshot = meta.snapshot(&[]).map_err(StoreError::from)?;
-                let mut rehearsal = Plan::rehearse(snapshot, clock.now())?;
-                // Only a refusal can be answered from a snapshot: what it shows may still be lost.
-                run(&plan, &mut rehearsal)?;
-                rehearsal.into_wants()
+            Some(Rehearsals { meta, clock, types }) => {
+                let mut wants = hints();
+                wants.push(plan::counters_wanted());
+                let snapshot = meta.snapshot(&wants).map_err(StoreError::from)?;
+                rehearse(snapshot, clock.as_ref(), &types, &plan)?
             }
         };
+        self.change_rehearsed(weight, wants, plan)
+    }
+
+    /// Runs in the writer what was rehearsed, or needs no rehearsal; `wants` is what it reads.
+    pub(crate) fn change_rehearsed<T, E>(
+        &self,
+        weight: usize,
+        wants: Vec<Want>,
+        plan: impl Fn(&mut Plan) -> Result<T, E> + Send + 'static,
+    ) -> Result<T, E>
+    where
+        T: Send + 'static,
+        E: From<StoreError> + Send + 'static,
+    {
+        check_outside_plan()?;
+        let entrance = self.entrance.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let Entrance { queue, .. } = entrance.ok_or(StoreError::Closed)?;
         let (reply, answer) = mpsc::sync_channel(1);
         let operation = Planned { weight, wants, plan, result: None, reply };
         queue.send(Box::new(operation)).map_err(|_| StoreError::Closed)?;

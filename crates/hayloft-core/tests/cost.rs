@@ -9,18 +9,22 @@
 
 #[path = "engine/plain.rs"]
 mod plain;
+#[path = "engine/remote.rs"]
+mod remote;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use hayloft_core::sim::SimFs;
 use hayloft_core::{
     Actor, Background, Batch, CommitError, Direction, FeedDraft, FeedTypes, Fs, KeyGrant, KeyRange,
-    LatestQuery, LocalBlobs, MetaError, MetaRead, MetaStore, MetaTurn, OpenOptions, Opened, Parts,
-    PromoteRequest, RealFs, RedbOptions, RedbStore, RepackageRequest, Row, Selector, StatusChange,
-    Store, Table, UploadRequest, VersionsQuery, Want,
+    LatestQuery, LocalBlobs, Manifests, MetaError, MetaRead, MetaStore, MetaTurn, OpenOptions,
+    Opened, Parts, PromoteRequest, RealFs, RedbOptions, RedbStore, RepackageRequest, Row, Selector,
+    StatusChange, Store, Table, UploadRequest, VersionsQuery, Want,
 };
 
 use plain::{Plain, package};
+use remote::{Flights, Remote};
 
 /// Rows that were read or written.
 #[derive(Debug, Default)]
@@ -187,5 +191,110 @@ fn operations_touch_as_many_rows_in_a_large_store_as_in_a_small_one() {
         assert_eq!(large, small, "{name}");
         assert!(small > 0 || ["key", "setting", "feed"].contains(&name), "{name}");
         assert!(small == 0 || !["key", "setting", "feed"].contains(&name), "{name}");
+    }
+}
+
+/// Round trips of each kind of operation, in a store whose engine is far away and that holds a
+/// package of so many versions.
+fn flights(versions: u64) -> Vec<(&'static str, u64)> {
+    let directory = tempfile::tempdir().unwrap();
+    let flights = Arc::new(Flights::default());
+    let mut options = OpenOptions::default();
+    options.background = Background::Caller;
+    options.free_space_floor = 0;
+    options.inline_limit = 0;
+    let fs = SimFs::new(1).shared();
+    let types = FeedTypes::none().with(Plain);
+    let store = Store::open_with(&fs, directory.path(), types, options, |root, _| {
+        let meta = RedbStore::create(&fs, &root.join("meta.redb"), &RedbOptions::default());
+        let blobs = LocalBlobs::create(&fs, &root.join("blobs"));
+        Ok(Parts {
+            fs: fs.clone(),
+            meta: Arc::new(Remote { meta: meta.unwrap(), flights: flights.clone() }),
+            blobs: Arc::new(blobs.unwrap()),
+        })
+    })
+    .unwrap();
+    let actor = Actor::api();
+    for feed in ["main", "next"] {
+        store.create_feed(FeedDraft::new(feed, "plain"), &actor).unwrap();
+    }
+    for number in 1..=versions {
+        upload(&store, "busy", number, 10);
+    }
+    let busy = |version: u64| Selector::exact("busy", version.to_string());
+    let of_busy = |manifests| VersionsQuery {
+        name: Some("busy".to_owned()),
+        manifests,
+        ..VersionsQuery::default()
+    };
+    let mut found = Vec::new();
+    let mut measure = |name, operation: &mut dyn FnMut()| {
+        let before = flights.count();
+        if std::env::var_os("HAYLOFT_FLIGHTS").is_some() {
+            eprintln!("== {name}");
+        }
+        operation();
+        found.push((name, flights.count() - before));
+    };
+    measure("versions", &mut || {
+        let listed = store.versions("main", &of_busy(Manifests::Omitted)).unwrap().count();
+        assert_eq!(listed as u64, versions);
+    });
+    measure("versions with manifests", &mut || {
+        let listed = store.versions("main", &of_busy(Manifests::Included)).unwrap().count();
+        assert_eq!(listed as u64, versions);
+    });
+    store.count_download(store.file("main", &busy(1)).unwrap().id).unwrap();
+    store.run_maintenance().unwrap();
+    // Counters, jobs, indexes of two feeds, and one look at the rows of a thousand contents.
+    measure("maintenance", &mut || store.run_maintenance().unwrap());
+    measure("versions once one was downloaded", &mut || {
+        let listed = store.versions("main", &of_busy(Manifests::Omitted)).unwrap().count();
+        assert_eq!(listed as u64, versions);
+    });
+    measure("key", &mut || assert!(store.find_key("hl_not-of-this-store").unwrap().is_none()));
+    measure("card", &mut || drop(store.file("main", &busy(1)).unwrap()));
+    measure("download", &mut || drop(store.download("main", &busy(2)).unwrap()));
+    measure("upload", &mut || upload(&store, "busy", 20_000, 10));
+    measure("upload of a new package", &mut || upload(&store, "new", 1, 10));
+    measure("status", &mut || {
+        let listing = Some(hayloft_core::Listing::Unlisted);
+        let change = StatusChange { listing, ..StatusChange::default() };
+        store.set_status("main", &busy(1), &change, &actor).unwrap();
+    });
+    measure("promote", &mut || {
+        store.promote("main", &PromoteRequest::new(busy(1), "next"), &actor).unwrap();
+    });
+    measure("repackage", &mut || {
+        store.repackage("main", &RepackageRequest::new(busy(1), "30000"), &actor).unwrap();
+    });
+    found
+}
+
+/// What each may take: a turn is three of them.
+const MOST_FLIGHTS: [(&str, u64); 12] = [
+    ("versions", 3),
+    ("versions with manifests", 4),
+    ("maintenance", 12),
+    ("versions once one was downloaded", 3),
+    ("key", 1),
+    ("card", 1),
+    ("download", 2),
+    ("upload", 6),
+    ("upload of a new package", 6),
+    ("status", 6),
+    ("promote", 6),
+    ("repackage", 6),
+];
+
+#[test]
+fn operations_take_as_many_round_trips_in_a_large_store_as_in_a_small_one() {
+    let (small, large) = (flights(10), flights(1_000));
+    for (((name, small), (_, large)), (limited, most)) in
+        small.into_iter().zip(large).zip(MOST_FLIGHTS)
+    {
+        assert_eq!((large, limited), (small, name), "{name}");
+        assert!(small <= most, "{name}: {small}");
     }
 }

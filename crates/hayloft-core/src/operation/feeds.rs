@@ -9,7 +9,7 @@ use crate::records::{
 };
 use crate::resolve::{FeedHandle, folded};
 use crate::{
-    Action, Actor, Feed, FeedDraft, FeedError, FeedSettings, FeedStats, FeedTypes, Kept,
+    Action, Actor, Direction, Feed, FeedDraft, FeedError, FeedSettings, FeedStats, FeedTypes, Kept,
     LookupError, MetaRead, NoSuchFeed, Store, StoreError, Want, codec, rows, tables,
 };
 
@@ -143,6 +143,12 @@ impl Store {
         let (reading, handle) = self.inner.read_feed(feed, |_| Vec::new())?;
         Ok(facets(reading.rows(), handle.id)?)
     }
+}
+
+/// What [`facets`] is going to read.
+pub(crate) fn facets_wanted(feed: u32) -> Want {
+    let range = tables::prefixed(&tables::feed(feed));
+    Want::Range(tables::FACET, range, Direction::Forward, rows::PAGE)
 }
 
 /// Remembered qualifiers of a feed: qualifier to value to count.

@@ -119,7 +119,10 @@ impl Store {
         name: Option<&str>,
         list: FileList,
     ) -> Result<Rows<PackageFile>, SelectError> {
-        let (reading, handle) = self.inner.read_feed(feed, |_| Vec::new())?;
+        let (reading, handle) = self.inner.read_feed(feed, |feed| {
+            let name = name.and_then(|name| feed.package_wanted(group.unwrap_or_default(), name));
+            name.into_iter().collect()
+        })?;
         let packages = Packages::new(reading.rows(), &handle, group, name)?;
         Ok(Rows::new(FilePager::new(self.clone(), handle.id, packages, list)))
     }
@@ -137,7 +140,9 @@ impl Store {
 
     /// One package; the name matches as in [`Selector`].
     pub fn package(&self, feed: &str, group: &str, name: &str) -> Result<PackageInfo, SelectError> {
-        let (reading, handle) = self.inner.read_feed(feed, |_| Vec::new())?;
+        let (reading, handle) = self
+            .inner
+            .read_feed(feed, |feed| feed.package_wanted(group, name).into_iter().collect())?;
         let found = handle.package(reading.rows(), group, name)?;
         let found = found.ok_or_else(|| SelectError::NotFound {
             package: hayloft_feed::shorten(&crate::resolve::spelled(group, name)),
@@ -317,9 +322,11 @@ struct PackagePager {
 
 impl Pager<PackageInfo> for PackagePager {
     fn page(&mut self) -> Result<Option<Vec<PackageInfo>>, StoreError> {
+        if self.packages.at_end {
+            return Ok(None);
+        }
         let reading = self.store.inner.read_with(vec![self.packages.wanted(PAGE)])?;
-        let live = reading.feed_by_id(self.feed)?.is_some();
-        if self.packages.at_end || !live {
+        if reading.feed_by_id(self.feed)?.is_none() {
             return Ok(None);
         }
         let mut page = Vec::new();

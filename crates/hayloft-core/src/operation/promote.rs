@@ -9,10 +9,11 @@ use crate::plan::Plan;
 use crate::records::{FileValue, OriginValue, PromotionRecord};
 use crate::resolve::{FeedHandle, VersionHandle};
 use crate::tables::{self, HistoryKind};
-use crate::versions::{AddError, FILES_PER_VERSION, NewFile, Terms, add_files};
+use crate::versions::{self, AddError, FILES_PER_VERSION, NewFile, Terms, add_files};
 use crate::{
     Action, Actor, Kept, LookupError, Manifests, MetaRead, NoSuchFeed, Overwrite, PackageFile,
-    SelectError, Selector, Store, StoreError, Stored, TooLong, UnknownFeedType, fragments,
+    SelectError, Selector, Store, StoreError, Stored, TooLong, UnknownFeedType, Want, blob_rows,
+    fragments,
 };
 
 use super::audit::{Entry, some_of};
@@ -154,10 +155,17 @@ impl Store {
         Kept::Comments.check_optional(request.comments.as_ref())?;
         let context = self.clone_context();
         let (feed, request, actor) = (feed.to_owned(), request.clone(), actor.clone());
-        let outcome = self
-            .inner
-            .writer
-            .change(WEIGHT, move |plan| promote(plan, &context, &feed, &request, &actor))?;
+        let hints = if self.inner.is_shared() {
+            let of = |feed: &str| self.inner.hints(feed, |feed| feed.wants(&request.source));
+            [of(&feed), of(&request.to_feed)].concat()
+        } else {
+            Vec::new()
+        };
+        let outcome = self.inner.writer.change_expecting(
+            WEIGHT,
+            || hints,
+            move |plan| promote(plan, &context, &feed, &request, &actor),
+        )?;
         if outcome.stored != Stored::Unchanged {
             Meter::count(&self.inner.meter.files_stored);
         }
@@ -198,6 +206,18 @@ fn promote(
     if places.is_empty() {
         return Err(from.not_found(&request.source).into());
     }
+    plan.expect(|| {
+        let files = places.iter().filter_map(|at| source.record.files.get(*at));
+        let of_file = |file: &FileValue| {
+            let blob = file.digests.key();
+            let fragments = fragments::wanted(&source.key, file.number);
+            [fragments, Want::Row(tables::BLOB, blob.0.to_vec()), blob_rows::uses_wanted(&blob)]
+        };
+        // A version that is not shown leaves the pointers of its package to others.
+        let target = tables::package(to.id, source.package.name_key());
+        let highest = versions::highest_wanted(&target);
+        files.flat_map(of_file).chain([highest]).collect()
+    })?;
     let files = places
         .iter()
         .filter_map(|at| source.record.files.get(*at))

@@ -22,7 +22,7 @@ use crate::tables::{self, HistoryKind};
 use crate::versions::{self, AddError, NewFile, Terms, add_files};
 use crate::{
     Action, Actor, Kept, LookupError, Manifests, MetaRead, NoSuchFeed, Overwrite, PackageFile,
-    SelectError, Selector, Staged, Store, StoreError, TooLong, UnknownFeedType,
+    SelectError, Selector, Staged, Store, StoreError, TooLong, UnknownFeedType, Want, Wanted,
 };
 
 use super::audit::{Entry, some_of};
@@ -53,6 +53,13 @@ impl RepackageRequest {
     /// Writes `source` again as `new_version` in the same feed.
     pub fn new(source: Selector, new_version: impl Into<String>) -> Self {
         Self { source, new_version: new_version.into(), to_feed: None, comments: None, url: None }
+    }
+}
+
+impl RepackageRequest {
+    /// The version that is to be made, if it is in the source's feed.
+    fn target(&self) -> Selector {
+        Selector { version: Wanted::Exact(self.new_version.clone()), ..self.source.clone() }
     }
 }
 
@@ -227,7 +234,11 @@ impl Store {
         Kept::Comments.check_optional(request.comments.as_ref())?;
         Kept::Url.check_optional(request.url.as_ref())?;
         let job = {
-            let (reading, from) = self.inner.read_feed(feed, |_| Vec::new())?;
+            let (reading, from) = self.inner.read_feed(feed, |feed| {
+                let mut wants = feed.wants(&request.source);
+                wants.extend(feed.wants(&request.target()));
+                wants
+            })?;
             Job::find(&reading, from, request)?
         };
         // Its memory counts until the result is stored.
@@ -245,8 +256,11 @@ impl Store {
         });
         let staged: Vec<&Staged> = rewritten.iter().map(|file| &file.staged).collect();
         let files = rewritten.iter().map(|file| file.new.clone()).collect();
-        let outcome =
-            self.inner.store_files(&staged, files, move |plan, files| step.plan(plan, files))?;
+        let hinted = step.clone();
+        let hints = move || hinted.job.wants();
+        let outcome = self
+            .inner
+            .store_files(&staged, files, hints, move |plan, files| step.plan(plan, files))?;
         self.inner.count_stored(outcome.files.len());
         let warnings = rewritten.into_iter().flat_map(|file| file.inspected.warnings);
         Ok(RepackageOutcome { warnings: warnings.collect(), ..outcome })
@@ -445,6 +459,16 @@ impl Job {
             Some(_) if request.source.qualifiers.is_empty() => Err(self.exists()),
             _ => Ok(()),
         }
+    }
+
+    /// What writing the result is going to read.
+    fn wants(&self) -> Vec<Want> {
+        let mut wants = self.from.own_wants();
+        let package = self.source.package.package_name();
+        wants.extend(package.iter().flat_map(|name| self.to.target_wants(name, &self.target)));
+        wants.push(Want::Row(tables::VERSION, self.source.key.clone()));
+        wants.push(Want::Row(tables::STATUS, self.source.key.clone()));
+        wants
     }
 
     fn exists(&self) -> RepackageError {

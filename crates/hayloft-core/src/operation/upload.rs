@@ -8,6 +8,7 @@ use hayloft_feed::{
 
 use crate::fragments::PreparedFragment;
 use crate::plan::Plan;
+use crate::reading::Reading;
 use crate::records::{HistoryValue, ListingValue, OriginValue};
 use crate::resolve::FeedHandle;
 use crate::staging::StagingError;
@@ -20,7 +21,7 @@ use crate::{
 };
 
 use super::audit::Entry;
-use super::feeds::facets;
+use super::feeds::{facets, facets_wanted};
 
 /// Whether the caller may replace an existing file by other bytes.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -215,9 +216,14 @@ impl Store {
     ) -> Result<Uploaded, UploadError> {
         actor.check()?;
         Kept::Tags.check_list(Kept::Tag, &request.tags)?;
-        let handle = self.inner.small()?.feed(self.types(), feed)?;
+        let (reading, handle) = self.inner.read_feed(feed, |feed| {
+            let remembers = |known: &Arc<dyn FeedType>| !known.remembered_qualifiers().is_empty();
+            let facets = feed.feed_type.as_ref().is_some_and(remembers);
+            facets.then(|| facets_wanted(feed.id)).into_iter().collect()
+        })?;
         let feed_type = handle.known_type()?.clone();
-        let remembered = self.remembered(&handle, feed_type.as_ref())?;
+        let remembered = remembered(&reading, &handle, feed_type.as_ref())?;
+        drop(reading);
         // Its memory counts until the result is stored.
         let (inspected, _admission) =
             self.inner.inspections.run(&self.options().limits, |lane| {
@@ -255,6 +261,8 @@ impl Store {
             deprecated: None,
         };
         let file = new_file(feed_type.as_ref(), &inspected, &staged)?;
+        let Identity { package, version, .. } = &inspected.identity;
+        let hints = || handle.target_wants(package, version);
         let step = Arc::new(UploadStep {
             store: self.clone_context(),
             feed: handle.id,
@@ -264,31 +272,32 @@ impl Store {
             asked: feed.to_owned(),
         });
         let (stored, file) =
-            self.inner
-                .store_files(&[&staged], vec![file], move |plan, files| step.plan(plan, files))?;
+            self.inner.store_files(&[&staged], vec![file], hints, move |plan, files| {
+                step.plan(plan, files)
+            })?;
         self.inner.count_stored(usize::from(stored != Stored::Unchanged));
         Ok(Uploaded { stored, file, warnings })
-    }
-
-    /// Up to two values in use of each qualifier that the type wants remembered.
-    fn remembered(
-        &self,
-        handle: &FeedHandle,
-        feed_type: &dyn FeedType,
-    ) -> Result<BTreeMap<String, Vec<String>>, StoreError> {
-        if feed_type.remembered_qualifiers().is_empty() {
-            return Ok(BTreeMap::new());
-        }
-        let found = facets(self.inner.snapshot()?.as_ref(), handle.id)?;
-        Ok(found
-            .into_iter()
-            .map(|(name, values)| (name, values.into_keys().take(2).collect()))
-            .collect())
     }
 
     pub(crate) fn clone_context(&self) -> Arc<crate::file_rows::Context> {
         self.inner.context.clone()
     }
+}
+
+/// Up to two values in use of each qualifier that the type wants remembered.
+fn remembered(
+    reading: &Reading,
+    handle: &FeedHandle,
+    feed_type: &dyn FeedType,
+) -> Result<BTreeMap<String, Vec<String>>, StoreError> {
+    if feed_type.remembered_qualifiers().is_empty() {
+        return Ok(BTreeMap::new());
+    }
+    let found = facets(reading.rows(), handle.id)?;
+    Ok(found
+        .into_iter()
+        .map(|(name, values)| (name, values.into_keys().take(2).collect()))
+        .collect())
 }
 
 fn refused(error: FeedTypeError) -> UploadError {

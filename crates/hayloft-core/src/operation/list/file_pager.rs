@@ -43,11 +43,11 @@ impl FilePager {
 
 impl Pager<PackageFile> for FilePager {
     fn page(&mut self) -> Result<Option<Vec<PackageFile>>, StoreError> {
-        let reading = self.store.inner.read_with(self.wants())?;
-        let Some(feed) = reading.feed_by_id(self.feed)? else { return Ok(None) };
         if self.current.is_none() && self.packages.at_end {
             return Ok(None);
         }
+        let reading = self.store.inner.read_with(self.wants())?;
+        let Some(feed) = reading.feed_by_id(self.feed)? else { return Ok(None) };
         match &self.list.which {
             Which::All => self.all_versions(&reading, &feed).map(Some),
             Which::Only(wanted) => {
@@ -152,14 +152,17 @@ impl FilePager {
         let place = page.packages.len();
         let mut cards = Cards::new(feed, &package)?;
         let mut rest = None;
-        let mut seen = 0;
+        let (mut seen, mut before) = (0, Vec::new());
         rows::visit_some(read, tables::VERSION, &range, BACKWARD, PAGE + 1, |key, value| {
-            seen += 1;
-            rows::left_out(self.add_version(read, &mut cards, page, place, (key, value)))?;
-            if page.is_full() || seen > PAGE {
-                rest = Some(key.to_vec());
+            // Only a further version tells that the package is not at its end.
+            if seen > 0 && (page.is_full() || seen == PAGE) {
+                rest = Some(std::mem::take(&mut before));
                 return Ok(ControlFlow::Break(()));
             }
+            seen += 1;
+            before.clear();
+            before.extend_from_slice(key);
+            rows::left_out(self.add_version(read, &mut cards, page, place, (key, value)))?;
             Ok(ControlFlow::Continue(()))
         })?;
         page.look_beside(range, after.is_some(), rest.as_deref());
