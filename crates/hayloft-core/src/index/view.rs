@@ -1,7 +1,7 @@
 //! A feed at one commit, as index documents read it.
 
 use std::collections::BTreeMap;
-use std::ops::ControlFlow;
+use std::ops::{Bound, ControlFlow};
 use std::sync::Arc;
 
 use hayloft_feed::native::{
@@ -156,44 +156,6 @@ impl View<'_> {
         Ok(head)
     }
 
-    fn show(
-        &self,
-        key: &[u8],
-        record: &VersionRecord,
-        status: &Status,
-        fragments: &[fragments::Read],
-        want: &Want<'_>,
-        visit: &mut dyn FnMut(&VersionEntry<'_>),
-    ) -> Result<(), StoreError> {
-        let version = version(key, record);
-        let files = if want.files { cards(record)? } else { Vec::new() };
-        let entries: Vec<FragmentEntry<'_>> = fragments
-            .iter()
-            .filter_map(|found| {
-                let kind = found.kind.of_type()?;
-                want.has(kind).then_some(FragmentEntry {
-                    file: found.file,
-                    kind,
-                    bytes: found.bytes.as_slice(),
-                })
-            })
-            .collect();
-        let published = Timestamp::from_millis(record.created);
-        let mut entry = VersionEntry::new(&version, status, published);
-        entry.published_by = record.files.first().map_or("", |file| file.published_by.as_str());
-        if want.downloads {
-            let prefix = tables::downloads_of(key);
-            rows::each(self.read, tables::DOWNLOADS, &prefix, |key, value| {
-                entry.downloads += count(rows::counter_value(tables::DOWNLOADS, key, value)?);
-                Ok(())
-            })?;
-        }
-        entry.files = &files;
-        entry.fragments = &entries;
-        visit(&entry);
-        Ok(())
-    }
-
     fn try_versions(
         &self,
         name: &NameKey,
@@ -215,12 +177,20 @@ impl View<'_> {
                 None => BTreeMap::new(),
                 Some(kinds) => fragments::between(self.read, first, last, &kinds)?,
             };
+            let counts = if want.downloads {
+                downloads_between(self.read, first, last)?
+            } else {
+                BTreeMap::new()
+            };
             for (key, record) in page {
                 let record = rows::completed(self.read, record)?;
-                let status = statuses.remove(&key).unwrap_or_default();
-                let fragments = of_page.remove(&key).unwrap_or_default();
+                let beside = Beside {
+                    status: statuses.remove(&key).unwrap_or_default(),
+                    fragments: of_page.remove(&key).unwrap_or_default(),
+                    downloads: counts.get(&key).copied().unwrap_or_default(),
+                };
                 let mut flow = ControlFlow::Continue(());
-                self.show(&key, &record, &status, &fragments, want, &mut |entry| {
+                show(&key, &record, &beside, want, &mut |entry| {
                     flow = visit(entry);
                 })?;
                 if flow.is_break() {
@@ -252,7 +222,10 @@ impl View<'_> {
                 fragments::between(self.read, &key, &key, &kinds)?.remove(&key).unwrap_or_default()
             }
         };
-        self.show(&key, &record, &status, &fragments, want, visit)?;
+        let counts = downloads_between(self.read, &key, &key)?;
+        let downloads = counts.get(&key).copied().unwrap_or_default();
+        let beside = Beside { status, fragments, downloads };
+        show(&key, &record, &beside, want, visit)?;
         Ok(true)
     }
 
@@ -285,6 +258,64 @@ impl View<'_> {
             }
         }
     }
+}
+
+/// Shows one version.
+fn show(
+    key: &[u8],
+    record: &VersionRecord,
+    beside: &Beside,
+    want: &Want<'_>,
+    visit: &mut dyn FnMut(&VersionEntry<'_>),
+) -> Result<(), StoreError> {
+    let Beside { status, fragments, downloads } = beside;
+    let version = version(key, record);
+    let files = if want.files { cards(record)? } else { Vec::new() };
+    let entries: Vec<FragmentEntry<'_>> = fragments
+        .iter()
+        .filter_map(|found| {
+            let kind = found.kind.of_type()?;
+            want.has(kind).then_some(FragmentEntry {
+                file: found.file,
+                kind,
+                bytes: found.bytes.as_slice(),
+            })
+        })
+        .collect();
+    let published = Timestamp::from_millis(record.created);
+    let mut entry = VersionEntry::new(&version, status, published);
+    entry.published_by = record.files.first().map_or("", |file| file.published_by.as_str());
+    entry.downloads = *downloads;
+    entry.files = &files;
+    entry.fragments = &entries;
+    visit(&entry);
+    Ok(())
+}
+
+/// What lies beside the row of a version.
+struct Beside {
+    status: Status,
+    fragments: Vec<fragments::Read>,
+    downloads: u64,
+}
+
+/// Downloads by version, of those whose keys lie between two, both included.
+fn downloads_between(
+    read: &dyn MetaRead,
+    first: &[u8],
+    last: &[u8],
+) -> Result<BTreeMap<Vec<u8>, u64>, StoreError> {
+    let start = Bound::Included(tables::downloads_of(first));
+    let (_, end) = tables::prefixed(&tables::downloads_of(last));
+    let mut found = BTreeMap::new();
+    rows::each_in(read, tables::DOWNLOADS, (start, end), |key, value| {
+        if let Some((version, _)) = tables::downloads_key(key) {
+            let more = count(rows::counter_value(tables::DOWNLOADS, key, value)?);
+            *found.entry(version.to_vec()).or_default() += more;
+        }
+        Ok(())
+    })?;
+    Ok(found)
 }
 
 fn count(counter: i64) -> u64 {
