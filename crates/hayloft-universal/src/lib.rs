@@ -13,7 +13,7 @@
 //! | `UPACK.json` or `./upack.json` alone | no package | refused |
 //! | `\` between components | as `/` | as `/` |
 //! | `package/`, `Package/` | content, in any case | content |
-//! | other files twice | both written, or an error | accepted with a warning |
+//! | other files twice | both written, the last remains, or an error | accepted with a warning, the last counts |
 //! | names that lead outside, also below `package/` | written there | refused |
 //! | names that Windows takes for others (`nul`, `a.`, `a:b`) | written elsewhere or not at all | refused |
 //! | symbolic links | written as files that hold the target | refused if that leads outside |

@@ -194,22 +194,19 @@ impl<'a> Package<'a> {
         zip.iter().filter(|entry| !entry.is_directory()).map(PackageEntry)
     }
 
-    /// The file at `path`: exactly, else the first by bytes of those equal without ASCII case.
+    /// The file at `path`: exactly, else the first by bytes of those equal without ASCII case; of
+    /// those with one path the last, which is what remains where the archive is unpacked.
     /// Slashes of both kinds are equal; those at the start do not count.
     pub fn find(&self, path: &str) -> Option<PackageEntry<'_>> {
         let path = path.replace('\\', "/");
         let path = path.trim_start_matches('/');
-        let mut best: Option<PackageEntry<'_>> = None;
-        for entry in self.entries() {
-            if entry.path() == path {
-                return Some(entry);
-            }
-            let earlier = |best: PackageEntry<'_>| entry.path() < best.path();
-            if entry.path().eq_ignore_ascii_case(path) && best.is_none_or(earlier) {
-                best = Some(entry);
-            }
-        }
-        best
+        self.entries().filter(|entry| entry.path().eq_ignore_ascii_case(path)).reduce(
+            |best, entry| {
+                let rank = |entry: PackageEntry<'_>| entry.path() != path;
+                let replaces = (rank(entry), entry.path()) <= (rank(best), best.path());
+                if replaces { entry } else { best }
+            },
+        )
     }
 
     /// Writes the content of the entry `index` to `out` and returns its length. Fails above `most`

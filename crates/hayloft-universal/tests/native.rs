@@ -247,6 +247,24 @@ fn the_content_comes_alone_as_zip_and_as_tgz() {
 }
 
 #[test]
+fn of_a_file_that_is_there_twice_the_one_that_remains_after_unpacking_is_taken_out() {
+    let mut feed = feed();
+    let package = upack("", "a", "1.0.0")
+        .file("package/x", b"first".to_vec())
+        .file("package/X", b"another".to_vec())
+        .file("package/y", b"last".to_vec());
+    let mut bytes = package.build();
+    while let Some(at) = bytes.windows(9).position(|window| window == b"package/y") {
+        bytes[at + 8] = b'x';
+    }
+    feed.upload("x.upack", &bytes);
+    for (path, expected) in [("package/x", "last"), ("package/X", "another")] {
+        let got = feed.get(&format!("/download-file/a/1.0.0?path={path}"));
+        assert_eq!((got.status, got.text().as_str()), (200, expected), "{path}");
+    }
+}
+
+#[test]
 fn one_file_is_taken_out_of_a_package() {
     let mut feed = feed();
     feed.upload(
