@@ -146,7 +146,7 @@ fn what_is_no_package_is_refused(#[case] bytes: Vec<u8>, #[case] text: &str) {
 
 #[rstest]
 #[case::no_boundary("multipart/form-data", "no usable boundary")]
-#[case::other_boundary("multipart/form-data; boundary=zzz", "no first part")]
+#[case::other_boundary("multipart/form-data; boundary=zzz", "does not end")]
 fn a_multipart_body_needs_its_boundary(#[case] content_type: &str, #[case] text: &str) {
     let server = server();
     let body = multipart(&nupkg("A", "1.0.0").build());
@@ -639,7 +639,7 @@ fn the_flat_container_serves_what_can_be_downloaded() {
     for path in ["9.0.0/acme.core.9.0.0.nupkg", "x/x.nupkg", "1.2.0/x.exe", "1.2.0/icon"] {
         server.get(&format!("{flat}/{path}")).refused(404, &[]);
     }
-    server.get("/nuget/f/v3/flat/none/index.json").refused(404, &["none"]);
+    server.get("/nuget/f/v3/flat/none/index.json").refused(404, &[]);
 }
 
 #[test]
@@ -700,7 +700,7 @@ fn registration_tells_what_the_manifest_says() {
     assert_eq!(alone["catalogEntry"], *entry);
     server.get("/nuget/f/v3/registration/acme.core/7.0.0.json").refused(404, &[]);
     server.get("/nuget/f/v3/registration/acme.core/1.0.0").refused(404, &[]);
-    server.get("/nuget/f/v3/registration/acme.none/index.json").refused(404, &["acme.none"]);
+    server.get("/nuget/f/v3/registration/acme.none/index.json").refused(404, &[]);
 }
 
 #[test]
@@ -718,16 +718,20 @@ fn a_registration_of_many_versions_is_whole() {
             )
             .unwrap();
     }
-    let page = &server.get("/nuget/f/v3/registration/a/index.json").json()["items"][0];
-    let versions: Vec<_> = page["items"]
-        .as_array()
-        .unwrap()
-        .iter()
-        .map(|leaf| leaf["catalogEntry"]["version"].as_str().unwrap().to_owned())
-        .collect();
-    let expected: Vec<_> = (0..300).map(|number| format!("1.{number}.0")).collect();
+    let index = server.get("/nuget/f/v3/registration/a/index.json").json();
+    let mut versions = Vec::new();
+    for page in index["items"].as_array().unwrap() {
+        assert!(page["items"].is_null(), "so many are not told at once");
+        let url = page["@id"].as_str().unwrap();
+        let path = url.split_once(&server.address.to_string()).unwrap().1;
+        let page = server.get(path).json();
+        let leaves = page["items"].as_array().unwrap();
+        assert_eq!(page["count"], leaves.len());
+        let version = |leaf: &serde_json::Value| leaf["catalogEntry"]["version"].clone();
+        versions.extend(leaves.iter().map(version));
+    }
+    let expected: Vec<_> = (0..300).map(|number| json!(format!("1.{number}.0"))).collect();
     assert_eq!(versions, expected);
-    assert_eq!(page["count"], 300);
 }
 
 /// Ids with the versions that a search shows.

@@ -1,6 +1,6 @@
 use std::ops::ControlFlow;
 
-use hayloft_feed::native::{Answer, Body, FeedView, Resource, ViewError, Want};
+use hayloft_feed::native::{Answer, Body, FeedView, Refusal, Resource, ViewError, Want};
 use hayloft_feed::{FileCard, Fragment};
 
 use super::lookup;
@@ -79,8 +79,12 @@ fn document<'a>(
     name: &str,
     media_type: &'static str,
 ) -> Answer<'a> {
-    if found.is_blocked || !found.file.documents.iter().any(|document| document == name) {
+    if !found.file.documents.iter().any(|document| document == name) {
         return Answer::not_found();
+    }
+    if found.is_blocked {
+        let reason = format!("`{}` is blocked", found.file.file_name);
+        return Answer::Refused(Refusal::Forbidden(reason));
     }
     let sha256 = data_encoding::HEXLOWER.encode(&found.file.digests.sha256);
     let validator = view.validator(0, &["document", name, &sha256]);
