@@ -244,7 +244,7 @@ fn npm_reads_the_manifest_that_was_read_here() {
     }
     let folder = tempfile::tempdir().unwrap();
     let mut dice = Dice(11);
-    let count = 800;
+    let count = 500;
     let mut ours = Vec::new();
     for number in 0..count {
         let bytes = tarball(&mut dice);
@@ -276,6 +276,6 @@ fn compare(ours: &[Result<String, hayloft_feed::FeedTypeError>], theirs: &str) {
     }
     assert_eq!(seen, ours.len());
     assert!(wrong.is_empty(), "{wrong}");
-    assert!(accepted > 100, "of {seen} tarballs only {accepted} are accepted");
+    assert!(accepted > 80, "of {seen} tarballs only {accepted} are accepted");
     println!("{accepted} of {seen} tarballs are accepted, and read alike by npm");
 }
