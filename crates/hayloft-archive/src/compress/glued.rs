@@ -94,7 +94,6 @@ impl GzipSum {
 
 #[cfg(test)]
 mod tests {
-    use std::io::Read;
 
     use flate2::bufread::GzDecoder;
     use rstest::rstest;
@@ -124,7 +123,7 @@ mod tests {
         file.extend_from_slice(&sum.end());
         let mut decoder = GzDecoder::new(file.as_slice());
         let mut out = Vec::new();
-        decoder.read_to_end(&mut out).unwrap();
+        std::io::copy(&mut decoder, &mut out).unwrap();
         assert_eq!(out, parts.concat());
         assert!(decoder.into_inner().is_empty());
     }
