@@ -334,7 +334,11 @@ mod tests {
             });
             started.wait();
             let waiting: Vec<_> = (0..MOST_WAITING.0)
-                .map(|_| scope.spawn(|| inspections.run(&limits, |lane| take(lane, MORE + 1))))
+                .map(|_| {
+                    // What it was let in with goes at once, not when it is joined: those before it
+                    // may wait for that.
+                    scope.spawn(|| inspections.run(&limits, |lane| take(lane, MORE + 1)).map(drop))
+                })
                 .collect();
             while inspections.whole.waiting() < MOST_WAITING.0 {
                 thread::yield_now();
