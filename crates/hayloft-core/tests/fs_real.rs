@@ -84,7 +84,7 @@ fn protected_files_cannot_be_written_by_anyone() {
     drop(RealFs.create(&path).unwrap());
     RealFs.protect(&path).unwrap();
     let mode = fs_err::metadata(&path).unwrap().permissions().mode();
-    assert_eq!(mode & 0o777, 0o444);
+    assert_eq!(mode & 0o777, 0o400);
 }
 
 #[test]
