@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::codec;
 use crate::plan::Plan;
-use crate::records::{BlobRecord, BlobState, DigestsValue, Health, JobRecord, Place};
+use crate::records::{BlobRecord, BlobState, DigestsValue, Health, JobRecord, Place, UseRecord};
 use crate::{BlobKey, Direction, MetaRead, StoreError, Want, inline_rows, rows, tables};
 
 /// How the bytes of a content come with an operation.
@@ -45,6 +45,7 @@ pub(crate) fn use_blob(
     size: u64,
     source: &Source,
     user: User,
+    qualifiers: &str,
 ) -> Result<Result<(), Gone>, StoreError> {
     let blob = digests.key();
     // A row that is damaged is made anew with what came along.
@@ -85,8 +86,8 @@ pub(crate) fn use_blob(
     };
     if !known {
         record.uses += 1;
-        plan.put_entry(tables::BLOB, usage)?;
     }
+    plan.put(tables::BLOB, usage, &UseRecord { qualifiers: qualifiers.to_owned() })?;
     plan.put(tables::BLOB, blob.0.to_vec(), &record)?;
     Ok(Ok(()))
 }

@@ -42,6 +42,7 @@ records! {
     40 => FragmentRecord,
     41 => FragmentPartRecord,
     50 => BlobRecord,
+    51 => UseRecord,
     60 => PromotionRecord,
     61 => RepackagingRecord,
     62 => AuditRecord,
@@ -151,8 +152,20 @@ pub(crate) enum DeleteModeValue {
     Remove,
 }
 
+/// Which feed has a name, and enough of the feed to make its row anew.
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
-pub(crate) struct FeedNameRecord(pub(crate) u32);
+pub(crate) struct FeedNameRecord {
+    pub(crate) feed: u32,
+    pub(crate) role: NameRole,
+    pub(crate) spelled: String,
+    pub(crate) tag: String,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
+pub(crate) enum NameRole {
+    Name,
+    Alternate,
+}
 
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
 pub(crate) struct PackageRecord {
@@ -318,6 +331,13 @@ pub(crate) struct BlobRecord {
     pub(crate) created: i64,
     /// When its bytes were last read and found right.
     pub(crate) verified: i64,
+}
+
+/// A file that uses a content, and what the content does not tell of it.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub(crate) struct UseRecord {
+    /// Text form of the file's qualifiers.
+    pub(crate) qualifiers: String,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]

@@ -91,7 +91,7 @@ impl FeedHandle {
         let key = folded(name);
         match rows::get(read, tables::FEED_NAME, &key) {
             Err(StoreError::Damaged { .. }) => {}
-            found => return Ok(found?.map(|FeedNameRecord(id)| id)),
+            found => return Ok(found?.map(|found: FeedNameRecord| found.feed)),
         }
         let mut found = None;
         rows::each(read, tables::FEED, &[], |row, value| {

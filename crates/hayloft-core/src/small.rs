@@ -76,7 +76,7 @@ impl Small {
                 self.settings.insert(key.to_vec(), known(table, key, value));
             }
             tables::FEED_NAME => match known::<FeedNameRecord>(table, key, value) {
-                Ok(place) => drop(self.names.insert(key.to_vec(), place.0)),
+                Ok(place) => drop(self.names.insert(key.to_vec(), place.feed)),
                 // The feeds themselves tell it, too; they are read before their names.
                 Err(_) => match self.called(key) {
                     Some(id) => drop(self.names.insert(key.to_vec(), id)),

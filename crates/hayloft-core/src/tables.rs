@@ -28,7 +28,8 @@ pub(crate) const FRAGMENT: Table = Table("frag-1");
 /// Version's key to `StatusRecord`; without a row the version is listed, and neither blocked nor
 /// deprecated.
 pub(crate) const STATUS: Table = Table("status-1");
-/// BLAKE3 to `BlobRecord`, and beside it BLAKE3, version number, file number for each use.
+/// BLAKE3 to `BlobRecord`, and beside it BLAKE3, version number, file number to `UseRecord` for
+/// each use.
 pub(crate) const BLOB: Table = Table("blob-1");
 /// Inline number, part to bytes; verified by digest, so without checksum.
 pub(crate) const BLOB_DATA: Table = Table("blob_data-1");

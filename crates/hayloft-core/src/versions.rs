@@ -339,8 +339,15 @@ fn heal_damaged(
     let record = blob_rows::of_file(plan, &known.digests)?;
     if record.health == crate::records::Health::Damaged {
         let user = User { version, file: known.number };
-        blob_rows::use_blob(plan, &known.digests, known.size, &file.source, user)?
-            .map_err(|blob_rows::Gone| AddError::Gone(0))?;
+        blob_rows::use_blob(
+            plan,
+            &known.digests,
+            known.size,
+            &file.source,
+            user,
+            &known.qualifiers,
+        )?
+        .map_err(|blob_rows::Gone| AddError::Gone(0))?;
     }
     Ok(())
 }
@@ -361,7 +368,8 @@ fn write_file(
     terms: &Terms,
 ) -> Result<FileValue, AddError> {
     let user = User { version: version.record.version, file: number };
-    blob_rows::use_blob(plan, &file.digests, file.size, &file.source, user)?
+    let qualifiers = file.identity.qualifiers.to_string();
+    blob_rows::use_blob(plan, &file.digests, file.size, &file.source, user, &qualifiers)?
         .map_err(|blob_rows::Gone| AddError::Gone(0))?;
     for fragment in &file.fragments {
         fragment.write(plan, &version.key, number)?;
@@ -369,7 +377,7 @@ fn write_file(
     Ok(FileValue {
         number,
         role: file.role.into(),
-        qualifiers: file.identity.qualifiers.to_string(),
+        qualifiers,
         file_name: file.file_name.clone(),
         size: file.size,
         digests: file.digests,
@@ -421,7 +429,16 @@ pub(crate) fn write_version(
     version: &VersionHandle,
 ) -> Result<(), StoreError> {
     plan.touch(feed, &version.package.key, Some(&version.key))?;
-    let record = &version.record;
+    write_record(plan, &version.key, &version.record)?;
+    plan.touch_feed(feed)
+}
+
+/// The same without what follows from it.
+pub(crate) fn write_record(
+    plan: &mut Plan,
+    key: &[u8],
+    record: &VersionRecord,
+) -> Result<(), StoreError> {
     let mut parts = in_rows(&record.files).into_iter();
     let first = parts.next().unwrap_or_default().to_vec();
     let mut more = 0_u16;
@@ -441,8 +458,7 @@ pub(crate) fn write_version(
         plan.delete(tables::VERSION_FILES, tables::part(record.version, stale));
     }
     let row = VersionRecord { files: first, more, ..record.clone() };
-    plan.put(tables::VERSION, version.key.clone(), &row)?;
-    plan.touch_feed(feed)
+    plan.put(tables::VERSION, key.to_vec(), &row)
 }
 
 /// The files of a version as rows hold them.

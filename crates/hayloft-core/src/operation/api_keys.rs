@@ -230,7 +230,7 @@ impl Store {
 }
 
 /// Removes all digests that lead to a key.
-fn unlead(plan: &mut Plan, id: u64) -> Result<(), StoreError> {
+pub(super) fn unlead(plan: &mut Plan, id: u64) -> Result<(), StoreError> {
     let mut leading = Vec::new();
     rows::each(plan, tables::API_KEY_HASH, &[], |key, value| {
         let place = rows::left_out(codec::decode(tables::API_KEY_HASH, key, value))?;

@@ -37,6 +37,8 @@ pub enum Action {
     Setting,
     /// `repair`: derived rows rebuilt.
     Repair,
+    /// `lost`: a row of the log that was damaged; the chain does not reach across it.
+    Lost,
 }
 
 impl Action {
@@ -57,6 +59,7 @@ impl Action {
             Self::KeyDelete => "key-delete",
             Self::Setting => "setting",
             Self::Repair => "repair",
+            Self::Lost => "lost",
         }
     }
 }
@@ -153,8 +156,14 @@ impl Entry {
 
     /// Appends the row.
     pub(crate) fn write(self, plan: &mut Plan, actor: &Actor) -> Result<u64, StoreError> {
+        let record = self.record(plan, actor);
+        plan.audit(record)
+    }
+
+    /// The row, but for its chain value.
+    pub(crate) fn record(self, plan: &Plan, actor: &Actor) -> AuditRecord {
         let at = plan.now().millis();
-        plan.audit(AuditRecord {
+        AuditRecord {
             at,
             actor: actor.name.clone(),
             key_id: actor.key_id,
@@ -171,7 +180,7 @@ impl Entry {
             new_sha256: self.new_sha256,
             details: self.details.unwrap_or_else(|| serde_json::json!({})).to_string(),
             chain: [0; 32],
-        })
+        }
     }
 }
 

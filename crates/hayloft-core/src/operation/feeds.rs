@@ -5,7 +5,7 @@ use hayloft_feed::Detail;
 use crate::plan::Plan;
 use crate::records::{
     ActivityValue, DeleteModeValue, FacetRecord, FeedNameRecord, FeedRecord, FeedState, JobRecord,
-    OverwritingValue,
+    NameRole, OverwritingValue,
 };
 use crate::resolve::{FeedHandle, folded};
 use crate::{
@@ -221,8 +221,8 @@ fn unname(plan: &mut Plan, id: u32, record: &FeedRecord) -> Result<(), StoreErro
     let names = record.alternates.iter().chain([&record.name]);
     let mut freed: Vec<Vec<u8>> = names.map(|name| folded(name)).collect();
     rows::each(plan, tables::FEED_NAME, &[], |key, value| {
-        let leads = rows::left_out(codec::decode(tables::FEED_NAME, key, value))?;
-        if leads == Some(FeedNameRecord(id)) {
+        let leads = codec::decode::<FeedNameRecord>(tables::FEED_NAME, key, value);
+        if rows::left_out(leads)?.is_some_and(|leads| leads.feed == id) {
             freed.push(key.to_vec());
         }
         Ok(())
@@ -233,17 +233,27 @@ fn unname(plan: &mut Plan, id: u32, record: &FeedRecord) -> Result<(), StoreErro
     Ok(())
 }
 
+/// All names of a feed.
+pub(crate) fn named<'a>(
+    name: &'a str,
+    alternates: &'a [String],
+) -> impl Iterator<Item = (&'a str, NameRole)> {
+    let alternates = alternates.iter().map(|name| (name.as_str(), NameRole::Alternate));
+    alternates.chain([(name, NameRole::Name)])
+}
+
 /// Takes the names of a feed.
 fn name_feed(plan: &mut Plan, id: u32, draft: &FeedDraft) -> Result<(), FeedError> {
-    for name in draft.alternates.iter().chain([&draft.name]) {
+    for (name, role) in named(&draft.name, &draft.alternates) {
         if !is_name(name) {
-            return Err(FeedError::Name(name.clone()));
+            return Err(FeedError::Name(name.to_owned()));
         }
         let key = folded(name);
         if FeedHandle::number_of(plan, name)?.is_some() {
-            return Err(FeedError::Exists(name.clone()));
+            return Err(FeedError::Exists(name.to_owned()));
         }
-        plan.put(tables::FEED_NAME, key, &FeedNameRecord(id))?;
+        let (spelled, tag) = (name.to_owned(), draft.feed_type.clone());
+        plan.put(tables::FEED_NAME, key, &FeedNameRecord { feed: id, role, spelled, tag })?;
     }
     Ok(())
 }

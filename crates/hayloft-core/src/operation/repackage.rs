@@ -314,7 +314,8 @@ impl Store {
         if inspected.role != file.role.into() {
             return Err(job.mismatch(&inspected.identity));
         }
-        let new = new_file(job.feed_type.as_ref(), &inspected, &staged)?;
+        let digests = staged.digests().into();
+        let new = new_file(job.feed_type.as_ref(), &inspected, staged.size(), digests)?;
         Ok(Rewritten { staged, new, inspected, done })
     }
 

@@ -9,7 +9,7 @@ use hayloft_feed::{
 use crate::fragments::PreparedFragment;
 use crate::plan::Plan;
 use crate::reading::Reading;
-use crate::records::{HistoryValue, ListingValue, OriginValue};
+use crate::records::{DigestsValue, HistoryValue, ListingValue, OriginValue};
 use crate::resolve::FeedHandle;
 use crate::staging::StagingError;
 use crate::storing::Unstored;
@@ -260,7 +260,8 @@ impl Store {
             listing: ListingValue::Listed,
             deprecated: None,
         };
-        let file = new_file(feed_type.as_ref(), &inspected, &staged)?;
+        let digests = staged.digests().into();
+        let file = new_file(feed_type.as_ref(), &inspected, staged.size(), digests)?;
         let Identity { package, version, .. } = &inspected.identity;
         let hints = || handle.target_wants(package, version);
         let step = Arc::new(UploadStep {
@@ -341,7 +342,8 @@ impl From<NewFileError> for UploadError {
 pub(crate) fn new_file(
     feed_type: &dyn FeedType,
     inspected: &Inspected,
-    staged: &Staged,
+    size: u64,
+    digests: DigestsValue,
 ) -> Result<NewFile, NewFileError> {
     check_identity(feed_type, &inspected.identity)?;
     let mut fragments =
@@ -375,8 +377,8 @@ pub(crate) fn new_file(
         identity: inspected.identity.clone(),
         role: inspected.role,
         file_name,
-        size: staged.size(),
-        digests: staged.digests().into(),
+        size,
+        digests,
         source: crate::blob_rows::Source::Present,
         fragments,
         history,

@@ -8,6 +8,7 @@ mod index;
 mod keys;
 mod logs;
 mod packages;
+mod restore;
 mod run;
 mod versions;
 
@@ -34,8 +35,9 @@ pub enum VerifyLevel {
 pub enum Repair {
     /// Only look.
     No,
-    /// Rebuild derived rows, mark damaged contents, move strange files to `quarantine/`; nothing
-    /// that cannot be derived is deleted.
+    /// Rebuild derived rows, mark damaged contents, move strange files to `quarantine/`. A damaged
+    /// row is made anew from other rows and from package files; if nothing tells what it said, its
+    /// bytes are kept in `quarantine/` too, and it is taken away. No package file is.
     Derived,
 }
 

@@ -179,7 +179,19 @@ fn add_packages(goldens: &mut Goldens) {
             ..feed()
         },
     );
-    goldens.add("feed-name", &FeedNameRecord(2));
+    goldens.add(
+        "feed-name",
+        &FeedNameRecord { feed: 2, role: NameRole::Name, spelled: text("Main"), tag: text("npm") },
+    );
+    goldens.add(
+        "feed-alternate",
+        &FeedNameRecord {
+            feed: 2,
+            role: NameRole::Alternate,
+            spelled: text("first"),
+            tag: text("npm"),
+        },
+    );
     let pointer = Pointer { suffix: vec![1, 2, 0, 255], text: text("1.0") };
     goldens.add(
         "package",
@@ -258,6 +270,7 @@ fn add_contents_and_logs(goldens: &mut Goldens) {
         "blob-inline",
         &BlobRecord { place: Place::Inline(77), health: Health::Damaged, ..blob() },
     );
+    goldens.add("use", &UseRecord { qualifiers: text("arch=amd64") });
     goldens.add("blob-condemned", &BlobRecord { state: BlobState::Condemned(-5), ..blob() });
     goldens.add("blob-deleting", &BlobRecord { state: BlobState::Deleting, ..blob() });
     goldens.add(

@@ -2,7 +2,7 @@
 
 use super::run::{Look, Numbers, Run, Version, look, row};
 use crate::blob_rows::has_use;
-use crate::records::{BlobRecord, BlobState, JobRecord, Place};
+use crate::records::{BlobRecord, BlobState, JobRecord, Place, UseRecord};
 use crate::{
     BlobKey, Direction, FindingCode, MetaRead, Repair, StoreError, blob_rows, codec, inline_rows,
     rows, tables,
@@ -68,10 +68,7 @@ impl Run<'_> {
             let Ok(blob) = <[u8; 32]>::try_from(key) else { return Ok(()) };
             let record: BlobRecord = match codec::decode(tables::BLOB, key, value) {
                 Ok(record) => record,
-                Err(error) => {
-                    run.unreadable(tables::BLOB, key, &error);
-                    return Ok(());
-                }
+                Err(error) => return run.unused_blob_row(&blob, key, value, &error),
             };
             run.blob_state(read, blob, &record)?;
             let index = tables::by_hash(&record.sha256, &BlobKey(blob));
@@ -85,6 +82,33 @@ impl Run<'_> {
                 }
                 Ok(true)
             })
+        })
+    }
+
+    /// A row of a content that cannot be read and that no file uses, or it would have been told.
+    fn unused_blob_row(
+        &mut self,
+        blob: &[u8; 32],
+        key: &[u8],
+        value: &[u8],
+        error: &StoreError,
+    ) -> Result<(), StoreError> {
+        if self.is_reported(tables::BLOB, key)
+            || self.unsure
+            || matches!(error, StoreError::Newer { .. })
+        {
+            self.unreadable(tables::BLOB, key, error);
+            return Ok(());
+        }
+        self.doomed.insert(*blob);
+        self.keep_aside(tables::BLOB, key, value)?;
+        let blob = *blob;
+        self.found_mendable(FindingCode::Row, row(tables::BLOB, key), move |plan| {
+            let used = blob_rows::has_use(plan, &BlobKey(blob))?;
+            if !used {
+                plan.delete(tables::BLOB, blob.to_vec());
+            }
+            Ok(!used)
         })
     }
 
@@ -160,24 +184,52 @@ impl Run<'_> {
 
     /// Every recorded use is that of a file.
     pub(super) fn blob_uses(&mut self, read: &dyn MetaRead) -> Result<(), StoreError> {
-        self.each_key_but(read, tables::BLOB, tables::is_blob, |run, key| {
-            if is_use(run, read, key)? {
+        self.each_bytes(read, tables::BLOB, |run, key, value| {
+            if tables::is_blob(key) {
                 return Ok(());
             }
-            let text = format!("{} is the use of no file", row(tables::BLOB, key));
-            if run.unsure {
-                run.found(FindingCode::BlobUse, text);
+            let found = codec::decode::<UseRecord>(tables::BLOB, key, value);
+            if let Err(error @ StoreError::Newer { .. }) = &found {
+                run.unreadable(tables::BLOB, key, error);
                 return Ok(());
+            }
+            let told = match user(run, read, key)? {
+                User::Unsure => return Ok(()),
+                User::None => None,
+                User::File(qualifiers) => Some(UseRecord { qualifiers }),
+            };
+            let (code, text) = match (&found, &told) {
+                (Ok(found), Some(told)) if found == told => return Ok(()),
+                (Ok(_), Some(_)) => {
+                    let text = format!("{} tells other qualifiers", row(tables::BLOB, key));
+                    (FindingCode::BlobUse, text)
+                }
+                (Ok(_), None) => {
+                    let text = format!("{} is the use of no file", row(tables::BLOB, key));
+                    (FindingCode::BlobUse, text)
+                }
+                (Err(_), _) => (FindingCode::Row, row(tables::BLOB, key)),
+            };
+            if run.unsure {
+                run.found(code, text);
+                return Ok(());
+            }
+            if told.is_none() {
+                run.keep_inline(read, key)?;
             }
             let key = key.to_vec();
             // Numbers of versions and files are never given again.
-            run.found_mendable(FindingCode::BlobUse, text, move |plan| {
+            run.found_mendable(code, text, move |plan| {
+                if let Some(told) = &told {
+                    plan.put(tables::BLOB, key.clone(), told)?;
+                    return Ok(true);
+                }
                 plan.delete(tables::BLOB, key.clone());
                 let Some(blob) = key.first_chunk::<32>().copied() else { return Ok(true) };
                 let found = rows::readable(plan.get::<BlobRecord>(tables::BLOB, &blob))?;
                 if let Some(Some(mut row)) = found {
                     row.uses = blob_rows::uses(plan, &BlobKey(blob))?;
-                    if row.state == BlobState::Live && row.place == Place::File {
+                    if row.state == BlobState::Live {
                         blob_rows::retire_or_keep(plan, &BlobKey(blob), row)?;
                     } else {
                         plan.put(tables::BLOB, blob.to_vec(), &row)?;
@@ -188,17 +240,33 @@ impl Run<'_> {
         })
     }
 
+    /// Keeps a content aside that lies in rows: with its last use they go at once.
+    fn keep_inline(&self, read: &dyn MetaRead, usage: &[u8]) -> Result<(), StoreError> {
+        let Some(blob) = usage.first_chunk::<32>().filter(|_| self.repair == Repair::Derived)
+        else {
+            return Ok(());
+        };
+        let Look::Good(BlobRecord { place: Place::Inline(inline), size, .. }) =
+            look(read, tables::BLOB, blob)?
+        else {
+            return Ok(());
+        };
+        let bytes = inline_rows::read(read, inline, size)?;
+        self.quarantine(&data_encoding::HEXLOWER.encode(blob), &bytes)
+    }
+
     /// Every digest leads to a content that has it.
     pub(super) fn hash_index(&mut self, read: &dyn MetaRead) -> Result<(), StoreError> {
         self.each_key(read, tables::BY_HASH, |run, key| {
             let blob = key.last_chunk::<32>().copied().unwrap_or_default();
-            if run.rowless.contains(&blob) || digest_leads(read, key, &blob)? {
+            let doomed = run.doomed.contains(&blob);
+            if !doomed && (run.rowless.contains(&blob) || digest_leads(read, key, &blob)?) {
                 return Ok(());
             }
             let text = format!("{} leads nowhere", row(tables::BY_HASH, key));
             let key = key.to_vec();
             run.found_mendable(FindingCode::HashIndex, text, move |plan| {
-                if !digest_leads(plan, &key, &blob)? {
+                if doomed || !digest_leads(plan, &key, &blob)? {
                     plan.delete(tables::BY_HASH, key.clone());
                 }
                 Ok(true)
@@ -232,22 +300,32 @@ impl Run<'_> {
     }
 }
 
-fn is_use(run: &Run<'_>, read: &dyn MetaRead, key: &[u8]) -> Result<bool, StoreError> {
+/// What the key of a use leads to.
+enum User {
+    None,
+    /// It cannot be told.
+    Unsure,
+    /// A file with these qualifiers.
+    File(String),
+}
+
+fn user(run: &Run<'_>, read: &dyn MetaRead, key: &[u8]) -> Result<User, StoreError> {
     let (Some((blob, _)), Some(version), Some(number), 44) = (
         key.split_first_chunk::<32>(),
         tables::u64_at(key, 32),
         tables::u32_at(key, 40),
         key.len(),
     ) else {
-        return Ok(false);
+        return Ok(User::None);
     };
-    Ok(match run.version(read, version)? {
-        Version::None => false,
-        Version::Unsure => true,
-        Version::Found(record) => {
-            record.files.iter().any(|file| file.number == number && file.digests.blake3 == *blob)
-        }
-    })
+    let record = match run.version(read, version)? {
+        Version::None => return Ok(User::None),
+        Version::Unsure => return Ok(User::Unsure),
+        Version::Found(record) => record,
+    };
+    let mut files = record.files.into_iter();
+    let file = files.find(|file| file.number == number && file.digests.blake3 == *blob);
+    Ok(file.map_or(User::None, |file| User::File(file.qualifiers)))
 }
 
 fn digest_leads(read: &dyn MetaRead, key: &[u8], blob: &[u8; 32]) -> Result<bool, StoreError> {

@@ -93,7 +93,11 @@ impl Run<'_> {
         })
     }
 
-    fn examine(&mut self, key: BlobKey, record: &BlobRecord) -> Result<Wrong, StoreError> {
+    pub(super) fn examine(
+        &mut self,
+        key: BlobKey,
+        record: &BlobRecord,
+    ) -> Result<Wrong, StoreError> {
         if self.level == VerifyLevel::Fast && record.place == Place::File {
             return Ok(match self.store.inner.blobs.size(&key) {
                 Ok(Some(size)) if size == record.size => None,
@@ -150,7 +154,7 @@ impl Run<'_> {
     }
 
     /// The bytes of a content, unchecked; `None` if there are none.
-    fn open(
+    pub(super) fn open(
         &self,
         key: BlobKey,
         record: &BlobRecord,

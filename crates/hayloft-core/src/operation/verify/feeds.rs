@@ -1,6 +1,7 @@
 //! Jobs, feeds and their names.
 
 use super::run::{Look, Run, look, row};
+use crate::operation::feeds::named;
 use crate::records::{FeedNameRecord, FeedRecord, FeedState, JobRecord};
 use crate::resolve::folded;
 use crate::{FindingCode, MetaRead, StoreError, codec, tables};
@@ -62,7 +63,7 @@ impl Run<'_> {
             run.feeds.insert(id, Some(record));
             Ok(())
         })?;
-        self.each(read, tables::FEED_NAME, |run, key, FeedNameRecord(id)| {
+        self.each(read, tables::FEED_NAME, |run, key, FeedNameRecord { feed: id, .. }| {
             let leads = run
                 .feeds
                 .get(&id)
@@ -88,10 +89,16 @@ impl Run<'_> {
         id: u32,
         record: &FeedRecord,
     ) -> Result<(), StoreError> {
-        for name in record.alternates.iter().chain([&record.name]) {
+        for (name, role) in named(&record.name, &record.alternates) {
             let key = folded(name);
-            let (code, text) = match look(read, tables::FEED_NAME, &key)? {
-                Look::Good(FeedNameRecord(found)) if found == id => continue,
+            let wanted = FeedNameRecord {
+                feed: id,
+                role,
+                spelled: name.to_owned(),
+                tag: record.tag.clone(),
+            };
+            let (code, text) = match look::<FeedNameRecord>(read, tables::FEED_NAME, &key)? {
+                Look::Good(found) if found == wanted => continue,
                 Look::Newer => continue,
                 Look::Good(_) | Look::Missing => {
                     (FindingCode::FeedRow, format!("feed `{name}` is not found by its name"))
@@ -101,10 +108,10 @@ impl Run<'_> {
             self.set_reported(tables::FEED_NAME, &key);
             self.found_mendable(code, text, move |plan| {
                 // Another feed may have taken the name rightly meanwhile.
-                if let Some(found) = named_feed(plan, &key)? {
-                    return Ok(found == id);
+                if named_feed(plan, &key)?.is_some_and(|found| found != id) {
+                    return Ok(false);
                 }
-                plan.put(tables::FEED_NAME, key.clone(), &FeedNameRecord(id))?;
+                plan.put(tables::FEED_NAME, key.clone(), &wanted)?;
                 Ok(true)
             })?;
         }
@@ -114,7 +121,7 @@ impl Run<'_> {
 
 /// The live feed that a name leads to and that has it.
 fn named_feed(read: &dyn MetaRead, key: &[u8]) -> Result<Option<u32>, StoreError> {
-    let Look::Good(FeedNameRecord(id)) = look(read, tables::FEED_NAME, key)? else {
+    let Look::Good(FeedNameRecord { feed: id, .. }) = look(read, tables::FEED_NAME, key)? else {
         return Ok(None);
     };
     let feed = match look::<FeedRecord>(read, tables::FEED, &tables::feed(id))? {

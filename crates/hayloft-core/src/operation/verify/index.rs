@@ -37,7 +37,7 @@ impl Run<'_> {
 }
 
 /// Reads a row as what its key says it is.
-fn decodes(table: Table, key: &[u8], value: &[u8]) -> Result<(), StoreError> {
+pub(super) fn decodes(table: Table, key: &[u8], value: &[u8]) -> Result<(), StoreError> {
     fn is<R: Record>(table: Table, key: &[u8], value: &[u8]) -> Result<(), StoreError> {
         codec::decode::<R>(table, key, value).map(drop)
     }

@@ -75,6 +75,7 @@ impl Run<'_> {
             };
             if let Err(error) = decoded {
                 run.unreadable(table, key, &error);
+                return Ok(());
             }
             Ok(())
         })

@@ -6,7 +6,7 @@ use crate::records::{
     AuditRecord, CountersRecord, MoreRepackagedRecord, PromotionRecord, RepackagingRecord,
 };
 use crate::tables::{self, HistoryKind};
-use crate::{FindingCode, MetaRead, StoreError, codec, rows};
+use crate::{Action, FindingCode, MetaRead, StoreError, codec, rows};
 
 impl Run<'_> {
     /// Every row of the audit log follows from the one before, and the last is the last written.
@@ -26,11 +26,16 @@ impl Run<'_> {
             let record: AuditRecord = match codec::decode(tables::AUDIT, key, value) {
                 Ok(record) => record,
                 Err(error) => {
-                    run.unreadable(tables::AUDIT, key, &error);
                     known = false;
+                    run.unreadable(tables::AUDIT, key, &error);
                     return Ok(());
                 }
             };
+            if record.action == Action::Lost.as_str() {
+                // A repair has put it in the place of one that was damaged.
+                known = false;
+                return Ok(());
+            }
             if known && codec::chain(&chain, key, value) != Some(record.chain) {
                 let text = format!("row {found} does not follow from the one before");
                 run.found(FindingCode::AuditChain, text);

@@ -106,6 +106,8 @@ pub(super) struct Run<'a> {
     pub(super) rowless: BTreeSet<[u8; 32]>,
     /// Contents with a use that is not recorded.
     pub(super) unused: BTreeSet<[u8; 32]>,
+    /// Contents whose rows cannot be read, and that no file uses.
+    pub(super) doomed: BTreeSet<[u8; 32]>,
     /// Inline contents that no row names, by digest.
     pub(super) inline_orphans: BTreeMap<[u8; 32], u64>,
 }
@@ -133,12 +135,16 @@ impl<'a> Run<'a> {
             lost: BTreeSet::new(),
             rowless: BTreeSet::new(),
             unused: BTreeSet::new(),
+            doomed: BTreeSet::new(),
             inline_orphans: BTreeMap::new(),
         }
     }
 
     /// Everything, rows first: what they say is what contents are held against.
     pub(super) fn all(mut self) -> Result<VerifySummary, StoreError> {
+        if self.repair == Repair::Derived {
+            self.restore()?;
+        }
         let snapshot = self.store.inner.snapshot()?;
         let read = snapshot.as_ref();
         self.jobs(read)?;
@@ -217,17 +223,35 @@ impl<'a> Run<'a> {
 
     /// Reports a row that cannot be read, unless that was done.
     pub(super) fn unreadable(&mut self, table: Table, key: &[u8], error: &StoreError) {
-        if self.is_reported(table, key) {
-            return;
-        }
         if table == tables::VERSION || table == tables::VERSION_FILES {
             self.unsure = true;
+        }
+        if self.is_reported(table, key) {
+            return;
         }
         let code = match error {
             StoreError::Newer { .. } => FindingCode::NewerRow,
             _ => FindingCode::Row,
         };
         self.found(code, row(table, key));
+    }
+
+    /// Keeps the bytes of a row where a person may find them, before it is taken away.
+    pub(super) fn keep_aside(
+        &self,
+        table: Table,
+        key: &[u8],
+        value: &[u8],
+    ) -> Result<(), StoreError> {
+        if self.repair == Repair::No {
+            return Ok(());
+        }
+        let mut hash = blake3::Hasher::new();
+        hash.update(table.0.as_bytes()).update(key);
+        let name = format!("{}-{}", table.0, hash.finalize().to_hex());
+        // Length of the key, the key, the value.
+        let length = u32::try_from(key.len()).unwrap_or(u32::MAX).to_be_bytes();
+        self.quarantine(&name, &[&length, key, value].concat())
     }
 
     pub(super) fn set_reported(&mut self, table: Table, key: &[u8]) {

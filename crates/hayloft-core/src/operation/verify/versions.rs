@@ -7,8 +7,8 @@ use super::run::{Look, Run, Version, look, row};
 use crate::blob_rows;
 use crate::records::{
     BlobRecord, BlobState, CounterRecord, FileValue, FragmentPartRecord, FragmentRecord,
-    HistoryValue, MoreFilesRecord, Pointer, StabilityValue, StatusRecord, VersionPlaceRecord,
-    VersionRecord,
+    HistoryValue, MoreFilesRecord, Pointer, StabilityValue, StatusRecord, UseRecord,
+    VersionPlaceRecord, VersionRecord,
 };
 use crate::tables::FragmentKind;
 use crate::{
@@ -219,6 +219,7 @@ impl Run<'_> {
             }
         }
         let usage = tables::blob_use(&BlobKey(blob), version.version, file.number);
+        let user = UseRecord { qualifiers: file.qualifiers.clone() };
         if read.get(tables::BLOB, &usage)?.is_none() {
             self.unused.insert(blob);
             let text = format!(
@@ -234,7 +235,7 @@ impl Run<'_> {
                     return Ok(false);
                 }
                 row.state = BlobState::Live;
-                plan.put_entry(tables::BLOB, usage.clone())?;
+                plan.put(tables::BLOB, usage.clone(), &user)?;
                 row.uses = blob_rows::uses(plan, &BlobKey(blob))?;
                 plan.put(tables::BLOB, blob.to_vec(), &row)?;
                 Ok(true)
@@ -441,12 +442,15 @@ impl Run<'_> {
                 return Ok(());
             }
             let Some(count) = count else {
-                current.sum = None;
-                run.found(FindingCode::Row, row(tables::DOWNLOADS, key));
-                return Ok(());
+                // How many there were is lost; the sum follows the others.
+                let (text, key) = (row(tables::DOWNLOADS, key), key.to_vec());
+                return run.found_mendable(FindingCode::Row, text, move |plan| {
+                    plan.delete(tables::DOWNLOADS, key.clone());
+                    Ok(true)
+                });
             };
             if counts_a_file(read, key)? {
-                current.sum = current.sum.map(|sum| sum.saturating_add(count));
+                current.sum = current.sum.saturating_add(count);
                 return Ok(());
             }
             let text = format!("{} counts no file", row(tables::DOWNLOADS, key));
@@ -465,14 +469,14 @@ impl Run<'_> {
     fn sum_of_downloads(&mut self, found: Option<SumOfDownloads>) -> Result<(), StoreError> {
         let Some(SumOfDownloads { package, sum, stored }) = found else { return Ok(()) };
         let (code, text) = match stored {
-            Some(stored) if sum.is_none_or(|sum| sum == stored) || self.unsure => return Ok(()),
+            Some(stored) if sum == stored || self.unsure => return Ok(()),
             Some(_) => (
                 FindingCode::Downloads,
                 format!("the downloads of {} have another sum", super::packages::shown(&package)),
             ),
             None => (FindingCode::Row, row(tables::DOWNLOADS, &package)),
         };
-        if sum.is_none() || self.unsure {
+        if self.unsure {
             self.found(code, text);
             return Ok(());
         }
@@ -480,7 +484,8 @@ impl Run<'_> {
             let mut sum = 0_i64;
             rows::each(plan, tables::DOWNLOADS, &package, |key, value| {
                 if key != package {
-                    let count = rows::counter_value(tables::DOWNLOADS, key, value)?;
+                    let count = rows::left_out(rows::counter_value(tables::DOWNLOADS, key, value));
+                    let count = count?.unwrap_or_default();
                     sum = sum.saturating_add(count);
                 }
                 Ok(())
@@ -529,15 +534,15 @@ fn name(file: &FileValue) -> String {
 /// The counters of one package.
 struct SumOfDownloads {
     package: Vec<u8>,
-    /// `None` once one of them is no number.
-    sum: Option<i64>,
+    /// Of those that can be read.
+    sum: i64,
     /// What the package's own row says, unless that is no number.
     stored: Option<i64>,
 }
 
 impl SumOfDownloads {
     fn of(package: &[u8]) -> Self {
-        Self { package: package.to_vec(), sum: Some(0), stored: Some(0) }
+        Self { package: package.to_vec(), sum: 0, stored: Some(0) }
     }
 }
 
