@@ -112,7 +112,7 @@ fn the_flat_list_has_what_can_be_downloaded() {
     let got = feed.get("/v3/flat/acme.core/1.0.0/Acme.Core.1.0.nupkg");
     assert_eq!((got.status, got.body), (200, package("Acme.Core", "1.0", "")));
     assert_eq!(feed.get("/v3/flat/acme.core/3.0.0/acme.core.3.0.0.nupkg").status, 403);
-    assert_eq!(feed.get("/v3/flat/acme.core/3.0.0/acme.core.nuspec").status, 404);
+    assert_eq!(feed.get("/v3/flat/acme.core/3.0.0/acme.core.nuspec").status, 403);
     assert_eq!(feed.get("/v3/flat/acme.core/9.0.0/acme.core.9.0.0.nupkg").status, 404);
     assert_eq!(feed.get("/v3/flat/acme/index.json").status, 404);
     assert_eq!(feed.get("/v3/flat/a*b/index.json").status, 404);
