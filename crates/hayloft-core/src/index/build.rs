@@ -1,8 +1,8 @@
 //! Building the index of a feed anew, in slices, beside everything else.
 
-use hayloft_feed::{FeedType, IndexChange};
+use hayloft_feed::{FeedType, IndexChange, rebuild_change};
 
-use super::hook::{as_new, derive_one};
+use super::hook::derive_one;
 use super::view::{Ground, state};
 use crate::plan::Plan;
 use crate::records::{IndexLogRecord, IndexState, IndexStateRecord, PackageRecord};
@@ -60,7 +60,7 @@ pub(crate) fn build_step(
     let more = last.is_some();
     let next = last.map_or(IndexState::Complete, IndexState::Building);
     for name in names {
-        let found = as_new(&ground.view_in_change(plan), name.key());
+        let found = rebuild_change(&ground.view_in_change(plan), name.key());
         let derived = match &found {
             Ok(None) => Ok(()),
             Ok(Some((head, versions))) => {

@@ -8,8 +8,8 @@ use std::collections::BTreeMap;
 
 use hayloft_feed::native::ViewError;
 use hayloft_feed::{
-    Fragment, IndexChange, IndexError, IndexWriter, LogHead, PackageHead, SearchRecord, Status,
-    Timestamp, VersionChange, VersionState,
+    Fragment, IndexChange, IndexError, IndexWriter, LogHead, SearchRecord, Status, Timestamp,
+    VersionChange, VersionState,
 };
 
 use super::log::Pending;
@@ -396,12 +396,4 @@ pub(crate) fn put_row(
         plan.delete(tables::INDEX_PART, tables::index_part(feed, key, part));
     }
     Ok(())
-}
-
-/// A package with all its versions as if they were new, in a plan.
-pub(crate) fn as_new(
-    view: &View<'_>,
-    name: &hayloft_feed::NameKey,
-) -> Result<Option<(PackageHead, Vec<VersionChange>)>, ViewError> {
-    hayloft_feed::rebuild_change(view, name)
 }
