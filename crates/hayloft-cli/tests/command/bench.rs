@@ -121,8 +121,10 @@ impl Bench {
             .map(|word| format!("'{}'", word.to_str().unwrap()))
             .collect();
         let mut command = Command::new("script");
-        command.args(["-qefc", &words.join(" "), "/dev/null"]);
-        command.current_dir(bare.get_current_dir().unwrap()).env("NO_COLOR", "1");
+        // `exec`: dash would wait beside the command, meet Ctrl-C as well, and end with 130.
+        command.args(["-qefc", &format!("exec {}", words.join(" ")), "/dev/null"]);
+        command.current_dir(bare.get_current_dir().unwrap());
+        command.env("NO_COLOR", "1").env("SHELL", "/bin/sh");
         for (name, value) in bare.get_envs() {
             match value {
                 Some(value) => command.env(name, value),
