@@ -29,7 +29,7 @@ pub use process::Process;
 pub use program::{Hayloft, Ran};
 pub use server::Server;
 pub use tool::{
-    dotnet, has_program, javascript, npm, nuget, nuget_install, pip_install, python, run,
+    dotnet, has_program, javascript, npm, nuget, nuget_install, pip_install, python, rubygems, run,
 };
 pub use tree::{Tree, tree};
 pub use wiretap::Wiretap;

