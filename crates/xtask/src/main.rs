@@ -2,6 +2,7 @@
 
 mod dist;
 mod run;
+mod rust_version;
 mod tools;
 
 use std::env;
@@ -17,10 +18,14 @@ cargo xtask <command>
   test [args]        install the tools that the tests drive, then run every test;
                      args go to `cargo test`, and leave the tools alone
   ci                 what a change must pass: formatting, lints, documentation,
-                     feature sets, then `test`
+                     feature sets, packages, licences, then `test`
   tools              install the tools only (Debian packages, npm, pip)
   fuzz [-s N] [name] run the fuzz targets, N seconds each (60), all or those whose
                      name contains `name`
+  deny               check licences, sources and duplicates of all dependencies
+  package            pack every crate that is meant to be published
+  rust-version       check that no dependency needs a newer Rust than the crates say
+  semver             compare the public API with the last release's
   dist [--program=P] [--out=D]
                      build a release and pack it: .deb, .tar.gz, checksums and a bill of
                      materials in target/dist, or of a program that is built already
@@ -48,6 +53,10 @@ fn dispatch(arguments: &[String]) -> Result<()> {
         "tools" => tools::install().map(drop),
         "fuzz" => fuzz(rest),
         "dist" => dist::dist(rest),
+        "deny" => deny(),
+        "semver" => semver(),
+        "package" => package(),
+        "rust-version" => rust_version::check(),
         "bench" => {
             Step::cargo(["run", "--release", "-p", "hayloft-benches", "--"]).args(rest).run()
         }
@@ -96,7 +105,33 @@ fn ci() -> Result<()> {
         Step::cargo(["check", "-p", "hayloft", "--no-default-features", "--features", features])
             .run()?;
     }
+    rust_version::check()?;
+    package()?;
+    deny()?;
     test(&[])
+}
+
+/// Every crate but those for this repository alone. They were compiled already; what this finds is
+/// what a package lacks: a description, a README, a version of a dependency.
+fn package() -> Result<()> {
+    Step::cargo(["package", "--workspace", "--no-verify", "--allow-dirty", "--quiet"])
+        .args(["--exclude=hayloft-tests", "--exclude=hayloft-benches", "--exclude=xtask"])
+        .run()
+}
+
+/// Licences and sources need no network; known holes do, so they are looked for elsewhere.
+fn deny() -> Result<()> {
+    tools::cargo_deny()?;
+    Step::cargo(["deny", "check", "bans", "licenses", "sources"]).run()
+}
+
+fn semver() -> Result<()> {
+    let Some(tag) = run::last_tag() else {
+        eprintln!("there is no release to compare with yet");
+        return Ok(());
+    };
+    tools::cargo_semver_checks()?;
+    Step::cargo(["semver-checks", "--workspace"]).args(["--baseline-rev".to_owned(), tag]).run()
 }
 
 fn fuzz(arguments: &[String]) -> Result<()> {

@@ -78,3 +78,11 @@ impl Step {
         words.map(|word| word.to_string_lossy()).collect::<Vec<_>>().join(" ")
     }
 }
+
+/// The newest release, if there is one.
+pub(crate) fn last_tag() -> Option<String> {
+    let mut git = Command::new("git");
+    git.args(["describe", "--tags", "--abbrev=0", "--match=v*"]).current_dir(root());
+    let output = git.output().ok().filter(|output| output.status.success())?;
+    Some(String::from_utf8(output.stdout).ok()?.trim().to_owned())
+}

@@ -139,6 +139,22 @@ pub(crate) fn cargo_fuzz() -> Result<()> {
     Step::cargo(["install", "--locked", "cargo-fuzz", "--version", "0.13.2"]).run()
 }
 
+/// Builds cargo-deny unless it is there; that takes some minutes.
+pub(crate) fn cargo_deny() -> Result<()> {
+    if Step::cargo(["deny", "--version"]).succeeds() {
+        return Ok(());
+    }
+    Step::cargo(["install", "--locked", "cargo-deny", "--version", "0.20.2"]).run()
+}
+
+/// Builds cargo-semver-checks unless it is there.
+pub(crate) fn cargo_semver_checks() -> Result<()> {
+    if Step::cargo(["semver-checks", "--version"]).succeeds() {
+        return Ok(());
+    }
+    Step::cargo(["install", "--locked", "cargo-semver-checks", "--version", "0.51.0"]).run()
+}
+
 fn debian() -> Result<()> {
     let missing: Vec<&str> = DEBIAN
         .iter()

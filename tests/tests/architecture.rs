@@ -1,0 +1,113 @@
+//! What ARCHITECTURE.md says of crates and files is what there is.
+
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests panic to fail")]
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io;
+use std::path::Path;
+use std::process::Command;
+
+use serde_json::Value;
+
+fn text() -> String {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../ARCHITECTURE.md");
+    fs_err::read_to_string(path).unwrap()
+}
+
+/// The words between backticks.
+fn quoted(cell: &str) -> Vec<String> {
+    cell.split('`').skip(1).step_by(2).map(str::to_owned).collect()
+}
+
+/// Crates by the table, with what they build on.
+fn told() -> BTreeMap<String, BTreeSet<String>> {
+    let text = text();
+    let rows = text.lines().skip_while(|line| !line.starts_with("| crate | holds | builds on |"));
+    let rows: Vec<Vec<&str>> = rows
+        .skip(2)
+        .take_while(|line| line.starts_with('|'))
+        .map(|line| line.trim_matches('|').split(" | ").collect())
+        .collect();
+    // Those of the row that has several are the types.
+    let types: Vec<String> = rows
+        .iter()
+        .map(|row| quoted(row[0]))
+        .find(|names| names.len() > 3)
+        .unwrap()
+        .iter()
+        .map(|name| {
+            format!("hayloft-{}", name.trim_start_matches("hayloft-").trim_start_matches('-'))
+        })
+        .collect();
+    let mut told = BTreeMap::new();
+    for row in rows.iter().filter(|row| row[0].contains("`hayloft")) {
+        let mut on: BTreeSet<String> = quoted(row[2])
+            .into_iter()
+            .map(|name| if name == "hayloft" { name } else { format!("hayloft-{name}") })
+            .collect();
+        if row[2].contains("the six types") {
+            on.extend(types.iter().cloned());
+        }
+        let names = quoted(row[0]);
+        let names = if names.len() > 3 { types.clone() } else { names };
+        told.extend(names.into_iter().map(|name| (name, on.clone())));
+    }
+    told
+}
+
+#[test]
+fn arrows_between_crates_are_those_of_the_table() {
+    let output = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
+        .args(["metadata", "--format-version=1", "--no-deps", "--offline"])
+        .current_dir(env!("CARGO_MANIFEST_DIR"))
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{output:?}");
+    let metadata: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let packages = metadata["packages"].as_array().unwrap();
+    let ours = |name: &str| name == "hayloft" || name.starts_with("hayloft-");
+    let helpers = ["hayloft-tests", "hayloft-benches"];
+    let mut found = BTreeMap::new();
+    for package in packages {
+        let name = package["name"].as_str().unwrap();
+        if !ours(name) || helpers.contains(&name) {
+            continue;
+        }
+        let dependencies = package["dependencies"].as_array().unwrap();
+        let on: BTreeSet<String> = dependencies
+            .iter()
+            .filter(|dependency| dependency["kind"].is_null())
+            .filter_map(|dependency| dependency["name"].as_str())
+            .filter(|name| ours(name))
+            .map(str::to_owned)
+            .collect();
+        found.insert(name.to_owned(), on);
+    }
+    assert_eq!(found, told());
+}
+
+#[test]
+fn a_store_has_the_files_that_are_told() {
+    let text = text();
+    let block = text.split("```text\nSTORE/\n").nth(1).unwrap().split("```").next().unwrap();
+    let told: BTreeSet<&str> = block
+        .lines()
+        .filter_map(|line| line.split_whitespace().next())
+        .map(|name| name.split('/').next().unwrap())
+        .collect();
+    let directory = tempfile::tempdir().unwrap();
+    let store = hayloft::open(directory.path()).unwrap();
+    let actor = hayloft::Actor::named("tester");
+    store.create_feed(hayloft::FeedDraft::new("dev", "universal"), &actor).unwrap();
+    let package = hayloft_testkit::upack("", "big", "1.0.0").payload(100_000).build();
+    let request = hayloft::UploadRequest::default();
+    store.upload("dev", &request, &mut package.as_slice(), &actor).unwrap();
+    let wanted = hayloft::Selector::exact("big", "1.0.0");
+    io::copy(&mut store.download("dev", &wanted).unwrap(), &mut io::sink()).unwrap();
+    store.close().unwrap();
+    let found: BTreeSet<String> = fs_err::read_dir(directory.path())
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
+    assert_eq!(found.iter().map(String::as_str).collect::<BTreeSet<_>>(), told);
+}
