@@ -102,7 +102,7 @@ fn a_store_has_the_files_that_are_told() {
     let package = hayloft_testkit::upack("", "big", "1.0.0").payload(100_000).build();
     let request = hayloft::UploadRequest::default();
     store.upload("dev", &request, &mut package.as_slice(), &actor).unwrap();
-    let wanted = hayloft::Selector::exact("big", "1.0.0");
+    let wanted = hayloft::Selector::ungrouped("big", "1.0.0");
     io::copy(&mut store.download("dev", &wanted).unwrap(), &mut io::sink()).unwrap();
     store.close().unwrap();
     let found: BTreeSet<String> = fs_err::read_dir(directory.path())

@@ -86,7 +86,7 @@ fn a_package_whose_latest_version_goes_between_two_pages_is_listed_with_the_one_
     let last = format!("a{:04}", MANY - 1);
     let mut newer = &*upack("", &last, "2.0.0").build();
     store.upload(FEED, &UploadRequest::default(), &mut newer, &actor()).unwrap();
-    let older = Selector::exact(last.as_str(), "1.0.0");
+    let older = Selector::ungrouped(last.as_str(), "1.0.0");
     store.delete_version(FEED, &older, &actor()).unwrap();
     let shown: Vec<(String, String)> =
         rows.map(|file| file.map(|file| (file.name, file.version)).unwrap()).collect();

@@ -190,7 +190,7 @@ fn publish_and_promote(store: &Store, name: &str, version: &str, actor: &Actor) 
     let mut package: StreamedUpack = streamed_upack(name, version, 10);
     store.upload(DEV, &UploadRequest::default(), &mut package, actor).unwrap();
     let request = PromoteRequest {
-        source: Selector::exact(name, version),
+        source: Selector::ungrouped(name, version),
         to_feed: PROD.to_owned(),
         comments: None,
         overwrite: Overwrite::Refuse,

@@ -104,8 +104,8 @@ impl Downloads {
 
     /// Counts of the files of a version that are in no row yet, by the file's number.
     pub(crate) fn pending_version(&self, package: u64, version: u64) -> BTreeMap<u32, u64> {
-        let first = FileId { package, version, number: 0 };
-        let last = FileId { package, version, number: u32::MAX };
+        let first = FileId::new(package, version, 0);
+        let last = FileId::new(package, version, u32::MAX);
         let state = self.lock();
         let mut found = BTreeMap::new();
         for counts in [&state.pending, &state.flushing] {
@@ -118,8 +118,8 @@ impl Downloads {
 
     /// Counts of a package that are in no row yet.
     pub(crate) fn pending_package(&self, package: u64) -> u64 {
-        let first = FileId { package, version: 0, number: 0 };
-        let last = FileId { package, version: u64::MAX, number: u32::MAX };
+        let first = FileId::new(package, 0, 0);
+        let last = FileId::new(package, u64::MAX, u32::MAX);
         let state = self.lock();
         let of = |counts: &Counts| {
             let range = (Bound::Included(first), Bound::Included(last));
@@ -283,7 +283,7 @@ fn replay(fs: &dyn Fs, path: &Path, generation: u64, start: u64) -> Result<Count
         let numbers =
             (tables::u64_at(&record, 0), tables::u64_at(&record, 8), tables::u32_at(&record, 16));
         let (Some(package), Some(version), Some(number)) = numbers else { return Ok(counts) };
-        let file = FileId { package, version, number };
+        let file = FileId::new(package, version, number);
         if record != encoded(generation, content(file)) {
             return Ok(counts);
         }

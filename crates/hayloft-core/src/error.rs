@@ -55,6 +55,12 @@ pub enum StoreError {
     /// running for a caller.
     #[error("the store cannot be changed from inside a change of it")]
     Reentrant,
+    /// What a caller gave came from another store, or from this one before it was opened anew.
+    #[error("the {what} belongs to another store")]
+    Foreign {
+        /// What was given.
+        what: &'static str,
+    },
     /// What a caller gave does not fit into one row, although each part of it is short enough.
     #[error("a row of `{table}` would have {length} bytes, at most {limit} are kept")]
     TooLarge {
@@ -93,6 +99,7 @@ impl StoreError {
             Self::Stopped => Self::Stopped,
             Self::Panicked => Self::Panicked,
             Self::Reentrant => Self::Reentrant,
+            Self::Foreign { what } => Self::Foreign { what },
             Self::Unknown(error) => Self::Unknown(error.clone()),
             Self::NotStored(error) => Self::NotStored(error.clone()),
             Self::Meta(error) => Self::Meta(error.clone()),

@@ -20,6 +20,8 @@ use crate::{
 pub(crate) struct Context {
     pub(crate) types: FeedTypes,
     pub(crate) downloads: Arc<Downloads>,
+    /// Marks the numbers of files that callers get.
+    pub(crate) mark: u32,
 }
 
 impl Context {
@@ -100,14 +102,16 @@ impl Context {
                         Some(manifest(read, &version.key, value.number, &value.file_name)?)
                     }
                 };
+                let card = cards.file(&row, file)?;
                 Ok(PackageFile {
+                    id: card.id.of_store(self.mark),
                     status: status.into(),
                     status_changed: Timestamp::from_millis(status.changed),
                     file_downloads: counts.get(&file.number).copied().unwrap_or_default(),
                     version_downloads,
                     package_downloads,
                     manifest,
-                    ..cards.file(&row, file)?
+                    ..card
                 })
             })
             .collect()
@@ -161,7 +165,7 @@ impl<'a> Cards<'a> {
             .map_err(|_| StoreError::damaged(format!("the record of file `{}`", file.file_name)))?;
         let status = StatusRecord::of_new(row.created);
         Ok(PackageFile {
-            id: FileId { package: row.package, version: row.version, number: file.number },
+            id: FileId::new(row.package, row.version, file.number),
             feed: self.feed.id,
             group: group.clone(),
             name: name.clone(),

@@ -8,10 +8,11 @@
 mod gate;
 
 use std::cell::Cell;
+use std::panic::{self, AssertUnwindSafe};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use hayloft_feed::{Account, Exhausted, Inspected, Limits, Terms};
+use hayloft_feed::{Account, Exhausted, FeedTypeError, Inspected, Limits, Terms};
 
 use crate::{OpenOptions, StoreError};
 use gate::{Gate, Pass};
@@ -85,16 +86,20 @@ impl Inspections {
         limits: &Limits,
         mut work: impl FnMut(&Lane<'_>) -> Result<T, E>,
     ) -> Result<(T, Admission), E> {
+        let panicked = || StoreError::Panicked.into();
+        let mut work = |lane: &Lane<'_>| guarded(|| work(lane), panicked);
         let done = self.run_behind(MOST_WAITING, limits, &mut work);
         done.unwrap_or_else(|| Err(StoreError::Busy.into()))
     }
 
     /// As [`Inspections::run`], and waits behind however many others.
-    pub(crate) fn run_however_long<T, E>(
+    pub(crate) fn run_however_long<T>(
         &self,
         limits: &Limits,
-        mut work: impl FnMut(&Lane<'_>) -> Result<T, E>,
-    ) -> Result<(T, Admission), E> {
+        mut work: impl FnMut(&Lane<'_>) -> Result<T, FeedTypeError>,
+    ) -> Result<(T, Admission), FeedTypeError> {
+        let panicked = || FeedTypeError::refused("", "reading it panicked, which is a bug");
+        let mut work = |lane: &Lane<'_>| guarded(|| work(lane), panicked);
         loop {
             if let Some(done) = self.run_behind((usize::MAX, usize::MAX), limits, &mut work) {
                 return done;
@@ -144,6 +149,14 @@ impl Inspections {
         };
         Some(Admission { _memory: memory?, _costly: costly })
     }
+}
+
+/// Runs what calls a feed type, whose panic must not be that of the caller.
+fn guarded<T, E>(
+    work: impl FnOnce() -> Result<T, E>,
+    panicked: impl FnOnce() -> E,
+) -> Result<T, E> {
+    panic::catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|_| Err(panicked()))
 }
 
 impl Lane<'_> {

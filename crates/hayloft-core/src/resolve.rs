@@ -440,6 +440,19 @@ impl FeedHandle {
         };
         let mut found = of_role(self.matching_files(version, selector)?);
         let default = self.feed_type.as_ref().and_then(|known| known.default_qualifiers());
+        if found.len() > 1 && !selector.qualifiers.is_empty() {
+            // Who names all qualifiers of a file means it, although another one has further ones.
+            let whole = |at: &usize| match version.files.get(*at).map(qualifiers) {
+                Some(Ok(of_file)) => {
+                    of_file.satisfies(&selector.qualifiers)
+                        && selector.qualifiers.satisfies(&of_file)
+                }
+                _ => false,
+            };
+            if let Some(at) = found.iter().copied().find(whole) {
+                found = vec![at];
+            }
+        }
         if found.len() > 1
             && selector.qualifiers.is_empty()
             && let Some(qualifiers) = default

@@ -1,6 +1,6 @@
-use hayloft_feed::{FeedTypeError, FileRole, Qualifiers, shorten};
+use hayloft_feed::{Coordinates, FeedType, FeedTypeError, FileRole, Purl, Qualifiers, shorten};
 
-use crate::{NoSuchFeed, StoreError};
+use crate::{NoSuchFeed, PackageFile, StoreError};
 
 /// Which version of a package is meant.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -11,6 +11,24 @@ pub enum Wanted {
     Latest,
     /// The highest stable one.
     LatestStable,
+}
+
+impl From<&str> for Wanted {
+    fn from(version: &str) -> Self {
+        Self::Exact(version.to_owned())
+    }
+}
+
+impl From<String> for Wanted {
+    fn from(version: String) -> Self {
+        Self::Exact(version)
+    }
+}
+
+impl From<&String> for Wanted {
+    fn from(version: &String) -> Self {
+        Self::Exact(version.clone())
+    }
 }
 
 /// Names one version of one package, or one file of it; nothing is checked yet.
@@ -32,28 +50,52 @@ pub struct Selector {
     pub role: FileRole,
 }
 
+impl From<&PackageFile> for Selector {
+    /// That file, in whatever feed is asked for it.
+    fn from(file: &PackageFile) -> Self {
+        Self {
+            group: file.group.clone(),
+            name: file.name.clone(),
+            version: Wanted::Exact(file.version.clone()),
+            qualifiers: file.qualifiers.clone(),
+            role: file.role,
+        }
+    }
+}
+
 impl Selector {
-    /// The only package file of an exact version.
-    pub fn exact(name: impl Into<String>, version: impl Into<String>) -> Self {
-        Self::of(name, Wanted::Exact(version.into()))
+    /// The only package file of a version of a package that is in no group. A row of a list, whose
+    /// package may be in one, is turned into a selector by `Selector::from`.
+    pub fn ungrouped(name: impl Into<String>, version: impl Into<Wanted>) -> Self {
+        Self::grouped("", name, version)
     }
 
-    /// The only package file of a version.
-    pub fn of(name: impl Into<String>, version: Wanted) -> Self {
+    /// The only package file of a version of a package in a group: npm's scope with its `@`,
+    /// universal's group; an empty text is no group.
+    pub fn grouped(
+        group: impl Into<String>,
+        name: impl Into<String>,
+        version: impl Into<Wanted>,
+    ) -> Self {
         Self {
-            group: String::new(),
+            group: group.into(),
             name: name.into(),
-            version,
+            version: version.into(),
             qualifiers: Qualifiers::none(),
             role: FileRole::Package,
         }
     }
 
-    /// The same in a group.
-    #[must_use]
-    pub fn in_group(mut self, group: impl Into<String>) -> Self {
-        self.group = group.into();
-        self
+    /// What a package URL names by the rules of its type; `missing` stands for a version that it
+    /// does not name.
+    pub fn from_purl(
+        feed_type: &dyn FeedType,
+        purl: &Purl,
+        missing: Wanted,
+    ) -> Result<Self, FeedTypeError> {
+        let Coordinates { group, name, qualifiers, .. } = feed_type.coordinates(purl)?;
+        let version = purl.version.clone().map_or(missing, Wanted::Exact);
+        Ok(Self::grouped(group, name, version).with_qualifiers(qualifiers))
     }
 
     /// The same with qualifiers.

@@ -308,6 +308,11 @@ impl Staged {
         Ok(Box::new(Kept { content, _staged: self }))
     }
 
+    /// True if it lies where this store stages files.
+    pub(crate) fn is_of(&self, area: &Arc<StagingArea>) -> bool {
+        Arc::ptr_eq(&self.area, area)
+    }
+
     pub(crate) fn key(&self) -> BlobKey {
         BlobKey(self.digests.blake3)
     }

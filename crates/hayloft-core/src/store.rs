@@ -1,4 +1,5 @@
 use std::collections::HashSet;
+use std::fmt;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
@@ -21,7 +22,7 @@ use crate::small::SmallTables;
 use crate::staging::StagingArea;
 use crate::writer::{Below, Writer, check_outside_plan};
 use crate::{
-    Action, Actor, BlobKey, BlobStore, Feed, FeedTypes, Fs, FsLock, LocalBlobs, MetaRead,
+    Action, Actor, BlobKey, BlobStore, Feed, FeedTypes, FileId, Fs, FsLock, LocalBlobs, MetaRead,
     MetaStore, Metrics, OpenMetaError, OpenOptions, RealFs, RedbOptions, RedbStore, StoreError,
     Timestamp, Want, rows, tables,
 };
@@ -37,14 +38,23 @@ pub(crate) const SALT_COPY_ROW: &[u8] = b"salt-copy";
 /// A cheap handle: clones share one store, from any thread. All methods block; a change has
 /// reached the disk when its method returns `Ok`, and readers see whole changes only. A feed is
 /// named by its name or an alternate name, without ASCII case.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Store {
     pub(crate) inner: Arc<Inner>,
     /// Shared by all clones: the last one to go closes the store, and waits until it is closed.
     _handles: Arc<Handles>,
 }
 
-#[derive(Debug)]
+impl fmt::Debug for Store {
+    /// Short, and without what digests of keys are made with.
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.debug_struct("Store")
+            .field("directory", &self.directory())
+            .field("is_closed", &self.inner.is_closed())
+            .finish_non_exhaustive()
+    }
+}
+
 struct Handles(Arc<Inner>);
 
 impl Drop for Handles {
@@ -55,7 +65,6 @@ impl Drop for Handles {
     }
 }
 
-#[derive(Debug)]
 pub(crate) struct Inner {
     pub(crate) layout: Layout,
     pub(crate) options: OpenOptions,
@@ -267,7 +276,7 @@ impl Store {
             meta: RwLock::new(Some(parts.meta)),
             blobs: parts.blobs,
             writer,
-            context: Arc::new(Context { types, downloads }),
+            context: Arc::new(Context { types, downloads, mark: mark(started.begun.id) }),
             staging,
             pins: Arc::default(),
             meter,
@@ -364,6 +373,15 @@ impl Inner {
         Ok(meta.as_ref().ok_or(StoreError::Closed)?.snapshot(wants)?)
     }
 
+    /// A number of a file, if this store gave it out.
+    pub(crate) fn own_file(&self, file: FileId) -> Result<FileId, StoreError> {
+        match file.store() {
+            0 => Ok(file),
+            mark if mark == self.context.mark => Ok(file.of_store(0)),
+            _ => Err(StoreError::Foreign { what: "number of a file" }),
+        }
+    }
+
     pub(crate) fn is_shared(&self) -> bool {
         self.shared
     }
@@ -389,6 +407,11 @@ impl Inner {
         drop(self.lock.lock().unwrap_or_else(PoisonError::into_inner).take());
         flushed
     }
+}
+
+/// Tells numbers of files of this store from those of others.
+fn mark([a, b, c, d, ..]: [u8; 16]) -> u32 {
+    u32::from_be_bytes([a, b, c, d]).max(1)
 }
 
 fn in_use_or_meta(root: &Path) -> impl FnOnce(OpenMetaError) -> OpenError {

@@ -123,7 +123,7 @@ fn costs(size: u64) -> Vec<(&'static str, u64)> {
         store.count_download(file.unwrap().id).unwrap();
     }
     store.run_maintenance().unwrap();
-    let busy = |version: u64| Selector::exact("busy", version.to_string());
+    let busy = |version: u64| Selector::ungrouped("busy", version.to_string());
     let mut costs = Vec::new();
     let mut measure = |name, operation: &mut dyn FnMut()| {
         let before = touched.0.load(Ordering::Relaxed);
@@ -222,7 +222,7 @@ fn flights(versions: u64) -> Vec<(&'static str, u64)> {
     for number in 1..=versions {
         upload(&store, "busy", number, 10);
     }
-    let busy = |version: u64| Selector::exact("busy", version.to_string());
+    let busy = |version: u64| Selector::ungrouped("busy", version.to_string());
     let of_busy = |manifests| VersionsQuery {
         name: Some("busy".to_owned()),
         manifests,

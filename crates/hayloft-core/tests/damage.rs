@@ -137,7 +137,7 @@ impl Sample {
             upload(&store, feed, "beta", "1", Some(0), 9_000);
             // Its row in the index takes several.
             upload(&store, feed, "wide", "123456789", None, 10);
-            let alpha = |version: &str| Selector::exact("Alpha", version);
+            let alpha = |version: &str| Selector::ungrouped("Alpha", version);
             store.promote(feed, &PromoteRequest::new(alpha("1"), "next"), &me()).unwrap();
             store.repackage(feed, &RepackageRequest::new(alpha("2"), "3"), &me()).unwrap();
             let allow = Some(Some(Allow::Never));
@@ -152,15 +152,15 @@ impl Sample {
         for number in 0..101 {
             upload(&store, "bad", "many", "1", Some(number), 10);
         }
-        let many = Selector::exact("many", "1");
+        let many = Selector::ungrouped("many", "1");
         store.repackage("bad", &RepackageRequest::new(many, "2"), &me()).unwrap();
         store.run_maintenance().unwrap();
         store.refresh("bad", b"signed").unwrap();
         // Left for later: words that are not folded, a subject that is stale, two jobs.
         upload(&store, "bad", "gone", "1", None, 50_000);
-        store.delete_version("bad", &Selector::exact("gone", "1"), &me()).unwrap();
+        store.delete_version("bad", &Selector::ungrouped("gone", "1"), &me()).unwrap();
         upload(&store, "good", "gone", "1", None, 60_000);
-        store.delete_version("good", &Selector::exact("gone", "1"), &me()).unwrap();
+        store.delete_version("good", &Selector::ungrouped("gone", "1"), &me()).unwrap();
         store.close().unwrap();
         sample
     }
@@ -263,7 +263,7 @@ fn changes(store: &Store, round: u64) {
     let feed = name.as_str();
     upload(store, feed, "Package", "1", Some(round), 300 + usize::try_from(round).unwrap());
     upload(store, feed, "Package", "2", None, 30_000 + usize::try_from(round).unwrap());
-    let selector = Selector::exact("Package", "2");
+    let selector = Selector::ungrouped("Package", "2");
     store.repackage(feed, &RepackageRequest::new(selector.clone(), "3"), &me()).unwrap();
     let allow = StatusChange { allow: Some(Some(Allow::Never)), ..StatusChange::default() };
     store.set_status(feed, &selector, &allow, &me()).unwrap();
@@ -278,7 +278,7 @@ fn changes(store: &Store, round: u64) {
     for file in store.versions(feed, &query).unwrap() {
         let file = file.unwrap();
         let selector =
-            Selector::exact("Package", &file.version).with_qualifiers(file.qualifiers.clone());
+            Selector::ungrouped("Package", &file.version).with_qualifiers(file.qualifiers.clone());
         let mut download = store.download(feed, &selector).unwrap();
         assert_eq!(std::io::copy(&mut download, &mut std::io::sink()).unwrap(), file.size);
     }

@@ -65,7 +65,7 @@ fn fill(store: &Store) {
     upload(store, "beta", "1.5", Some("stable"), 500);
     upload(store, "beta", "1.5", Some("testing"), 501);
     upload(store, "gamma", "1", None, 16_200);
-    let alpha = |version: &str| Selector::exact("Alpha", version);
+    let alpha = |version: &str| Selector::ungrouped("Alpha", version);
     let change = StatusChange {
         listing: Some(Listing::Unlisted),
         allow: Some(Some(Allow::Always)),
@@ -82,7 +82,7 @@ fn fill(store: &Store) {
     repackage.comments = Some("released".to_owned());
     store.repackage("main", &repackage, &actor).unwrap();
     store.set_tag("main", "beta", &alpha("2"), &actor).unwrap();
-    store.delete_version("main", &Selector::exact("gamma", "1"), &actor).unwrap();
+    store.delete_version("main", &Selector::ungrouped("gamma", "1"), &actor).unwrap();
     store.delete_feed("gone", &actor).unwrap();
     let grant = KeyGrant {
         kind: "feed".to_owned(),
@@ -180,7 +180,7 @@ fn see_files(store: &Store, feed: &str, out: &mut String) {
     for file in store.versions(feed, &query).unwrap() {
         let file = file.unwrap();
         let selector =
-            Selector::exact(&file.name, &file.version).with_qualifiers(file.qualifiers.clone());
+            Selector::ungrouped(&file.name, &file.version).with_qualifiers(file.qualifiers.clone());
         let mut download = store.download(feed, &selector).unwrap();
         let mut hasher = blake3::Hasher::new();
         io::copy(&mut download, &mut hasher).unwrap();

@@ -57,7 +57,7 @@ fn a_download_is_read_to_its_end_after_the_store_was_closed() {
     let store = open(directory.path());
     let content = package("tool", "1", 7, 100_000);
     upload(&store, &content);
-    let mut download = store.download("feed", &Selector::exact("tool", "1")).unwrap();
+    let mut download = store.download("feed", &Selector::ungrouped("tool", "1")).unwrap();
     drop(store);
     let mut read = Vec::new();
     io::copy(&mut download, &mut read).unwrap();

@@ -94,7 +94,7 @@ fn fill(store: &Store, packages: u64, len: usize) -> Vec<String> {
         let name = format!("p{number:02}");
         for version in 1..2 * number {
             upload(store, &name, version, len);
-            let selector = Selector::exact(&name, version.to_string());
+            let selector = Selector::ungrouped(&name, version.to_string());
             if version.is_multiple_of(3) {
                 let change =
                     StatusChange { listing: Some(Listing::Unlisted), ..StatusChange::default() };
@@ -115,7 +115,7 @@ fn fill(store: &Store, packages: u64, len: usize) -> Vec<String> {
 /// Each row of a list is what asking for its file alone gives.
 fn agrees_with_single_files(store: &Store, files: &[PackageFile]) {
     for file in files {
-        let selector = Selector::exact(&file.name, &file.version);
+        let selector = Selector::ungrouped(&file.name, &file.version);
         let mut alone = store.file("main", &selector).unwrap();
         alone.manifest = store.manifest(alone.id).unwrap().filter(|_| file.manifest.is_some());
         assert_eq!(*file, alone);
@@ -175,7 +175,7 @@ fn a_list_goes_on_over_many_pages_while_rows_come_and_go() {
             500 => upload(&store, "busy", 9_000, 10),
             501 => upload(&store, "late", 1, 10),
             502 => {
-                let gone = Selector::exact("busy", "7");
+                let gone = Selector::ungrouped("busy", "7");
                 store.delete_version("main", &gone, &Actor::api()).unwrap();
             }
             _ => {}

@@ -199,9 +199,9 @@ fn what_is_promoted_and_repackaged_is_in_the_index() {
     let shelves = Shelves::new(SHELF);
     shelves.store.create_feed(FeedDraft::new("next", "plain"), &me()).unwrap();
     shelves.upload("a", "1");
-    let asked = RepackageRequest::new(Selector::exact("a", "1"), "2");
+    let asked = RepackageRequest::new(Selector::ungrouped("a", "1"), "2");
     shelves.store.repackage("feed", &asked, &me()).unwrap();
-    let promote = hayloft_core::PromoteRequest::new(Selector::exact("a", "2"), "next");
+    let promote = hayloft_core::PromoteRequest::new(Selector::ungrouped("a", "2"), "next");
     shelves.store.promote("feed", &promote, &me()).unwrap();
     let row = |feed: &str| {
         let native = shelves.store.native_view(feed).unwrap();
@@ -254,7 +254,7 @@ fn a_hook_that_fails_lets_the_change_stand() {
     let shelves = Shelves { store, clock: Arc::default(), _directory: None };
     shelves.upload("b-a", "1");
     shelves.upload("a", "1");
-    assert!(shelves.store.download("feed", &Selector::exact("a", "1")).is_ok());
+    assert!(shelves.store.download("feed", &Selector::ungrouped("a", "1")).is_ok());
     let view = shelves.store.native_view("feed").unwrap();
     assert!(matches!(view.view().row(b"b-a"), Err(ViewError::Rebuilding { .. })));
     drop((view, shelves));
@@ -288,7 +288,7 @@ fn a_change_of_a_package_that_someone_else_changed_first_is_a_conflict() {
     assert!(done.changed && done.revision > Some(revision));
     let error = shelves.store.edit("feed", &edit("second"), &me()).unwrap_err();
     assert!(matches!(error, EditError::Conflict { .. }), "{error:?}");
-    let file = shelves.store.file("feed", &Selector::exact("a", "1")).unwrap();
+    let file = shelves.store.file("feed", &Selector::ungrouped("a", "1")).unwrap();
     assert_eq!(file.status.deprecated.unwrap().reason.as_deref(), Some("first"));
     // All or nothing.
     let changes = vec![

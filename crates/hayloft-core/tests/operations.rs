@@ -139,7 +139,7 @@ fn of_several_repackagings_to_the_same_version_one_succeeds() {
     let store = &place.store;
     upload(store, "a", "1", 1).unwrap();
     for round in 10..14 {
-        let request = RepackageRequest::new(Selector::exact("a", "1"), round.to_string());
+        let request = RepackageRequest::new(Selector::ungrouped("a", "1"), round.to_string());
         let ended = race(|_| store.repackage("main", &request, &actor()));
         let (done, refused): (Vec<_>, Vec<_>) = ended.into_iter().partition(Result::is_ok);
         assert_eq!(done.len(), 1);
@@ -193,7 +193,7 @@ fn promoting_meets_deleting_without_a_half_of_either() {
     for round in 0..6 {
         let version = round.to_string();
         upload(store, "a", &version, 1).unwrap();
-        let selector = Selector::exact("a", &version);
+        let selector = Selector::ungrouped("a", &version);
         let ended = race(|number| match number {
             0 => match store.delete_version("main", &selector, &actor()) {
                 Ok(_) => true,
@@ -228,7 +228,7 @@ fn promotions_are_found_by_the_rules_of_their_type() {
     let place = place("folding");
     let store = &place.store;
     upload(store, "Spelled", "1.0", 1).unwrap();
-    let request = PromoteRequest::new(Selector::exact("SPELLED", "1"), "next");
+    let request = PromoteRequest::new(Selector::ungrouped("SPELLED", "1"), "next");
     store.promote("main", &request, &actor()).unwrap();
     for name in ["Spelled", "spelled", "SPELLED"] {
         assert_eq!(promotions(store, |query| query.name = Some(name.to_owned())), 1, "{name}");
@@ -253,7 +253,7 @@ fn promotions_are_listed_by_version_in_the_order_of_their_packages() {
         upload(store, name, version, number).unwrap();
     }
     for (name, version) in versions.into_iter().chain([("a", "2"), ("b", "1"), ("a", "2")]) {
-        let request = PromoteRequest::new(Selector::exact(name, version), "next");
+        let request = PromoteRequest::new(Selector::ungrouped(name, version), "next");
         store.promote("main", &request, &actor()).unwrap();
     }
     let listed = |query: &PromotionQuery| -> Vec<(String, String, Vec<u64>)> {
@@ -288,7 +288,7 @@ fn promotions_are_found_by_any_name_of_their_feeds() {
     let place = place("plain");
     let store = &place.store;
     upload(store, "a", "1", 1).unwrap();
-    let request = PromoteRequest::new(Selector::exact("a", "1"), "next");
+    let request = PromoteRequest::new(Selector::ungrouped("a", "1"), "next");
     store.promote("main", &request, &actor()).unwrap();
     let rename = |draft: &mut FeedDraft| {
         draft.alternates = vec![std::mem::replace(&mut draft.name, "Production".to_owned())];
@@ -326,7 +326,7 @@ fn the_feed_that_packages_go_to_keeps_its_place_under_a_new_name() {
     assert!(store.feed_revision("main").unwrap() > before);
     upload(store, "a", "1", 1).unwrap();
     let promote = |to: &str| {
-        store.promote("main", &PromoteRequest::new(Selector::exact("a", "1"), to), &actor())
+        store.promote("main", &PromoteRequest::new(Selector::ungrouped("a", "1"), to), &actor())
     };
     promote("prod").unwrap();
     let error = promote("other").unwrap_err();
@@ -366,7 +366,7 @@ fn downloads_survive_replacing_and_go_with_their_file() {
     let old = upload(store, "a", "1", 1).unwrap().file;
     let other = upload(store, "a", "2", 1).unwrap().file;
     let counts = || {
-        let file = store.file("main", &Selector::exact("a", "1"));
+        let file = store.file("main", &Selector::ungrouped("a", "1"));
         file.map(|file| (file.file_downloads, file.version_downloads, file.package_downloads)).ok()
     };
     for _ in 0..3 {
@@ -383,14 +383,14 @@ fn downloads_survive_replacing_and_go_with_their_file() {
     let replaced = store.upload("main", &request, &mut bytes.as_slice(), &actor()).unwrap();
     assert_eq!(replaced.stored, Stored::Replaced);
     assert_eq!(counts(), Some((4, 4, 5)));
-    let deleted = store.delete_version("main", &Selector::exact("a", "2"), &actor()).unwrap();
+    let deleted = store.delete_version("main", &Selector::ungrouped("a", "2"), &actor()).unwrap();
     assert_eq!(deleted.extent, Extent::Version);
     assert_eq!(counts(), Some((4, 4, 4)));
     // The numbers of what is gone count nothing.
     store.count_download(other.id).unwrap();
     store.run_maintenance().unwrap();
     assert_eq!(counts(), Some((4, 4, 4)));
-    store.delete_version("main", &Selector::exact("a", "1"), &actor()).unwrap();
+    store.delete_version("main", &Selector::ungrouped("a", "1"), &actor()).unwrap();
     upload(store, "a", "1", 1).unwrap();
     assert_eq!(counts(), Some((0, 0, 0)));
     is_clean(store);
@@ -473,7 +473,7 @@ fn a_content_that_came_back_while_it_was_opened_is_not_damaged() {
     .unwrap();
     store.create_feed(FeedDraft::new("main", "plain"), &actor()).unwrap();
     upload(&store, "a", "1", 1).unwrap();
-    let read = || store.download("main", &Selector::exact("a", "1"));
+    let read = || store.download("main", &Selector::ungrouped("a", "1"));
     missing.store(1, Ordering::SeqCst);
     let mut bytes = Vec::new();
     io::copy(&mut read().unwrap(), &mut bytes).unwrap();

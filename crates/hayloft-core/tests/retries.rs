@@ -147,7 +147,7 @@ fn an_upload_whose_content_went_away_meanwhile_is_counted_once() {
     // The upload looks up the feed, then the content; then its only user goes.
     let other = store.clone();
     hooks.after(2, move || {
-        other.delete_version("main", &Selector::exact("a", "1"), &Actor::api()).unwrap();
+        other.delete_version("main", &Selector::ungrouped("a", "1"), &Actor::api()).unwrap();
     });
     let uploaded = upload(&store, "two", "1");
     assert!(hooks.are_done());
@@ -164,7 +164,7 @@ fn a_repackaging_whose_content_went_away_meanwhile_is_counted_once() {
     let directory = tempfile::tempdir().unwrap();
     let hooks = Hooks::default();
     let repackage = |store: &Store, to: &str| {
-        let mut request = RepackageRequest::new(Selector::exact("a", "1"), "2");
+        let mut request = RepackageRequest::new(Selector::ungrouped("a", "1"), "2");
         request.to_feed = Some(to.to_owned());
         store.repackage("main", &request, &Actor::api()).unwrap()
     };
@@ -174,7 +174,7 @@ fn a_repackaging_whose_content_went_away_meanwhile_is_counted_once() {
     });
     let other = store.clone();
     hooks.after(2, move || {
-        other.delete_version("main", &Selector::exact("a", "2"), &Actor::api()).unwrap();
+        other.delete_version("main", &Selector::ungrouped("a", "2"), &Actor::api()).unwrap();
     });
     let outcome = repackage(&store, "next");
     assert!(hooks.are_done());
@@ -218,7 +218,7 @@ fn a_change_inside_a_change_is_refused_and_does_not_hang() {
     assert_eq!(feed.settings.description.as_deref(), Some("changed"));
     let listing = Some(hayloft_core::Listing::Unlisted);
     let change = StatusChange { listing, ..StatusChange::default() };
-    let changes = vec![(Selector::exact("a", "1"), change)];
+    let changes = vec![(Selector::ungrouped("a", "1"), change)];
     let check = move |_: &[PackageFile]| {
         all_changes();
         Ok(())

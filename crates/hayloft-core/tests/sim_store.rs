@@ -238,7 +238,7 @@ fn deeds(engine: &Engine, client: u64, seed: u64) -> Vec<Deed> {
 }
 
 fn is_there(engine: &Engine, deed: &Deed) -> bool {
-    let selector = hayloft_core::Selector::exact(&deed.name, &deed.version);
+    let selector = hayloft_core::Selector::ungrouped(&deed.name, &deed.version);
     match engine.store.download("main", &selector) {
         Ok(mut download) => {
             std::io::copy(&mut download, &mut std::io::sink()).unwrap();

@@ -155,7 +155,7 @@ fn deprecate(store: &Store, deprecation: Deprecation) -> Result<(), Box<dyn Erro
         deprecation: Some(DeprecationChange::Set(deprecation)),
         ..StatusChange::default()
     };
-    Ok(store.set_status("main", &Selector::exact("first", "1"), &change, &actor()).map(drop)?)
+    Ok(store.set_status("main", &Selector::ungrouped("first", "1"), &change, &actor()).map(drop)?)
 }
 
 fn repackage(
@@ -163,7 +163,8 @@ fn repackage(
     change: impl FnOnce(&mut RepackageRequest),
 ) -> Result<(), Box<dyn Error>> {
     let number = store.audit_log(&AuditQuery::default())?.count();
-    let mut request = RepackageRequest::new(Selector::exact("first", "1"), format!("2.{number}"));
+    let mut request =
+        RepackageRequest::new(Selector::ungrouped("first", "1"), format!("2.{number}"));
     change(&mut request);
     // The type cannot do it; what matters is whether it is asked.
     match store.repackage("main", &request, &actor()) {
@@ -208,7 +209,7 @@ fn give(store: &Store, kept: Kept, length: usize) -> Result<(), Box<dyn Error>> 
         Kept::Document => upload(store, &lengthy("document", length)),
         Kept::IndexEntry => upload(store, &lengthy("fragment", length)),
         Kept::Tag => Ok(store
-            .set_tag("main", &text(length), &Selector::exact("first", "1"), &actor())
+            .set_tag("main", &text(length), &Selector::ungrouped("first", "1"), &actor())
             .map(drop)?),
         Kept::Tags => {
             let tags = (0..length).map(numbered).collect();
@@ -241,7 +242,7 @@ fn give(store: &Store, kept: Kept, length: usize) -> Result<(), Box<dyn Error>> 
             deprecate(store, Deprecation { reason: None, details: Some(details) })
         }
         Kept::Comments => {
-            let mut request = PromoteRequest::new(Selector::exact("first", "1"), "next");
+            let mut request = PromoteRequest::new(Selector::ungrouped("first", "1"), "next");
             request.comments = Some(text(length));
             store.promote("main", &request, &actor())?;
             repackage(store, |request| request.comments = Some(text(length)))
@@ -249,7 +250,7 @@ fn give(store: &Store, kept: Kept, length: usize) -> Result<(), Box<dyn Error>> 
         Kept::Url => repackage(store, |request| request.url = Some(text(length))),
         Kept::Actor => {
             let actor = Actor::named(text(length));
-            Ok(store.set_tag("main", "t", &Selector::exact("first", "1"), &actor).map(drop)?)
+            Ok(store.set_tag("main", "t", &Selector::ungrouped("first", "1"), &actor).map(drop)?)
         }
         Kept::Address => {
             let actor = Actor { address: Some(text(length)), ..actor() };
@@ -450,7 +451,7 @@ fn all_parts_of_a_row_may_be_as_long_as_they_may_at_once() {
         let bytes = file.to_string();
         store.upload("main", &request, &mut bytes.as_bytes(), &actor).unwrap();
     }
-    let selector = Selector::exact(&name, &version).in_group(&group);
+    let selector = Selector::grouped(&group, &name, &version);
     let mut request = PromoteRequest::new(selector.clone(), "next");
     request.comments = Some(text(limit(Kept::Comments)));
     let promoted = store.promote("main", &request, &actor).unwrap();

@@ -71,8 +71,8 @@ impl Sample {
             upload(&store, "main", "beta", "1", Some(&format!("d{number}")), 100);
         }
         upload(&store, "main", "gone", "1", None, 40_000);
-        let alpha = |version: &str| Selector::exact("Alpha", version);
-        store.delete_version("main", &Selector::exact("gone", "1"), &actor).unwrap();
+        let alpha = |version: &str| Selector::ungrouped("Alpha", version);
+        store.delete_version("main", &Selector::ungrouped("gone", "1"), &actor).unwrap();
         store.promote("main", &PromoteRequest::new(alpha("1"), "next"), &actor).unwrap();
         store.repackage("main", &RepackageRequest::new(alpha("2"), "3"), &actor).unwrap();
         let change = StatusChange { allow: Some(Some(Allow::Never)), ..StatusChange::default() };
@@ -555,7 +555,7 @@ fn a_content_stays_as_long_as_its_count_or_a_row_says_that_it_is_used() {
         .map(Result::unwrap)
         .find(|file| data_encoding::HEXLOWER.encode(&file.digests.blake3).ends_with(&name))
         .unwrap();
-    let selector = Selector::exact(&doomed.name, &doomed.version);
+    let selector = Selector::ungrouped(&doomed.name, &doomed.version);
     store.delete_version("main", &selector, &Actor::api()).unwrap();
     let mut options = options();
     options.grace = 0;
@@ -598,7 +598,7 @@ fn sums_of_downloads_are_made_again() {
     expect(&sample, VerifyLevel::Fast, &[Code::Downloads], Clean);
     sample.change(|meta| delete("dl-1", rows(meta, "dl-1").swap_remove(0).0));
     expect(&sample, VerifyLevel::Fast, &[Code::Downloads], Clean);
-    let file = sample.open().file("main", &Selector::exact("Alpha", "2")).unwrap();
+    let file = sample.open().file("main", &Selector::ungrouped("Alpha", "2")).unwrap();
     assert_eq!((file.file_downloads, file.package_downloads), (1, 1));
 }
 
@@ -709,12 +709,12 @@ fn a_damaged_file_is_found_and_healed_by_sending_it_again(
     }
     expect(&sample, level, &[expected], Stays);
     let store = sample.open();
-    assert!(store.download("main", &Selector::exact("Alpha", "2")).is_err());
+    assert!(store.download("main", &Selector::ungrouped("Alpha", "2")).is_err());
     let request = UploadRequest::default();
     store.upload("main", &request, &mut bytes.as_slice(), &Actor::api()).unwrap();
     assert_eq!(verify(&store, VerifyLevel::Deep, Repair::No), []);
     let mut read = Vec::new();
-    let mut download = store.download("main", &Selector::exact("Alpha", "2")).unwrap();
+    let mut download = store.download("main", &Selector::ungrouped("Alpha", "2")).unwrap();
     std::io::copy(&mut download, &mut read).unwrap();
     assert_eq!(read, bytes);
 }
@@ -791,7 +791,7 @@ fn verification_runs_beside_uploads_without_false_alarm() {
                 let text = version.to_string();
                 upload(&store, "main", "busy", &text, None, 20_000);
                 if version % 3 == 0 {
-                    let selector = Selector::exact("busy", text);
+                    let selector = Selector::ungrouped("busy", text);
                     store.delete_version("main", &selector, &Actor::api()).unwrap();
                 }
                 store.run_maintenance().unwrap();

@@ -83,6 +83,41 @@ pub enum FeedTypeError {
 }
 
 impl FeedTypeError {
+    /// The name breaks a rule.
+    pub fn name(feed_type: &'static str, text: &str, detail: impl Into<Detail>) -> Self {
+        Self::Name { feed_type, text: text.to_owned(), detail: detail.into() }
+    }
+
+    /// The version breaks a rule.
+    pub fn version(feed_type: &'static str, text: &str, detail: impl Into<Detail>) -> Self {
+        Self::Version { feed_type, text: text.to_owned(), detail: detail.into() }
+    }
+
+    /// The qualifier is unknown, or its value breaks a rule.
+    pub fn qualifier(feed_type: &'static str, text: &str, detail: impl Into<Detail>) -> Self {
+        Self::Qualifier { feed_type, text: text.to_owned(), detail: detail.into() }
+    }
+
+    /// The package URL names no package of the type.
+    pub fn purl(feed_type: &'static str, text: &str, detail: impl Into<Detail>) -> Self {
+        Self::Purl { feed_type, text: text.to_owned(), detail: detail.into() }
+    }
+
+    /// The request lacks a parameter that the file does not tell.
+    pub fn missing(parameter: &'static str) -> Self {
+        Self::Missing { parameter }
+    }
+
+    /// The file is no package that can be accepted.
+    pub fn refused(feed_type: &'static str, detail: impl Into<Detail>) -> Self {
+        Self::Refused { feed_type, detail: detail.into() }
+    }
+
+    /// The package cannot be written under another version.
+    pub fn not_repackageable(detail: impl Into<Detail>) -> Self {
+        Self::NotRepackageable { detail: detail.into() }
+    }
+
     /// True if the input is to blame; false for a failure of the storage under it.
     pub fn is_input(&self) -> bool {
         !matches!(self, Self::Io(_))

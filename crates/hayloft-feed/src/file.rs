@@ -12,7 +12,7 @@ pub trait WriteSeek: Write + Seek {}
 impl<T: Write + Seek + ?Sized> WriteSeek for T {}
 
 /// Names one file of a version for as long as it exists, also when its bytes are replaced; never
-/// given to another one.
+/// given to another one of the store.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct FileId {
     /// The package.
@@ -21,6 +21,25 @@ pub struct FileId {
     pub version: u64,
     /// The file within its version.
     pub number: u32,
+    store: u32,
+}
+
+impl FileId {
+    /// A file of whatever store is asked for it.
+    pub const fn new(package: u64, version: u64, number: u32) -> Self {
+        Self { package, version, number, store: 0 }
+    }
+
+    /// The same in the store of this mark, which refuses those of others; 0 is any store.
+    #[must_use]
+    pub const fn of_store(self, store: u32) -> Self {
+        Self { store, ..self }
+    }
+
+    /// The mark of the store that gave it out, or 0.
+    pub const fn store(self) -> u32 {
+        self.store
+    }
 }
 
 /// The digests of one file, computed in the pass that received it.

@@ -81,7 +81,7 @@ fn cargo_publishes_adds_builds_yanks_and_takes_what_was_repackaged() {
     // The same bytes again are a success, others are not.
     client.cargo("greet-base", &publish).unwrap_err();
 
-    let asked = RepackageRequest::new(Selector::exact("greet-base", "1.0.0-rc.1"), "1.0.0");
+    let asked = RepackageRequest::new(Selector::ungrouped("greet-base", "1.0.0-rc.1"), "1.0.0");
     server.store.repackage("shelf", &asked, &me).unwrap();
 
     client.crate_of(

@@ -60,7 +60,7 @@ fn pushed(server: &Server, id: &str, versions: &[&str]) {
 }
 
 fn file(server: &Server, id: &str, version: &str) -> PackageFile {
-    server.store.file("f", &Selector::exact(id, version)).unwrap()
+    server.store.file("f", &Selector::ungrouped(id, version)).unwrap()
 }
 
 fn files(server: &Server) -> Vec<PackageFile> {
@@ -69,7 +69,7 @@ fn files(server: &Server) -> Vec<PackageFile> {
 }
 
 fn set_status(server: &Server, id: &str, version: &str, change: &StatusChange) {
-    let selector = Selector::exact(id, version);
+    let selector = Selector::ungrouped(id, version);
     server.store.set_status("f", &selector, change, &Actor::system()).unwrap();
 }
 
@@ -202,7 +202,7 @@ fn symbols_are_kept_beside_their_package_and_can_be_pushed_again() {
     for bytes in [&first, &first, &second] {
         assert_eq!(push(&server, symbols, bytes).status, 201);
     }
-    let kept = server.store.file("f", &Selector::exact("A", "1.0").companion()).unwrap();
+    let kept = server.store.file("f", &Selector::ungrouped("A", "1.0").companion()).unwrap();
     assert_eq!(kept.size, u64::try_from(second.len()).unwrap());
     let versions = server.get("/nuget/f/v3/flat/a/index.json").json();
     assert_eq!(versions, json!({ "versions": ["1.0.0"] }));

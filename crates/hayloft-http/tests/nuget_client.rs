@@ -105,7 +105,7 @@ fn the_client_pushes_installs_and_deletes() {
 
     client.succeeds(&["push", "base.nupkg", "-ApiKey", "x"], "Your package was pushed");
     client.succeeds(&["push", "Acme.Core.1.0.0.nupkg", "-ApiKey", "x"], "snupkg");
-    let symbols = Selector::exact("Acme.Core", "1.0.0").companion();
+    let symbols = Selector::ungrouped("Acme.Core", "1.0.0").companion();
     assert!(server.store.file("f", &symbols).is_ok());
 
     client.fails(&["push", "base.nupkg", "-ApiKey", "x"], "`Acme.Base 1.2.0` already exists");
@@ -121,7 +121,12 @@ fn the_client_pushes_installs_and_deletes() {
     let delete = ["delete", "Acme.Core", "1.0.0", "-ApiKey", "x"];
     client.succeeds(&delete, "was deleted successfully");
     assert!(
-        !server.store.file("f", &Selector::exact("Acme.Core", "1.0")).unwrap().status.is_listed()
+        !server
+            .store
+            .file("f", &Selector::ungrouped("Acme.Core", "1.0"))
+            .unwrap()
+            .status
+            .is_listed()
     );
     client.fails(&["delete", "Acme.Core", "7.0.0", "-ApiKey", "x"], "7.0.0` is not in feed `f`");
     let exact = ["install", "Acme.Core", "-Version", "1.0.0", "-OutputDirectory", "unlisted"];

@@ -225,7 +225,7 @@ impl MemoryFeed {
         self.next_file += 1;
         self.contents.insert(digests.sha256, bytes.to_vec());
         let number = u32::try_from(stored.state.files.len()).unwrap_or(u32::MAX);
-        let id = FileId { package: 1, version: self.next_file, number };
+        let id = FileId::new(1, self.next_file, number);
         let file_name = self.feed_type.file_name(&identity);
         let size = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
         let mut card = FileCard::new(id, role, &file_name, size, digests);

@@ -78,7 +78,7 @@
 //! # store.create_feed(FeedDraft::new("apps", "nuget"), &me)?;
 //! # let package = hayloft_testkit::nupkg("Hay.Loft", "1.0.0-rc.1").build();
 //! # store.upload("apps", &UploadRequest::default(), &mut package.as_slice(), &me)?;
-//! # let candidate = Selector::exact("Hay.Loft", "1.0.0-rc.1");
+//! # let candidate = Selector::ungrouped("Hay.Loft", "1.0.0-rc.1");
 //! for file in store.latest("apps", &LatestQuery::default())? {
 //!     println!("{}", file?.purl);
 //! }
@@ -100,7 +100,7 @@
 //! # store.create_feed(FeedDraft::new("apps", "nuget"), &me)?;
 //! # let package = hayloft_testkit::nupkg("Hay.Loft", "1.0.0-rc.1").build();
 //! # store.upload("apps", &UploadRequest::default(), &mut package.as_slice(), &me)?;
-//! # let candidate = Selector::exact("Hay.Loft", "1.0.0-rc.1");
+//! # let candidate = Selector::ungrouped("Hay.Loft", "1.0.0-rc.1");
 //! let mut download = store.download("apps", &candidate)?;
 //! println!("{} has {} bytes", download.file().file_name, download.file().size);
 //! let mut bytes = Vec::new();
@@ -121,7 +121,7 @@
 //! # store.create_feed(FeedDraft::new("apps", "nuget"), &me)?;
 //! # let package = hayloft_testkit::nupkg("Hay.Loft", "1.0.0-rc.1").build();
 //! # store.upload("apps", &UploadRequest::default(), &mut package.as_slice(), &me)?;
-//! # let candidate = Selector::exact("Hay.Loft", "1.0.0-rc.1");
+//! # let candidate = Selector::ungrouped("Hay.Loft", "1.0.0-rc.1");
 //! let file = store.file("apps", &candidate)?;
 //! store.count_download(file.id)?;
 //! assert_eq!(store.file("apps", &candidate)?.file_downloads, 1);
@@ -140,7 +140,7 @@
 //! # store.create_feed(FeedDraft::new("apps", "nuget"), &me)?;
 //! # let package = hayloft_testkit::nupkg("Hay.Loft", "1.0.0-rc.1").build();
 //! # store.upload("apps", &UploadRequest::default(), &mut package.as_slice(), &me)?;
-//! # let candidate = Selector::exact("Hay.Loft", "1.0.0-rc.1");
+//! # let candidate = Selector::ungrouped("Hay.Loft", "1.0.0-rc.1");
 //! let change = StatusChange {
 //!     listing: Some(Listing::Unlisted),
 //!     deprecation: Some(DeprecationChange::Set(Deprecation {
@@ -166,7 +166,7 @@
 //! # store.create_feed(FeedDraft::new("apps", "nuget"), &me)?;
 //! # let package = hayloft_testkit::nupkg("Hay.Loft", "1.0.0-rc.1").build();
 //! # store.upload("apps", &UploadRequest::default(), &mut package.as_slice(), &me)?;
-//! # let candidate = Selector::exact("Hay.Loft", "1.0.0-rc.1");
+//! # let candidate = Selector::ungrouped("Hay.Loft", "1.0.0-rc.1");
 //! let mut asked = RepackageRequest::new(candidate, "1.0.0");
 //! asked.comments = Some("passed all tests".to_owned());
 //! let outcome = store.repackage("apps", &asked, &me)?;
@@ -186,7 +186,7 @@
 //! # store.create_feed(FeedDraft::new("apps", "nuget"), &me)?;
 //! # let package = hayloft_testkit::nupkg("Hay.Loft", "1.0.0-rc.1").build();
 //! # store.upload("apps", &UploadRequest::default(), &mut package.as_slice(), &me)?;
-//! # let candidate = Selector::exact("Hay.Loft", "1.0.0-rc.1");
+//! # let candidate = Selector::ungrouped("Hay.Loft", "1.0.0-rc.1");
 //! store.create_feed(FeedDraft::new("released", "nuget"), &me)?;
 //! store.promote("apps", &PromoteRequest::new(candidate.clone(), "released"), &me)?;
 //! let digests = |feed| store.file(feed, &candidate).map(|file| file.digests);
@@ -206,9 +206,9 @@
 //! # store.create_feed(FeedDraft::new("apps", "nuget"), &me)?;
 //! # let package = hayloft_testkit::nupkg("Hay.Loft", "1.0.0-rc.1").build();
 //! # store.upload("apps", &UploadRequest::default(), &mut package.as_slice(), &me)?;
-//! # let candidate = Selector::exact("Hay.Loft", "1.0.0-rc.1");
+//! # let candidate = Selector::ungrouped("Hay.Loft", "1.0.0-rc.1");
 //! store.repackage("apps", &RepackageRequest::new(candidate, "1.0.0"), &me)?;
-//! let history = store.history("apps", &Selector::exact("Hay.Loft", "1.0.0"))?;
+//! let history = store.history("apps", &Selector::ungrouped("Hay.Loft", "1.0.0"))?;
 //! let entries: Vec<_> = history.embedded.values().flatten().collect();
 //! assert!(entries[0].id.starts_with("Hay.Loft:1.0.0-rc.1:"));
 //! assert_eq!(history.repackagings[0].from_version, "1.0.0-rc.1");
@@ -227,7 +227,7 @@
 //! # store.create_feed(FeedDraft::new("apps", "nuget"), &me)?;
 //! # let package = hayloft_testkit::nupkg("Hay.Loft", "1.0.0-rc.1").build();
 //! # store.upload("apps", &UploadRequest::default(), &mut package.as_slice(), &me)?;
-//! # let candidate = Selector::exact("Hay.Loft", "1.0.0-rc.1");
+//! # let candidate = Selector::ungrouped("Hay.Loft", "1.0.0-rc.1");
 //! store.create_feed(FeedDraft::new("released", "nuget"), &me)?;
 //! store.promote("apps", &PromoteRequest::new(candidate, "released"), &me)?;
 //! let query = PromotionQuery { to_feed: Some("released".to_owned()), ..PromotionQuery::default() };
@@ -248,7 +248,7 @@
 //! # store.create_feed(FeedDraft::new("apps", "nuget"), &me)?;
 //! # let package = hayloft_testkit::nupkg("Hay.Loft", "1.0.0-rc.1").build();
 //! # store.upload("apps", &UploadRequest::default(), &mut package.as_slice(), &me)?;
-//! # let candidate = Selector::exact("Hay.Loft", "1.0.0-rc.1");
+//! # let candidate = Selector::ungrouped("Hay.Loft", "1.0.0-rc.1");
 //! let deleted = store.delete_version("apps", &candidate, &me)?;
 //! assert_eq!(deleted.extent, Extent::Package);
 //! assert!(matches!(store.download("apps", &candidate), Err(SelectError::NotFound { .. })));
@@ -267,7 +267,7 @@
 //! # store.create_feed(FeedDraft::new("apps", "nuget"), &me)?;
 //! # let package = hayloft_testkit::nupkg("Hay.Loft", "1.0.0-rc.1").build();
 //! # store.upload("apps", &UploadRequest::default(), &mut package.as_slice(), &me)?;
-//! # let candidate = Selector::exact("Hay.Loft", "1.0.0-rc.1");
+//! # let candidate = Selector::ungrouped("Hay.Loft", "1.0.0-rc.1");
 //! let digest = data_encoding::HEXLOWER.encode(&store.file("apps", &candidate)?.digests.sha256);
 //! let found = store.find_by_hash(None, &digest)?;
 //! assert_eq!(found[0].feed, "apps");
@@ -286,7 +286,7 @@
 //! # store.create_feed(FeedDraft::new("apps", "nuget"), &me)?;
 //! # let package = hayloft_testkit::nupkg("Hay.Loft", "1.0.0-rc.1").build();
 //! # store.upload("apps", &UploadRequest::default(), &mut package.as_slice(), &me)?;
-//! # let candidate = Selector::exact("Hay.Loft", "1.0.0-rc.1");
+//! # let candidate = Selector::ungrouped("Hay.Loft", "1.0.0-rc.1");
 //! let newest = store.audit_log(&AuditQuery::default())?.next().expect("an upload")?;
 //! assert_eq!((newest.action.as_str(), newest.actor.as_str()), ("upload", "me"));
 //! # Ok::<(), Box<dyn std::error::Error>>(())
@@ -304,7 +304,7 @@
 //! # store.create_feed(FeedDraft::new("apps", "nuget"), &me)?;
 //! # let package = hayloft_testkit::nupkg("Hay.Loft", "1.0.0-rc.1").build();
 //! # store.upload("apps", &UploadRequest::default(), &mut package.as_slice(), &me)?;
-//! # let candidate = Selector::exact("Hay.Loft", "1.0.0-rc.1");
+//! # let candidate = Selector::ungrouped("Hay.Loft", "1.0.0-rc.1");
 //! store.set_tag("apps", "beta", &candidate, &me)?;
 //! let package = store.package("apps", "", "Hay.Loft")?;
 //! assert_eq!(package.tags["beta"], "1.0.0-rc.1");

@@ -14,10 +14,10 @@
 //! store.create_feed(FeedDraft::new("apps", "universal"), &release)?;
 //! store.upload("apps", &UploadRequest::default(), &mut package.as_slice(), &release)?;
 //!
-//! let asked = RepackageRequest::new(Selector::exact("tools", "1.4.0-rc.1"), "1.4.0");
+//! let asked = RepackageRequest::new(Selector::ungrouped("tools", "1.4.0-rc.1"), "1.4.0");
 //! store.repackage("apps", &asked, &release)?;
 //!
-//! let mut released = store.download("apps", &Selector::exact("tools", "1.4.0"))?;
+//! let mut released = store.download("apps", &Selector::ungrouped("tools", "1.4.0"))?;
 //! std::io::copy(&mut released, &mut std::io::sink())?;
 //! # Ok(())
 //! # }

@@ -367,7 +367,7 @@ pub(crate) fn cards(record: &VersionRecord) -> Result<Vec<FileCard>, StoreError>
 }
 
 fn card(record: &VersionRecord, file: &FileValue) -> Result<FileCard, StoreError> {
-    let id = FileId { package: record.package, version: record.version, number: file.number };
+    let id = FileId::new(record.package, record.version, file.number);
     let role = match file.role {
         RoleValue::Package => hayloft_feed::FileRole::Package,
         RoleValue::Companion => hayloft_feed::FileRole::Companion,

@@ -157,11 +157,8 @@ pub(super) fn delete(
     entry.details = Some(serde_json::json!({
         "files": some_of(names.map(|file| file.file_name.as_str())),
     }));
-    let id = |file: &FileValue| FileId {
-        package: version.record.package,
-        version: version.record.version,
-        number: file.number,
-    };
+    let (of, number) = (version.record.package, version.record.version);
+    let id = |file: &FileValue| FileId::new(of, number, file.number);
     let mut gone: Vec<FileId> = version.record.files.iter().map(id).collect();
     let (left, files) = remove_files(plan, handle, version, doomed)?;
     entry.write(plan, actor)?;

@@ -86,7 +86,7 @@ impl Store {
         if self.inner.is_closed() {
             return Err(StoreError::Closed);
         }
-        self.inner.context.downloads.count(file)?;
+        self.inner.context.downloads.count(self.inner.own_file(file)?)?;
         let counted = self.inner.meter.downloads.fetch_add(1, Ordering::Relaxed);
         if counted.is_multiple_of(1_024) {
             self.inner.maintenance.wake_for_counts(self.inner.context.downloads.waiting());
@@ -96,6 +96,7 @@ impl Store {
 
     /// The manifest of a file as JSON text; `None` once the file is gone.
     pub fn manifest(&self, file: FileId) -> Result<Option<String>, StoreError> {
+        let file = self.inner.own_file(file)?;
         let snapshot = self.inner.snapshot()?;
         let Some((key, value)) = stored_file(snapshot.as_ref(), file)? else { return Ok(None) };
         file_rows::manifest(snapshot.as_ref(), &key, value.number, &value.file_name).map(Some)
@@ -103,6 +104,7 @@ impl Store {
 
     /// A document that the feed type has kept with a file; `None` if there is none of that name.
     pub fn document(&self, file: FileId, name: &str) -> Result<Option<Vec<u8>>, StoreError> {
+        let file = self.inner.own_file(file)?;
         document_of(self.inner.snapshot()?.as_ref(), file, name)
     }
 }

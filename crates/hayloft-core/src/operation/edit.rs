@@ -118,7 +118,7 @@ fn one(
     gone: &mut Vec<FileId>,
 ) -> Result<bool, EditError> {
     let selector = |version: &hayloft_feed::Version| {
-        Selector::exact(edit.package.name(), version.text()).in_group(edit.package.group())
+        Selector::grouped(edit.package.group(), edit.package.name(), version.text())
     };
     let set = |plan: &mut Plan, version, change: StatusChange| -> Result<bool, EditError> {
         let done = status::apply_one(plan, context, handle, &selector(version), &change, actor)?;
@@ -167,8 +167,8 @@ fn one(
             for (key, value) in found {
                 let record: crate::records::VersionRecord =
                     crate::codec::decode(tables::VERSION, &key, &value)?;
-                let selector = Selector::exact(edit.package.name(), record.text)
-                    .in_group(edit.package.group());
+                let selector =
+                    Selector::grouped(edit.package.group(), edit.package.name(), record.text);
                 remove(plan, handle, &selector, true, actor, gone)?;
             }
             Ok(true)

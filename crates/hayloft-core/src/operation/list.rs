@@ -160,15 +160,12 @@ impl Store {
         missing: Wanted,
     ) -> Result<Selector, SelectError> {
         let handle = self.inner.small()?.feed(self.types(), feed)?;
-        let (group, name, qualifiers) = match &handle.feed_type {
-            Some(known) => {
-                let coordinates = known.coordinates(purl)?;
-                (coordinates.group, coordinates.name, coordinates.qualifiers)
-            }
-            None => (purl.group.clone(), purl.name.clone(), purl.qualifiers.clone()),
-        };
+        if let Some(known) = &handle.feed_type {
+            return Ok(Selector::from_purl(known.as_ref(), purl, missing)?);
+        }
         let version = purl.version.clone().map_or(missing, Wanted::Exact);
-        Ok(Selector::of(name, version).in_group(group).with_qualifiers(qualifiers))
+        Ok(Selector::grouped(&purl.group, &purl.name, version)
+            .with_qualifiers(purl.qualifiers.clone()))
     }
 
     /// The one file that a selector names.

@@ -129,6 +129,7 @@ impl Store {
 
     /// Opens a file by its number. Blocked versions are an error.
     pub fn download_file(&self, file: FileId) -> Result<Download, SelectError> {
+        let file = self.inner.own_file(file)?;
         let missing = || SelectError::NotFound {
             package: format!("file {} of version {}", file.number, file.version),
             feed: String::new(),
@@ -266,7 +267,7 @@ pub(crate) fn content_of_feed(
                 && let Some(record) = rows::version(read, &place.key)?
                 && !crate::index::status_of(read, &place.key, &record)?.is_blocked()
             {
-                found = Some(FileId { package: record.package, version, number: file });
+                found = Some(FileId::new(record.package, version, file));
             }
             Ok(())
         })?;

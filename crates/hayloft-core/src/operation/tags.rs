@@ -95,7 +95,7 @@ pub(super) fn remove(
     tag: &str,
     actor: &Actor,
 ) -> Result<PackageHandle, TagError> {
-    let selector = Selector::of(name, Wanted::Latest).in_group(group);
+    let selector = Selector::grouped(group, name, Wanted::Latest);
     let mut package = handle.select_version(plan, &selector)?.package;
     let Some(at) = package.record.tags.iter().position(|(known, _)| *known == tag) else {
         return Err(TagError::NotFound { tag: hayloft_feed::shorten(tag) });

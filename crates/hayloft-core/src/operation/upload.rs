@@ -216,6 +216,9 @@ impl Store {
     ) -> Result<Uploaded, UploadError> {
         actor.check()?;
         Kept::Tags.check_list(Kept::Tag, &request.tags)?;
+        if !staged.is_of(&self.inner.staging) {
+            return Err(StoreError::Foreign { what: "staged file" }.into());
+        }
         let (reading, handle) = self.inner.read_feed(feed, |feed| {
             let remembers = |known: &Arc<dyn FeedType>| !known.remembered_qualifiers().is_empty();
             let facets = feed.feed_type.as_ref().is_some_and(remembers);

@@ -273,5 +273,5 @@ impl Operation {
 }
 
 pub(crate) fn exact(name: &str, version: u64) -> Selector {
-    Selector::exact(name, version.to_string())
+    Selector::ungrouped(name, version.to_string())
 }

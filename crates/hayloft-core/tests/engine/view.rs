@@ -69,7 +69,7 @@ fn only_store(error: SelectError) -> StoreError {
 
 /// What comes out when the file is downloaded.
 fn content(store: &Store, feed: &str, file: &PackageFile) -> Result<String, StoreError> {
-    let selector = Selector::exact(&file.name, &file.version);
+    let selector = Selector::ungrouped(&file.name, &file.version);
     let mut download = match store.download(feed, &selector) {
         Ok(download) => download,
         Err(SelectError::Blocked { .. }) => return Ok("blocked".to_owned()),

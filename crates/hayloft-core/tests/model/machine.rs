@@ -45,7 +45,7 @@ fn actor() -> Actor {
 
 impl At {
     fn selector(&self) -> Selector {
-        Selector::exact(&self.name, &self.version)
+        Selector::ungrouped(&self.name, &self.version)
     }
 }
 
@@ -375,7 +375,7 @@ impl RealStore {
         content: &Content,
     ) {
         let selector =
-            Selector::exact(&file.name, &file.version).with_qualifiers(file.qualifiers.clone());
+            Selector::ungrouped(&file.name, &file.version).with_qualifiers(file.qualifiers.clone());
         // A file without a distro is one of several that fit.
         let ambiguous = file.qualifiers.is_empty() && version.files.len() > 1;
         let mut download = match self.store.download(feed, &selector) {

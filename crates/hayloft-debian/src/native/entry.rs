@@ -140,7 +140,7 @@ mod tests {
             sha512: [0; 64],
             blake3: [0; 32],
         };
-        let id = FileId { package: 1, version: 1, number: 0 };
+        let id = FileId::new(1, 1, 0);
         FileCard::new(id, FileRole::Package, "hay.deb", 7, digests)
     }
 

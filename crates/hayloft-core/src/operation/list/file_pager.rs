@@ -217,6 +217,10 @@ impl FilePager {
             self.packages.resume_after(&package.key);
             self.current = Some((package, last.key));
         }
+        let mark = self.store.inner.context.mark;
+        for file in &mut page.files {
+            file.id = file.id.of_store(mark);
+        }
         Ok(page.files)
     }
 
