@@ -176,7 +176,7 @@ impl FeedRecord {
                 activity: self.activity.into(),
                 overwriting: self.overwriting.into(),
                 delete_mode: self.delete_mode.into(),
-                promote_to: self.promote_to.clone(),
+                promote_to: self.promote_to,
                 other: self.other.clone(),
             },
         }

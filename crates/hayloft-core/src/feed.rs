@@ -33,8 +33,9 @@ pub struct FeedSettings {
     pub overwriting: Overwriting,
     /// What a native delete does.
     pub delete_mode: DeleteMode,
-    /// The only feed that packages of this one may be promoted to; none means any.
-    pub promote_to: Option<String>,
+    /// Number of the only feed that packages of this one may be promoted to; none means any. Once
+    /// that feed is deleted they may be promoted nowhere, whatever is created under its name.
+    pub promote_to: Option<u32>,
     /// All other settings as a JSON object; empty text counts as `{}`. The store keeps it and never
     /// looks inside.
     pub other: String,
@@ -100,7 +101,6 @@ impl FeedDraft {
     pub(crate) fn check(&self) -> Result<(), TooLong> {
         Kept::AlternateNames.check(self.alternates.len())?;
         Kept::FeedDescription.check_optional(self.settings.description.as_ref())?;
-        Kept::FeedName.check_optional(self.settings.promote_to.as_ref())?;
         Kept::FeedOther.check_text(&self.settings.other)
     }
 }

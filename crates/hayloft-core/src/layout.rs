@@ -7,9 +7,9 @@ use std::sync::Arc;
 use crate::{Create, Fs, FsLock, OpenError, Opened, StoreError};
 
 /// The format that this release writes, and the newest that it reads.
-pub(crate) const FORMAT: u32 = 2;
+pub(crate) const FORMAT: u32 = 3;
 /// The oldest format that this release reads: no release has written an older one.
-pub(crate) const OLDEST_FORMAT: u32 = 2;
+pub(crate) const OLDEST_FORMAT: u32 = 3;
 
 const FORMAT_FILE: &str = "FORMAT";
 const FORMAT_DRAFT: &str = "FORMAT.new";

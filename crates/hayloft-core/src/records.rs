@@ -124,7 +124,8 @@ pub(crate) struct FeedRecord {
     pub(crate) activity: ActivityValue,
     pub(crate) overwriting: OverwritingValue,
     pub(crate) delete_mode: DeleteModeValue,
-    pub(crate) promote_to: Option<String>,
+    /// Number of a feed, which may be gone; never that of another feed.
+    pub(crate) promote_to: Option<u32>,
     pub(crate) other: String,
 }
 
@@ -459,7 +460,8 @@ pub(crate) struct KeyRecord {
     pub(crate) description: Option<String>,
     pub(crate) system_apis: Vec<String>,
     pub(crate) package_permissions: Vec<String>,
-    pub(crate) feed: Option<String>,
+    /// Number of a feed, which may be gone; never that of another feed.
+    pub(crate) feed: Option<u32>,
     pub(crate) feed_group: Option<String>,
     pub(crate) user: Option<String>,
     pub(crate) logging: String,

@@ -30,7 +30,7 @@ use rstest::rstest;
 const KEY: &str = "a-key-that-a-person-chose";
 
 fn fixture() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/store-v2")
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/store-v3")
 }
 
 fn open(directory: &Path) -> Result<Store, OpenError> {
@@ -88,7 +88,7 @@ fn fill(store: &Store) {
         kind: "feed".to_owned(),
         display_name: Some("ci".to_owned()),
         package_permissions: vec!["view".to_owned(), "add".to_owned()],
-        feed: Some("main".to_owned()),
+        feed: Some(store.feed("main").unwrap().id),
         ..KeyGrant::default()
     };
     store.create_key(grant, Some(KEY), &actor).unwrap();
@@ -362,47 +362,47 @@ fn put_format(directory: &Path, value: Vec<u8>) {
 #[test]
 fn a_store_of_a_newer_format_is_refused_by_its_file() {
     let directory = made();
-    std::fs::write(directory.path().join("FORMAT"), "hayloft 3\n").unwrap();
+    std::fs::write(directory.path().join("FORMAT"), "hayloft 4\n").unwrap();
     let error = open(directory.path()).unwrap_err();
-    assert!(matches!(error, OpenError::NewerFormat { found: 3, known: 2 }));
+    assert!(matches!(error, OpenError::NewerFormat { found: 4, known: 3 }));
     assert_eq!(
         error.to_string(),
-        "the store has format 3, this program knows formats up to 2; use a newer release"
+        "the store has format 4, this program knows formats up to 3; use a newer release"
     );
 }
 
 #[test]
 fn a_store_of_a_newer_format_is_refused_by_its_row() {
     let directory = made();
-    put_format(directory.path(), format_row(2));
-    open(directory.path()).unwrap().close().unwrap();
     put_format(directory.path(), format_row(3));
+    open(directory.path()).unwrap().close().unwrap();
+    put_format(directory.path(), format_row(4));
     let error = open(directory.path()).unwrap_err();
-    assert!(matches!(error, OpenError::NewerFormat { found: 3, known: 2 }), "{error:?}");
+    assert!(matches!(error, OpenError::NewerFormat { found: 4, known: 3 }), "{error:?}");
     // What was refused was not touched.
     let fs: Arc<dyn Fs> = Arc::new(RealFs);
     let path = directory.path().join("meta.redb");
     let meta = RedbStore::open(&fs, &path, &RedbOptions::default()).unwrap();
     let found = meta.snapshot(&[]).unwrap().get(Table("meta-1"), b"format").unwrap();
-    assert_eq!(found, Some(format_row(3)));
+    assert_eq!(found, Some(format_row(4)));
 }
 
 #[rstest]
 #[case::by_its_file(|directory: &Path| {
-    std::fs::write(directory.join("FORMAT"), "hayloft 1\n").unwrap();
+    std::fs::write(directory.join("FORMAT"), "hayloft 2\n").unwrap();
 })]
-#[case::by_its_row(|directory: &Path| put_format(directory, format_row(1)))]
+#[case::by_its_row(|directory: &Path| put_format(directory, format_row(2)))]
 fn a_store_of_a_format_from_before_the_first_release_is_refused_in_words(
     #[case] make_older: fn(&Path),
 ) {
     let directory = made();
     make_older(directory.path());
     let error = open(directory.path()).unwrap_err();
-    assert!(matches!(error, OpenError::OlderFormat { found: 1, known: 2 }), "{error:?}");
+    assert!(matches!(error, OpenError::OlderFormat { found: 2, known: 3 }), "{error:?}");
     assert_eq!(
         error.to_string(),
-        "the store has format 1, which was used before the first release; this program knows \
-         formats from 2 on: make a new store and upload the packages again"
+        "the store has format 2, which was used before the first release; this program knows \
+         formats from 3 on: make a new store and upload the packages again"
     );
 }
 
@@ -423,7 +423,7 @@ fn a_store_has_a_name_and_another_timeline_once_it_went_back() {
 #[test]
 fn a_row_of_a_newer_release_is_refused_by_name() {
     let directory = made();
-    let mut row = format_row(2);
+    let mut row = format_row(3);
     row[1] = 2;
     let content = row.len() - 4;
     let sum = crc32c::crc32c_append(crc32c::crc32c(b"format"), &row[..content]);

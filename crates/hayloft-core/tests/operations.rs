@@ -310,20 +310,17 @@ fn the_feed_that_packages_go_to_keeps_its_place_under_a_new_name() {
     let place = place("plain");
     let store = &place.store;
     store.create_feed(FeedDraft::new("other", "plain"), &actor()).unwrap();
-    let pipeline = |draft: &mut FeedDraft| {
-        draft.settings.promote_to = Some("Next".to_owned());
+    let next = store.feed("next").unwrap().id;
+    let pipeline = move |draft: &mut FeedDraft| {
+        draft.settings.promote_to = Some(next);
         Ok(())
     };
     store.update_feed("main", pipeline, &actor()).unwrap();
-    let before = store.feed_revision("main").unwrap();
     let rename = |draft: &mut FeedDraft| {
         "prod".clone_into(&mut draft.name);
         Ok(())
     };
     store.update_feed("next", rename, &actor()).unwrap();
-    let main = store.feed("main").unwrap();
-    assert_eq!(main.settings.promote_to.as_deref(), Some("prod"));
-    assert!(store.feed_revision("main").unwrap() > before);
     upload(store, "a", "1", 1).unwrap();
     let promote = |to: &str| {
         store.promote("main", &PromoteRequest::new(Selector::ungrouped("a", "1"), to), &actor())
@@ -331,14 +328,30 @@ fn the_feed_that_packages_go_to_keeps_its_place_under_a_new_name() {
     promote("prod").unwrap();
     let error = promote("other").unwrap_err();
     assert!(matches!(error, PromoteError::Pipeline { allowed, .. } if allowed == "prod"));
-    // Who keeps the old name keeps being found by it.
-    let again = |draft: &mut FeedDraft| {
-        draft.alternates = vec![std::mem::replace(&mut draft.name, "live".to_owned())];
+    // Another feed that takes the name is not where packages go.
+    store.create_feed(FeedDraft::new("next", "plain"), &actor()).unwrap();
+    assert!(matches!(promote("next").unwrap_err(), PromoteError::Pipeline { .. }));
+    store.delete_feed("prod", &actor()).unwrap();
+    store.create_feed(FeedDraft::new("prod", "plain"), &actor()).unwrap();
+    store.run_maintenance().unwrap();
+    let error = promote("prod").unwrap_err();
+    assert!(
+        matches!(&error, PromoteError::Pipeline { allowed, .. } if allowed.contains("deleted"))
+    );
+    let repackage = RepackageRequest {
+        to_feed: Some("prod".to_owned()),
+        ..RepackageRequest::new(Selector::exact("a", "1"), "2")
+    };
+    let error = store.repackage("main", &repackage, &actor()).unwrap_err();
+    assert!(matches!(error, RepackageError::Pipeline { .. }));
+    // What is bound to a feed that is gone may stay so, but nothing new is bound to it.
+    let describe = |draft: &mut FeedDraft| {
+        draft.settings.description = Some("described".to_owned());
         Ok(())
     };
-    store.update_feed("prod", again, &actor()).unwrap();
-    assert_eq!(store.feed("main").unwrap().settings.promote_to.as_deref(), Some("prod"));
-    promote("live").unwrap();
+    store.update_feed("main", describe, &actor()).unwrap();
+    let error = store.update_feed("other", pipeline, &actor()).unwrap_err();
+    assert!(matches!(error, FeedError::Setting { setting: "promote_to", .. }));
 }
 
 #[test]

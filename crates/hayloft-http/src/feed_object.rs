@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use axum::http::StatusCode;
-use hayloft::{Activity, DeleteMode, Feed, FeedDraft, Overwriting};
+use hayloft::{Activity, DeleteMode, Feed, FeedDraft, LookupError, Overwriting, Store, StoreError};
 use serde_json::{Map, Value, json};
 
 use crate::ApiError;
@@ -62,7 +62,7 @@ pub(crate) struct FeedChange {
     activity: Option<Activity>,
     overwriting: Option<Overwriting>,
     delete_mode: Option<DeleteMode>,
-    promote_to: Edit<String>,
+    promote_to: Edit<u32>,
     kept: BTreeMap<&'static str, Edit<Value>>,
 }
 
@@ -96,7 +96,11 @@ impl FeedChange {
     /// Reads what a client sent. Absent properties and nulls change nothing, but for the few texts
     /// that null clears; what only answers have and unknown properties are passed over, for
     /// clients send back the whole object that they got.
-    pub(crate) fn parse(asked: FeedObject) -> Result<Self, ApiError> {
+    pub(crate) fn parse(
+        store: &Store,
+        current: Option<&Feed>,
+        asked: FeedObject,
+    ) -> Result<Self, ApiError> {
         let FeedObject { name, alternate_names, feed_type, mut settings } = asked;
         if let Some(variables) = settings.remove("variables") {
             settings.entry("variableDictionary".to_owned()).or_insert(variables);
@@ -127,6 +131,7 @@ impl FeedChange {
             Some(Value::String(text)) => Ok(Edit::Set(text)),
             Some(_) => Err(wrong(name, "text or null")),
         };
+        let promote_to = target(store, current, text("promoteTo")?)?;
         Ok(Self {
             name,
             feed_type,
@@ -136,7 +141,7 @@ impl FeedChange {
             overwriting: overwriting
                 .map(|on| if on { Overwriting::Allowed } else { Overwriting::Refused }),
             delete_mode: removes.map(|on| if on { DeleteMode::Remove } else { DeleteMode::Unlist }),
-            promote_to: text("promoteTo")?,
+            promote_to,
             kept,
         })
     }
@@ -215,10 +220,47 @@ impl Shape {
     }
 }
 
+/// The name of the feed with this number, to which something else is bound; of one that is gone a
+/// text that is no feed's name.
+pub(crate) fn bound_feed(store: &Store, id: u32) -> Result<String, StoreError> {
+    let found = store.feed_by_id(id)?;
+    Ok(found.map_or_else(|| format!("(deleted feed {id})"), |feed| feed.name))
+}
+
+/// The feed that packages are to go to. A client that sends back what it got changes nothing, even
+/// if that feed is gone.
+fn target(
+    store: &Store,
+    current: Option<&Feed>,
+    asked: Edit<String>,
+) -> Result<Edit<u32>, ApiError> {
+    let name = match asked {
+        Edit::Keep => return Ok(Edit::Keep),
+        Edit::Clear => return Ok(Edit::Clear),
+        Edit::Set(name) if name.is_empty() => return Ok(Edit::Clear),
+        Edit::Set(name) => name,
+    };
+    if let Some(id) = current.and_then(|feed| feed.settings.promote_to)
+        && bound_feed(store, id)? == name
+    {
+        return Ok(Edit::Keep);
+    }
+    match store.feed(&name) {
+        Ok(feed) => Ok(Edit::Set(feed.id)),
+        Err(LookupError::Store(error)) => Err(error.into()),
+        Err(_) => {
+            let name = hayloft::feed_type::shorten(&name);
+            let text = format!("The property promoteTo names no feed: {name}.");
+            Err(ApiError::bad_request(text))
+        }
+    }
+}
+
 /// The feed as clients get it.
-pub(crate) fn show(feed: Feed, url: Option<&str>) -> Result<FeedObject, ApiError> {
+pub(crate) fn show(store: &Store, feed: Feed, url: Option<&str>) -> Result<FeedObject, ApiError> {
     let mut kept = other(&feed.settings.other)?;
     let settings = feed.settings;
+    let promote_to = settings.promote_to.map(|id| bound_feed(store, id)).transpose()?;
     let mut shown: BTreeMap<String, Value> = KEPT
         .iter()
         .map(|(name, shape)| {
@@ -233,7 +275,7 @@ pub(crate) fn show(feed: Feed, url: Option<&str>) -> Result<FeedObject, ApiError
         ("description", json!(settings.description)),
         ("endpointUrl", json!(url)),
         ("nativeDeleteRemoves", json!(settings.delete_mode == DeleteMode::Remove)),
-        ("promoteTo", json!(settings.promote_to)),
+        ("promoteTo", json!(promote_to)),
         ("variables", shown.get("variableDictionary").cloned().unwrap_or_else(|| json!({}))),
     ];
     shown.extend(own.map(|(name, value)| (name.to_owned(), value)));
@@ -293,7 +335,10 @@ mod tests {
     use super::*;
 
     fn parse(text: &str) -> Result<FeedChange, ApiError> {
-        FeedChange::parse(serde_json::from_str(text).unwrap())
+        let directory = tempfile::tempdir().unwrap();
+        let store = hayloft::open(directory.path()).unwrap();
+        store.create_feed(FeedDraft::new("t", "universal"), &hayloft::Actor::system()).unwrap();
+        FeedChange::parse(&store, None, serde_json::from_str(text).unwrap())
     }
 
     fn after(changes: &[&str]) -> FeedDraft {

@@ -1,8 +1,10 @@
 //! The settings of the server: what there is, of which type, and what each means.
 
-use hayloft::{Store, StoreError};
+use std::collections::BTreeMap;
+
+use hayloft::{LookupError, Store, StoreError};
 use serde::de::DeserializeOwned;
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use crate::ApiError;
 use crate::access::{FeedGroups, Rules};
@@ -36,6 +38,8 @@ const PSEUDO_KEYS: &str = "keys.pseudo";
 const BASE_URL: &str = "web.base-url";
 const FEED_GROUPS: &str = "feed.groups";
 const RULES: &str = "access.rules";
+/// The member of a rule that names its feed.
+const FEED: &str = "feed";
 
 /// All settings by name.
 pub(crate) const KNOWN: &[Known] = &[
@@ -88,8 +92,9 @@ impl Known {
         }
     }
 
-    /// The value as it is to be kept, if it is acceptable.
-    pub(crate) fn check(&self, value: &str) -> Result<String, ApiError> {
+    /// The value as it is to be kept, if it is acceptable: bound to the numbers of the feeds that it
+    /// names.
+    pub(crate) fn check(&self, store: &Store, value: &str) -> Result<String, ApiError> {
         let refuse =
             |wanted: &str| ApiError::bad_request(format!("The setting {} is {wanted}.", self.name));
         match self.kind {
@@ -112,22 +117,100 @@ impl Known {
                     _ => Err(refuse("a URL that begins with http:// or https://")),
                 }
             }
-            Kind::FeedGroups => self.json::<FeedGroups>(value),
+            Kind::FeedGroups => {
+                let named: BTreeMap<String, Vec<String>> = self.json(value)?;
+                let mut bound = BTreeMap::new();
+                for (group, names) in named {
+                    let ids = names.iter().map(|name| self.feed(store, name));
+                    bound.insert(group, ids.collect::<Result<Vec<u32>, _>>()?);
+                }
+                self.kept::<FeedGroups>(&json!(bound))
+            }
             Kind::Rules => {
                 // A rule would be read from an array, too.
-                self.json::<Vec<Map<String, Value>>>(value)?;
-                self.json::<Rules>(value)
+                let mut rules: Vec<Map<String, Value>> = self.json(value)?;
+                for feed in rules.iter_mut().filter_map(|rule| rule.get_mut(FEED)) {
+                    *feed = match &*feed {
+                        Value::Null => continue,
+                        Value::String(name) => json!(self.feed(store, name)?),
+                        _ => return Err(refuse("made of rules whose feed is a name")),
+                    };
+                }
+                self.kept::<Rules>(&json!(rules))
             }
         }
     }
 
-    fn json<T: DeserializeOwned>(&self, value: &str) -> Result<String, ApiError> {
-        serde_json::from_str::<T>(value).map_err(|error| {
-            let error = error.to_string();
-            let error = hayloft::feed_type::shorten(&error);
-            ApiError::bad_request(format!("The setting {} is not valid: {error}.", self.name))
-        })?;
-        Ok(value.to_owned())
+    /// A value as clients get it, with names in place of numbers. What was bound to a feed that is
+    /// gone opens nothing and is left out.
+    pub(crate) fn show(&self, store: &Store, value: String) -> Result<String, StoreError> {
+        let name = |id: &Value| -> Result<Option<String>, StoreError> {
+            let id = id.as_u64().and_then(|id| u32::try_from(id).ok());
+            Ok(id.map(|id| store.feed_by_id(id)).transpose()?.flatten().map(|feed| feed.name))
+        };
+        let shown = match self.kind {
+            Kind::FeedGroups => {
+                let Ok(bound) = serde_json::from_str::<BTreeMap<String, Vec<Value>>>(&value) else {
+                    return Ok(value);
+                };
+                let mut named: BTreeMap<String, Vec<String>> = BTreeMap::new();
+                for (group, ids) in bound {
+                    let feeds = named.entry(group).or_default();
+                    for id in &ids {
+                        feeds.extend(name(id)?);
+                    }
+                }
+                json!(named)
+            }
+            Kind::Rules => {
+                let Ok(rules) = serde_json::from_str::<Vec<Map<String, Value>>>(&value) else {
+                    return Ok(value);
+                };
+                let mut named = Vec::new();
+                for mut rule in rules {
+                    match rule.get_mut(FEED) {
+                        None | Some(Value::Null) => {}
+                        Some(id) => match name(id)? {
+                            Some(name) => *id = json!(name),
+                            None => continue,
+                        },
+                    }
+                    named.push(rule);
+                }
+                json!(named)
+            }
+            _ => return Ok(value),
+        };
+        Ok(shown.to_string())
+    }
+
+    fn json<T: DeserializeOwned>(&self, value: &str) -> Result<T, ApiError> {
+        serde_json::from_str(value).map_err(|error| self.invalid(&error))
+    }
+
+    /// What is to be kept, if it can be read as it will be.
+    fn kept<T: DeserializeOwned>(&self, bound: &Value) -> Result<String, ApiError> {
+        T::deserialize(bound).map_err(|error| self.invalid(&error))?;
+        Ok(bound.to_string())
+    }
+
+    fn invalid(&self, error: &serde_json::Error) -> ApiError {
+        let error = error.to_string();
+        let error = hayloft::feed_type::shorten(&error);
+        ApiError::bad_request(format!("The setting {} is not valid: {error}.", self.name))
+    }
+
+    /// The number of a feed that the setting names.
+    fn feed(&self, store: &Store, name: &str) -> Result<u32, ApiError> {
+        match store.feed(name) {
+            Ok(feed) => Ok(feed.id),
+            Err(LookupError::Store(error)) => Err(error.into()),
+            Err(_) => {
+                let name = hayloft::feed_type::shorten(name);
+                let text = format!("The setting {} names no feed: {name}.", self.name);
+                Err(ApiError::bad_request(text))
+            }
+        }
     }
 }
 
@@ -197,9 +280,26 @@ mod tests {
     #[case::url("web.base-url", "https://x.example/hayloft/", Some("https://x.example/hayloft"))]
     #[case::not_a_url("web.base-url", "x.example", None)]
     #[case::url_that_breaks_lines("web.base-url", "http://x\r\nevil: 1", None)]
-    #[case::groups("feed.groups", r#"{"a":["b"]}"#, Some(r#"{"a":["b"]}"#))]
+    #[case::groups("feed.groups", r#"{"a":["b"]}"#, Some(r#"{"a":[1]}"#))]
+    #[case::groups_of_no_feed("feed.groups", r#"{"a":["c"]}"#, None)]
+    #[case::groups_by_number("feed.groups", r#"{"a":[1]}"#, None)]
     #[case::not_groups("feed.groups", r#"{"a":"b"}"#, None)]
     #[case::rules("access.rules", "[]", Some("[]"))]
+    #[case::rule_for_a_feed(
+        "access.rules",
+        r#"[{"principal":"eva","task":"Administer","feed":"B"}]"#,
+        Some(r#"[{"feed":1,"principal":"eva","task":"Administer"}]"#)
+    )]
+    #[case::rule_for_no_feed(
+        "access.rules",
+        r#"[{"principal":"eva","task":"Administer","feed":"c"}]"#,
+        None
+    )]
+    #[case::rule_by_number(
+        "access.rules",
+        r#"[{"principal":"eva","task":"Administer","feed":1}]"#,
+        None
+    )]
     #[case::not_rules("access.rules", "[1]", None)]
     #[case::rule_as_array("access.rules", r#"[["eva","Administer"]]"#, None)]
     fn values_are_checked_and_normalized(
@@ -207,7 +307,11 @@ mod tests {
         #[case] value: &str,
         #[case] kept: Option<&str>,
     ) {
+        let directory = tempfile::tempdir().unwrap();
+        let store = hayloft::open(directory.path()).unwrap();
+        let draft = hayloft::FeedDraft::new("b", "universal");
+        store.create_feed(draft, &hayloft::Actor::system()).unwrap();
         let known = Known::find(name).unwrap();
-        assert_eq!(known.check(value).ok().as_deref(), kept);
+        assert_eq!(known.check(&store, value).ok().as_deref(), kept);
     }
 }

@@ -140,7 +140,7 @@ fn the_client_pushes_with_a_key_to_a_feed_that_it_may_not_see_without() {
     let grant = KeyGrant {
         kind: "feed".to_owned(),
         package_permissions: vec!["view".to_owned(), "add".to_owned()],
-        feed: Some("f".to_owned()),
+        feed: Some(server.store.feed("f").unwrap().id),
         ..KeyGrant::default()
     };
     let key = server.store.create_key(grant, None, &Actor::system()).unwrap().1;

@@ -185,7 +185,7 @@ fn other_bytes_need_the_right_to_overwrite() {
         let grant = KeyGrant {
             kind: "feed".to_owned(),
             package_permissions: permissions.iter().map(|word| (*word).to_owned()).collect(),
-            feed: Some("f".to_owned()),
+            feed: Some(server.store.feed("f").unwrap().id),
             ..KeyGrant::default()
         };
         server.store.create_key(grant, None, &Actor::system()).unwrap().1.reveal().to_owned()

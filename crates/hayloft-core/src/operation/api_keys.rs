@@ -2,7 +2,10 @@ use data_encoding::BASE32_NOPAD;
 
 use crate::plan::Plan;
 use crate::records::{KeyPlaceRecord, KeyRecord};
-use crate::{Action, Actor, Kept, Store, StoreError, Timestamp, TooLong, codec, rows, tables};
+use crate::resolve::FeedHandle;
+use crate::{
+    Action, Actor, FeedTypes, Kept, Store, StoreError, Timestamp, TooLong, codec, rows, tables,
+};
 
 use super::audit::Entry;
 
@@ -41,8 +44,9 @@ pub struct KeyGrant {
     pub system_apis: Vec<String>,
     /// Of a feed key: `view`, `add`, `promote`, `delete`.
     pub package_permissions: Vec<String>,
-    /// Of a feed key: name of the feed.
-    pub feed: Option<String>,
+    /// Of a feed key: number of the feed, which is there when the key is created. The key opens
+    /// nothing once that feed is deleted, whatever is created under its name.
+    pub feed: Option<u32>,
     /// Of a feed key: name of the feed group.
     pub feed_group: Option<String>,
     /// Of a personal key.
@@ -60,7 +64,6 @@ impl KeyGrant {
         Kept::KeyDescription.check_optional(self.description.as_ref())?;
         Kept::KeyApis.check_list(Kept::KeyApi, &self.system_apis)?;
         Kept::KeyPermissions.check_list(Kept::KeyPermission, &self.package_permissions)?;
-        Kept::FeedName.check_optional(self.feed.as_ref())?;
         Kept::KeyGroup.check_optional(self.feed_group.as_ref())?;
         Kept::KeyUser.check_optional(self.user.as_ref())?;
         Kept::KeyLogging.check_text(&self.logging)
@@ -116,6 +119,12 @@ pub enum KeyError {
         /// What was asked for.
         id: u64,
     },
+    /// The key is to be for a feed that is not there.
+    #[error("there is no feed with number {id}")]
+    NoSuchFeed {
+        /// What was asked for.
+        id: u32,
+    },
     /// The chosen text is another key's.
     #[error("the text of the API key is in use")]
     InUse,
@@ -147,11 +156,11 @@ impl Store {
         actor.check()?;
         grant.check()?;
         let digest = digest(&self.inner.salt, &text);
-        let actor = actor.clone();
+        let (types, actor) = (self.types().clone(), actor.clone());
         let key = self
             .inner
             .writer
-            .change(4_096, move |plan| create(plan, grant.clone(), digest, &actor))?;
+            .change(4_096, move |plan| create(plan, &types, grant.clone(), digest, &actor))?;
         Ok((key, KeyText(text)))
     }
 
@@ -207,12 +216,13 @@ impl Store {
     pub fn delete_key(&self, id: u64, actor: &Actor) -> Result<(), KeyError> {
         actor.check()?;
         let actor = actor.clone();
+        let types = self.types().clone();
         self.inner.writer.change(4_096, move |plan| {
             let key = tables::number(id);
             let entry = match plan.get::<KeyRecord>(tables::API_KEY, &key) {
                 Ok(Some(record)) => {
                     plan.delete(tables::API_KEY_HASH, record.digest.to_vec());
-                    entry(Action::KeyDelete, id, &record)
+                    entry(plan, &types, Action::KeyDelete, id, &record)?
                 }
                 Ok(None) => return Err(KeyError::NotFound { id }),
                 Err(StoreError::Damaged { .. }) => {
@@ -247,12 +257,18 @@ pub(super) fn unlead(plan: &mut Plan, id: u64) -> Result<(), StoreError> {
 
 fn create(
     plan: &mut Plan,
+    types: &FeedTypes,
     grant: KeyGrant,
     digest: [u8; 32],
     actor: &Actor,
 ) -> Result<ApiKey, KeyError> {
     if plan.get::<KeyPlaceRecord>(tables::API_KEY_HASH, &digest)?.is_some() {
         return Err(KeyError::InUse);
+    }
+    if let Some(id) = grant.feed
+        && FeedHandle::by_id(plan, types, id)?.is_none()
+    {
+        return Err(KeyError::NoSuchFeed { id });
     }
     Kept::Keys.check(rows::count(plan, tables::API_KEY)? + 1)?;
     plan.counters().key += 1;
@@ -273,20 +289,30 @@ fn create(
     };
     plan.put(tables::API_KEY, tables::number(id), &record)?;
     plan.put(tables::API_KEY_HASH, digest.to_vec(), &KeyPlaceRecord(id))?;
-    entry(Action::KeyCreate, id, &record).write(plan, actor)?;
+    entry(plan, types, Action::KeyCreate, id, &record)?.write(plan, actor)?;
     Ok(shown(id, record))
 }
 
-fn entry(action: Action, id: u64, record: &KeyRecord) -> Entry {
-    Entry {
-        feed: record.feed.clone().unwrap_or_default(),
+fn entry(
+    plan: &Plan,
+    types: &FeedTypes,
+    action: Action,
+    id: u64,
+    record: &KeyRecord,
+) -> Result<Entry, StoreError> {
+    let feed = match record.feed {
+        Some(feed) => rows::readable(FeedHandle::by_id(plan, types, feed))?.flatten(),
+        None => None,
+    };
+    Ok(Entry {
+        feed: feed.map(|feed| feed.record.name).unwrap_or_default(),
         details: Some(serde_json::json!({
             "key": id,
             "kind": record.kind,
             "displayName": record.display_name,
         })),
         ..Entry::of(action)
-    }
+    })
 }
 
 /// What is kept of a key's text.

@@ -82,7 +82,8 @@ impl Store {
             draft.feed_type = new_type(plan, &types, &handle, &draft.feed_type)?;
             unname(plan, handle.id, &handle.record)?;
             name_feed(plan, handle.id, &draft)?;
-            follow_name(plan, &before, &draft)?;
+            let targets = (before.settings.promote_to, draft.settings.promote_to);
+            check_target(plan, &types, targets.0, targets.1)?;
             handle.record.apply(draft);
             handle.feed_type = types.get(&handle.record.tag).cloned();
             plan.put(tables::FEED, tables::feed(handle.id), &handle.record)?;
@@ -182,6 +183,7 @@ fn create(
         .ok_or_else(|| FeedError::UnknownType(draft.feed_type.clone()))?;
     feed_type.tag().clone_into(&mut draft.feed_type);
     check_settings(&draft.settings)?;
+    check_target(plan, types, None, draft.settings.promote_to)?;
     plan.counters().feed += 1;
     let id = plan.counters().feed;
     name_feed(plan, id, &draft)?;
@@ -258,29 +260,21 @@ fn name_feed(plan: &mut Plan, id: u32, draft: &FeedDraft) -> Result<(), FeedErro
     Ok(())
 }
 
-/// Lets feeds whose packages go to this one know its new name, if it gave up the one they knew.
-fn follow_name(plan: &mut Plan, before: &FeedDraft, after: &FeedDraft) -> Result<(), StoreError> {
-    let has = |draft: &FeedDraft, name: &String| {
-        draft.alternates.iter().chain([&draft.name]).any(|known| folded(known) == folded(name))
-    };
-    let mut behind = Vec::new();
-    rows::each(plan, tables::FEED, &[], |key, value| {
-        let record = rows::left_out(codec::decode::<FeedRecord>(tables::FEED, key, value))?;
-        let Some(mut record) = record else { return Ok(()) };
-        let lost = |name: &String| has(before, name) && !has(after, name);
-        if record.promote_to.as_ref().is_some_and(lost) {
-            record.promote_to = Some(after.name.clone());
-            behind.push((key.to_vec(), record));
-        }
-        Ok(())
-    })?;
-    for (key, record) in behind {
-        if let Some(id) = tables::u32_at(&key, 0) {
-            plan.touch_feed(id)?;
-        }
-        plan.put(tables::FEED, key, &record)?;
+/// Refuses to send packages to a feed that is not there; one that was there once is kept.
+fn check_target(
+    plan: &Plan,
+    types: &FeedTypes,
+    before: Option<u32>,
+    after: Option<u32>,
+) -> Result<(), FeedError> {
+    let Some(target) = after.filter(|_| after != before) else { return Ok(()) };
+    match FeedHandle::by_id(plan, types, target)? {
+        Some(_) => Ok(()),
+        None => Err(FeedError::Setting {
+            setting: "promote_to",
+            detail: format!("there is no feed with number {target}").into(),
+        }),
     }
-    Ok(())
 }
 
 /// True if a name can stand in a URL as it is.

@@ -13,7 +13,7 @@ use crate::versions::{self, AddError, FILES_PER_VERSION, NewFile, Terms, add_fil
 use crate::{
     Action, Actor, Kept, LookupError, Manifests, MetaRead, NoSuchFeed, Overwrite, PackageFile,
     SelectError, Selector, Store, StoreError, Stored, TooLong, UnknownFeedType, Want, blob_rows,
-    fragments,
+    fragments, rows,
 };
 
 use super::audit::{Entry, some_of};
@@ -193,8 +193,8 @@ fn promote(
             to_type: to.record.tag,
         });
     }
-    let named = |name: &str| FeedHandle::find(plan, &context.types, name);
-    if let Some(allowed) = forbidden_by_pipeline(&from, &to, named)? {
+    let by_id = |id| FeedHandle::by_id(plan, &context.types, id);
+    if let Some(allowed) = forbidden_by_pipeline(&from, &to, by_id)? {
         return Err(PromoteError::Pipeline { from: from.record.name, allowed });
     }
     let feed_type = to.known_type()?.clone();
@@ -272,16 +272,16 @@ fn find_target(
 pub(crate) fn forbidden_by_pipeline(
     from: &FeedHandle,
     to: &FeedHandle,
-    named: impl FnOnce(&str) -> Result<FeedHandle, LookupError>,
+    by_id: impl FnOnce(u32) -> Result<Option<FeedHandle>, StoreError>,
 ) -> Result<Option<String>, StoreError> {
-    let Some(allowed) = from.record.promote_to.as_ref().filter(|name| !name.is_empty()) else {
-        return Ok(None);
-    };
-    match named(allowed) {
-        Ok(found) if found.id == to.id => Ok(None),
-        Ok(found) => Ok(Some(found.record.name)),
-        Err(LookupError::Feed(_)) => Ok(Some(allowed.clone())),
-        Err(LookupError::Store(error)) => Err(error),
+    match from.record.promote_to {
+        None => Ok(None),
+        Some(allowed) if allowed == to.id => Ok(None),
+        Some(allowed) => {
+            let found = rows::readable(by_id(allowed))?.flatten();
+            let gone = || format!("{allowed}, which was deleted");
+            Ok(Some(found.map_or_else(gone, |found| found.record.name)))
+        }
     }
 }
 

@@ -418,7 +418,7 @@ impl Job {
             });
         }
         if from.id != to.id
-            && let Some(allowed) = forbidden_by_pipeline(&from, &to, |name| reading.feed(name))?
+            && let Some(allowed) = forbidden_by_pipeline(&from, &to, |id| reading.feed_by_id(id))?
         {
             return Err(RepackageError::Pipeline { from: from.record.name, allowed });
         }

@@ -96,7 +96,7 @@ fn feed() -> FeedRecord {
         activity: ActivityValue::Inactive,
         overwriting: OverwritingValue::Refused,
         delete_mode: DeleteModeValue::Remove,
-        promote_to: Some(text("next")),
+        promote_to: Some(8),
         other: text("{\"a\":1}"),
     }
 }
@@ -153,7 +153,7 @@ fn add_store(goldens: &mut Goldens) {
             description: Some(text("builds")),
             system_apis: vec![text("feeds")],
             package_permissions: vec![text("view"), text("add")],
-            feed: Some(text("Main")),
+            feed: Some(7),
             feed_group: None,
             user: Some(text("ann")),
             logging: text("none"),

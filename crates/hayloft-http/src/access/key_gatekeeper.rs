@@ -1,7 +1,6 @@
 use hayloft::{ApiKey, Feed, QuickLookup, Store, StoreError};
 
 use super::chosen_texts::ChosenTexts;
-use super::rules::is_called;
 use super::{Caller, Credential, Gatekeeper, Refusal, Right};
 use crate::settings::Settings;
 
@@ -140,7 +139,7 @@ fn grants(
     }
     let in_scope = match (&grant.feed, &grant.feed_group, feed) {
         _ if grant.kind != "feed" => false,
-        (Some(name), None, Some(feed)) => is_called(feed, name),
+        (Some(id), None, Some(feed)) => feed.id == *id,
         (None, Some(group), Some(feed)) => settings.feed_groups()?.have(group, feed),
         _ => false,
     };

@@ -9,16 +9,17 @@ use super::Right;
 ///
 /// The rules that apply to a question are ordered: those for one user before those for many, then
 /// those for one feed, for a feed group and for all feeds; of two alike a restriction comes first.
-/// The first one decides. Where none applies the answer is no.
+/// The first one decides. Where none applies the answer is no. A rule is bound to the number of its
+/// feed, so that it does not pass on to another feed of that name.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(transparent)]
 pub(crate) struct Rules(Vec<Rule>);
 
-/// Names of feeds by the name of their group, as the setting `feed.groups` has them: a JSON object
+/// Numbers of feeds by the name of their group, as the setting `feed.groups` has them: a JSON object
 /// of arrays.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(transparent)]
-pub(crate) struct FeedGroups(BTreeMap<String, Vec<String>>);
+pub(crate) struct FeedGroups(BTreeMap<String, Vec<u32>>);
 
 #[derive(Debug, Clone, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -26,7 +27,7 @@ struct Rule {
     principal: Principal,
     task: Task,
     #[serde(default)]
-    feed: Option<String>,
+    feed: Option<u32>,
     #[serde(default)]
     feed_group: Option<String>,
     /// Takes the rights away instead of giving them.
@@ -145,7 +146,7 @@ impl Rule {
     fn scope(&self, groups: &FeedGroups, feed: Option<&Feed>) -> Option<Scope> {
         match (&self.feed, &self.feed_group) {
             (None, None) => Some(Scope::All),
-            (Some(name), _) => is_called(feed?, name).then_some(Scope::Feed),
+            (Some(id), _) => (feed?.id == *id).then_some(Scope::Feed),
             (None, Some(group)) => groups.have(group, feed?).then_some(Scope::Group),
         }
     }
@@ -157,14 +158,8 @@ impl FeedGroups {
         self.0
             .iter()
             .filter(|(name, _)| name.eq_ignore_ascii_case(group))
-            .any(|(_, feeds)| feeds.iter().any(|name| is_called(feed, name)))
+            .any(|(_, feeds)| feeds.contains(&feed.id))
     }
-}
-
-/// Whether this is the feed's name or one of its other names.
-pub(super) fn is_called(feed: &Feed, name: &str) -> bool {
-    feed.name.eq_ignore_ascii_case(name)
-        || feed.alternates.iter().any(|each| each.eq_ignore_ascii_case(name))
 }
 
 #[cfg(test)]
@@ -208,7 +203,7 @@ mod tests {
         false
     )]
     #[case::a_user_beats_everyone(
-        r#"[{"principal":"everyone","task":"Publish Packages","feed":"apps","restrict":true},
+        r#"[{"principal":"everyone","task":"Publish Packages","feed":1,"restrict":true},
             {"principal":"eva","task":"Publish Packages"}]"#,
         Some("eva"),
         Right::Add,
@@ -216,7 +211,7 @@ mod tests {
     )]
     #[case::a_feed_beats_a_group(
         r#"[{"principal":"eva","task":"Publish Packages","feedGroup":"all","restrict":true},
-            {"principal":"eva","task":"Publish Packages","feed":"APPS"}]"#,
+            {"principal":"eva","task":"Publish Packages","feed":1}]"#,
         Some("eva"),
         Right::Add,
         true
@@ -253,15 +248,14 @@ mod tests {
         #[case] expected: bool,
     ) {
         let rules: Rules = serde_json::from_str(rules).unwrap();
-        let groups: FeedGroups = serde_json::from_str(r#"{"all":["apps"]}"#).unwrap();
+        let groups: FeedGroups = serde_json::from_str(r#"{"all":[1]}"#).unwrap();
         assert_eq!(rules.allow(&groups, user, right, Some(&feed())), expected);
     }
 
     #[test]
     fn a_rule_for_a_feed_says_nothing_about_the_whole_store() {
         let rules: Rules =
-            serde_json::from_str(r#"[{"principal":"eva","task":"Administer","feed":"apps"}]"#)
-                .unwrap();
+            serde_json::from_str(r#"[{"principal":"eva","task":"Administer","feed":1}]"#).unwrap();
         assert!(!rules.allow(&FeedGroups::default(), Some("eva"), Right::Administer, None));
     }
 
@@ -269,7 +263,7 @@ mod tests {
     fn misspelled_rules_are_refused() {
         for text in [
             r#"[{"principal":"eva","task":"publish"}]"#,
-            r#"[{"principal":"eva","task":"Administer","feeds":"a"}]"#,
+            r#"[{"principal":"eva","task":"Administer","feeds":1}]"#,
         ] {
             assert!(serde_json::from_str::<Rules>(text).is_err(), "{text}");
         }

@@ -69,7 +69,9 @@ async fn create(
         let name = asked.name.clone().ok_or_else(|| missing("name"))?;
         let feed_type = asked.feed_type.clone().ok_or_else(|| missing("feedType"))?;
         let mut draft = FeedDraft::new(name, feed_type);
-        FeedChange::parse(asked)?.apply(&mut draft).map_err(ApiError::from)?;
+        FeedChange::parse(session.store(), None, asked)?
+            .apply(&mut draft)
+            .map_err(ApiError::from)?;
         let feed = session.store().create_feed(draft, &session.actor())?;
         object(&of_call, &base, feed).map(Changed::new)
     })
@@ -94,7 +96,7 @@ async fn update(
                 "feed `{name}` is of type `{old}` and cannot become `{new}`; create another feed"
             )));
         }
-        let change = FeedChange::parse(asked)?;
+        let change = FeedChange::parse(session.store(), Some(&feed), asked)?;
         let apply = move |draft: &mut FeedDraft| Ok(change.clone().apply(draft)?);
         let feed = session.store().update_feed(&name, apply, &session.actor())?;
         object(&of_call, &base, feed).map(Changed::new)
@@ -151,5 +153,5 @@ impl IntoResponse for Changed {
 
 fn object(app: &App, base: &BaseUrl, feed: Feed) -> Result<FeedObject, ApiError> {
     let url = crate::native::feed_url(app.store(), &feed, &base.0).map(|url| format!("{url}/"));
-    show(feed, url.as_deref())
+    show(app.store(), feed, url.as_deref())
 }

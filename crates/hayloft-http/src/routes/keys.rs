@@ -1,9 +1,10 @@
 use axum::extract::State;
 use axum::{Json, Router};
 use hayloft::feed_type::shorten;
-use hayloft::{ApiKey, KeyGrant, Timestamp};
+use hayloft::{ApiKey, KeyGrant, Store, Timestamp};
 
 use crate::access::{KEYS_CREATE, KEYS_DELETE, KEYS_LIST, Right, Session, Visitor};
+use crate::feed_object::bound_feed;
 use crate::json_body::json_body;
 use crate::parameters::Parameters;
 use crate::settings::Settings;
@@ -26,7 +27,7 @@ async fn list(State(app): State<App>, visitor: Visitor) -> Result<Json<Vec<ApiKe
             all || key.grant.kind == "personal"
                 && owner.zip(user).is_some_and(|(owner, user)| owner.eq_ignore_ascii_case(user))
         });
-        Ok(Json(shown.map(|key| info(key, None)).collect()))
+        shown.map(|key| info(session.store(), key, None)).collect::<Result<_, _>>().map(Json)
     })
     .await
 }
@@ -56,6 +57,7 @@ fn may_make(session: &Session) -> Result<(bool, Option<&str>), ApiError> {
 fn made(session: &Session, asked: ApiKeyInfo) -> Result<Json<ApiKeyInfo>, ApiError> {
     let (all, user) = may_make(session)?;
     let text = asked.key.clone().filter(|text| !text.is_empty());
+    let feed = asked.feed.clone().filter(|text| !text.is_empty());
     let mut grant = grant(asked, user)?;
     let own = grant.kind == "personal"
         && grant.user.as_deref().zip(user).is_some_and(|(a, b)| a.eq_ignore_ascii_case(b));
@@ -67,11 +69,13 @@ fn made(session: &Session, asked: ApiKeyInfo) -> Result<Json<ApiKeyInfo>, ApiErr
             "The text of an API key cannot be chosen on this server.",
         ));
     }
-    if let Some(name) = &grant.feed {
-        grant.feed = Some(session.store().feed(name)?.name);
+    if grant.kind == "feed"
+        && let Some(name) = &feed
+    {
+        grant.feed = Some(session.store().feed(name)?.id);
     }
     let (key, text) = session.store().create_key(grant, text.as_deref(), &session.actor())?;
-    Ok(Json(info(key, Some(text.reveal().to_owned()))))
+    info(session.store(), key, Some(text.reveal().to_owned())).map(Json)
 }
 
 async fn delete(
@@ -94,7 +98,7 @@ fn own_user(session: &Session) -> Option<&str> {
     (key.grant.kind == "personal").then_some(key.grant.user.as_deref()).flatten()
 }
 
-/// What the new key may do; `user` is whose personal key it is if the client does not say.
+/// What the new key may do, but for the feed it is for; `user` is whose personal key it is if the client does not say.
 fn grant(asked: ApiKeyInfo, user: Option<&str>) -> Result<KeyGrant, ApiError> {
     let empty = |text: &Option<String>| text.as_ref().is_none_or(String::is_empty);
     let mut grant = KeyGrant {
@@ -122,7 +126,6 @@ fn grant(asked: ApiKeyInfo, user: Option<&str>) -> Result<KeyGrant, ApiError> {
                     "A feed key needs exactly one of feed and feedGroup.",
                 ));
             }
-            grant.feed = asked.feed.filter(|text| !text.is_empty());
             grant.feed_group = asked.feed_group.filter(|text| !text.is_empty());
             let known = ["view", "add", "promote", "delete"];
             grant.package_permissions =
@@ -190,10 +193,10 @@ fn moment(text: &str) -> Result<Timestamp, ApiError> {
     })
 }
 
-fn info(key: ApiKey, text: Option<String>) -> ApiKeyInfo {
+fn info(store: &Store, key: ApiKey, text: Option<String>) -> Result<ApiKeyInfo, ApiError> {
     let some = |words: Vec<String>| (!words.is_empty()).then_some(words);
     let grant = key.grant;
-    ApiKeyInfo {
+    Ok(ApiKeyInfo {
         kind: grant.kind,
         logging: grant.logging,
         id: Some(key.id),
@@ -202,11 +205,11 @@ fn info(key: ApiKey, text: Option<String>) -> ApiKeyInfo {
         description: grant.description,
         system_apis: some(grant.system_apis),
         package_permissions: some(grant.package_permissions),
-        feed: grant.feed,
+        feed: grant.feed.map(|id| bound_feed(store, id)).transpose()?,
         feed_group: grant.feed_group,
         expiration: grant.expires.map(|expires| expires.to_string()),
         user: grant.user,
-    }
+    })
 }
 
 #[cfg(test)]

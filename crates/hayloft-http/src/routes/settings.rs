@@ -23,15 +23,16 @@ async fn list(
     app.run(visitor, move |session| {
         SETTINGS_LIST.demand(session)?;
         let mut values = session.store().settings()?;
-        let mut shown: Vec<SettingInfo> = KNOWN
-            .iter()
-            .map(|known| SettingInfo {
+        let mut shown = Vec::new();
+        for known in KNOWN {
+            let value = values.remove(known.name);
+            shown.push(SettingInfo {
                 name: known.name.to_owned(),
-                value: values.remove(known.name),
+                value: value.map(|value| known.show(session.store(), value)).transpose()?,
                 description: Some(known.description.to_owned()),
                 value_type: known.value_type().to_owned(),
-            })
-            .collect();
+            });
+        }
         if show_all {
             shown.extend(values.into_iter().map(|(name, value)| SettingInfo {
                 name,
@@ -58,7 +59,7 @@ async fn set(
             ApiError::bad_request(format!("There is no setting {}.", shorten(name)))
         })?;
         let value = parameters.get(&["value"]);
-        let value = value.map(|value| known.check(value)).transpose()?;
+        let value = value.map(|value| known.check(session.store(), value)).transpose()?;
         session.store().set_setting(known.name, value.as_deref(), &session.actor())?;
         Ok(())
     })

@@ -28,7 +28,7 @@ pub struct ApiKeyInfo {
     /// Of a feed key: `view`, `add`, `promote`, `delete`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub package_permissions: Option<Vec<String>>,
-    /// Of a feed key.
+    /// Of a feed key; `(deleted feed 7)` once that feed is gone, and the key opens nothing.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub feed: Option<String>,
     /// Of a feed key.

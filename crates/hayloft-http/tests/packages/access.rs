@@ -4,6 +4,7 @@ use crate::server::{Answer, Server};
 use hayloft::{Actor, KeyGrant, Timestamp};
 use hayloft_http::{ENDPOINTS, Endpoint, Guard, Place, Right};
 use rstest::rstest;
+use serde_json::Value;
 
 const FORBIDDEN: &str =
     "The specified API key does not have the proper permissions to perform this action.";
@@ -82,7 +83,7 @@ fn feed_key(server: &Server, feed: &str, permissions: &[&str]) -> String {
         server,
         KeyGrant {
             kind: "feed".to_owned(),
-            feed: Some(feed.to_owned()),
+            feed: Some(server.store.feed(feed).unwrap().id),
             package_permissions: words(permissions),
             ..KeyGrant::default()
         },
@@ -118,12 +119,17 @@ fn serve() -> Server {
     let server = Server::start_with(|app| app);
     server.feed("source", "universal");
     server.feed("target", "universal");
-    let set = |name: &str, value: &str| {
-        server.store.set_setting(name, Some(value), &Actor::system()).unwrap();
-    };
+    let admin = system(&server, &["full-control"]);
+    let set = |name: &str, value: &str| set_setting(&server, &admin, name, value);
     set("feed.groups", r#"{"both": ["source", "target"], "targets": ["target"]}"#);
     set("access.rules", RULES);
     server
+}
+
+fn set_setting(server: &Server, admin: &str, name: &str, value: &str) {
+    let value = percent_encoding::utf8_percent_encode(value, percent_encoding::NON_ALPHANUMERIC);
+    let path = format!("/api/settings/set?name={name}&value={value}&key={admin}");
+    server.post(&path, "").done();
 }
 
 fn askers(server: &Server) -> Vec<Asker> {
@@ -380,6 +386,59 @@ fn strangers_do_not_learn_which_feeds_there_are() {
     let key = feed_key(&server, "source", &["view"]);
     let answer = server.get(&format!("/api/packages/no-such-feed?key={key}"));
     answer.refused(404, &["Feed no-such-feed not found."]);
+}
+
+#[test]
+fn nothing_that_was_bound_to_a_deleted_feed_opens_another_of_its_name() {
+    let server = serve();
+    let admin = system(&server, &["full-control"]);
+    let opening = [
+        feed_key(&server, "source", &["view", "add", "promote", "delete"]),
+        group_key(&server, "both", &["view", "add", "promote", "delete"]),
+        personal(&server, "keeper"),
+        personal(&server, "author"),
+        personal(&server, "reader"),
+    ];
+    let statuses = || {
+        let ask = |key: &String| {
+            server.send("GET", "/api/packages/source", &[("X-ApiKey", key)], b"").status
+        };
+        opening.each_ref().map(ask)
+    };
+    assert_eq!(statuses(), [200; 5]);
+    server.store.delete_feed("source", &Actor::system()).unwrap();
+    server.feed("source", "universal");
+    assert_eq!(statuses(), [403; 5]);
+    server.store.run_maintenance().unwrap();
+    assert_eq!(statuses(), [403; 5]);
+
+    let keys = server.get(&format!("/api/api-keys/list?key={admin}")).json();
+    let feeds: Vec<&Value> = keys.as_array().unwrap().iter().map(|key| &key["feed"]).collect();
+    assert!(feeds.contains(&&Value::from("(deleted feed 1)")), "{feeds:?}");
+    let shown = |name: &str| {
+        let settings = server.get(&format!("/api/settings/list?key={admin}")).json();
+        let settings = settings.as_array().unwrap().iter();
+        let mut settings = settings.filter(|setting| setting["name"] == name);
+        settings.next().unwrap()["value"].as_str().unwrap().to_owned()
+    };
+    assert_eq!(shown("feed.groups"), r#"{"both":["target"],"targets":["target"]}"#);
+    assert!(!shown("access.rules").contains("source"), "{}", shown("access.rules"));
+    // Who sends back what was shown binds nothing to the new feed.
+    for name in ["feed.groups", "access.rules"] {
+        set_setting(&server, &admin, name, &shown(name));
+    }
+    assert_eq!(statuses(), [403; 5]);
+    // A name that is given up leaves what was bound to its feed where it is.
+    let rename = |draft: &mut hayloft::FeedDraft| {
+        "elsewhere".clone_into(&mut draft.name);
+        Ok(())
+    };
+    let target = feed_key(&server, "target", &["view"]);
+    server.store.update_feed("target", rename, &Actor::system()).unwrap();
+    server.feed("target", "universal");
+    let ask = |feed: &str| server.get(&format!("/api/packages/{feed}?key={target}")).status;
+    assert_eq!((ask("elsewhere"), ask("target")), (200, 403));
+    assert_eq!(shown("feed.groups"), r#"{"both":["elsewhere"],"targets":["elsewhere"]}"#);
 }
 
 #[test]

@@ -46,6 +46,7 @@ fn a_feed_is_created_read_changed_and_deleted() {
 fn a_feed_that_a_client_sends_back_stays_as_it_is() {
     let server = Server::start();
     server.post(&format!("{FEEDS}/create"), r#"{"name":"apps","feedType":"npm"}"#).done();
+    server.post(&format!("{FEEDS}/create"), r#"{"name":"prod","feedType":"npm"}"#).done();
     let set = r#"{"retentionRules":[{"keepVersionsCount":5,"deleteVersions":["*-ci*"]}],
         "variables":{"a":"b"},"packageFilters":{"x":{"y":1}},"vulnerabilitySources":["s"],
         "stripSource":true,"packagesPath":"p","allowOverwrite":false,"promoteTo":"prod"}"#;
@@ -69,6 +70,27 @@ fn a_feed_that_a_client_sends_back_stays_as_it_is() {
     assert_eq!(answer["allowOverwrite"], false);
     assert_eq!(answer["promoteTo"], "prod");
     assert_eq!(answer["variableDictionary"], json!({"a": "b"}));
+}
+
+#[test]
+fn packages_do_not_go_to_another_feed_of_the_name() {
+    let server = Server::start();
+    let make = |body: &str| server.post(&format!("{FEEDS}/create"), body);
+    make(r#"{"name":"apps","feedType":"npm","promoteTo":"prod"}"#)
+        .refused(400, &["promoteTo names no feed: prod"]);
+    make(r#"{"name":"prod","feedType":"npm"}"#).done();
+    make(r#"{"name":"apps","feedType":"npm","promoteTo":"Prod"}"#).done();
+    let shown = || server.get(&format!("{FEEDS}/get/apps")).json();
+    assert_eq!(shown()["promoteTo"], "prod");
+    server.post(&format!("{FEEDS}/delete/prod"), "").done();
+    make(r#"{"name":"prod","feedType":"npm"}"#).done();
+    assert_eq!(shown()["promoteTo"], "(deleted feed 1)");
+    let back = server.post(&format!("{FEEDS}/update/apps"), &shown().to_string()).json();
+    assert_eq!(back["promoteTo"], "(deleted feed 1)");
+    for (text, then) in [("\"prod\"", json!("prod")), ("\"\"", Value::Null)] {
+        let body = format!(r#"{{"promoteTo":{text}}}"#);
+        assert_eq!(server.post(&format!("{FEEDS}/update/apps"), &body).json()["promoteTo"], then);
+    }
 }
 
 #[rstest]
