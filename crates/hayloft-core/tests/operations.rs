@@ -340,7 +340,7 @@ fn the_feed_that_packages_go_to_keeps_its_place_under_a_new_name() {
     );
     let repackage = RepackageRequest {
         to_feed: Some("prod".to_owned()),
-        ..RepackageRequest::new(Selector::exact("a", "1"), "2")
+        ..RepackageRequest::new(Selector::ungrouped("a", "1"), "2")
     };
     let error = store.repackage("main", &repackage, &actor()).unwrap_err();
     assert!(matches!(error, RepackageError::Pipeline { .. }));

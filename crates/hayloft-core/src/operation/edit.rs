@@ -65,7 +65,7 @@ impl Store {
     ///
     /// They are applied one after the other to the package as it is then, whatever the caller had
     /// seen; with [`Edit::expect`] only if it still has that revision. Versions are found as by
-    /// [`Selector::exact`]. Costs what each of the changes costs alone.
+    /// [`Selector::ungrouped`]. Costs what each of the changes costs alone.
     pub fn edit(&self, feed: &str, edit: &Edit, actor: &Actor) -> Result<Edited, EditError> {
         actor.check()?;
         let context = self.clone_context();
