@@ -15,9 +15,10 @@ use std::process::{Child, Command, Stdio};
 use std::sync::{Barrier, Mutex};
 use std::thread;
 
+use hayloft::engine::{Fs, RealFs};
 use hayloft::{
-    Actor, FeedDraft, Finding, FindingCode, Fs, RealFs, Repair, Selector, Store, UploadRequest,
-    VerifyLevel, VersionsQuery,
+    Actor, FeedDraft, Finding, FindingCode, Repair, Selector, Store, UploadRequest, VerifyLevel,
+    VersionsQuery,
 };
 use hayloft_testkit::{StreamedUpack, streamed_upack};
 use tempfile::TempDir;

@@ -16,9 +16,8 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use hayloft::{
-    Actor, FeedDraft, Fs, Overwrite, PromoteRequest, RealFs, Selector, Store, UploadRequest,
-};
+use hayloft::engine::{Fs, RealFs};
+use hayloft::{Actor, FeedDraft, Overwrite, PromoteRequest, Selector, Store, UploadRequest};
 use hayloft_testkit::{StreamedUpack, streamed_upack};
 use hayloft_tests::{Answer, Body, Request, Server};
 use serde_json::Value;

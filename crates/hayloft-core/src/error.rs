@@ -55,6 +55,9 @@ pub enum StoreError {
     /// running for a caller.
     #[error("the store cannot be changed from inside a change of it")]
     Reentrant,
+    /// The caller called the operation off.
+    #[error("the operation was called off")]
+    Cancelled,
     /// What a caller gave came from another store, or from this one before it was opened anew.
     #[error("the {what} belongs to another store")]
     Foreign {
@@ -99,6 +102,7 @@ impl StoreError {
             Self::Stopped => Self::Stopped,
             Self::Panicked => Self::Panicked,
             Self::Reentrant => Self::Reentrant,
+            Self::Cancelled => Self::Cancelled,
             Self::Foreign { what } => Self::Foreign { what },
             Self::Unknown(error) => Self::Unknown(error.clone()),
             Self::NotStored(error) => Self::NotStored(error.clone()),

@@ -52,6 +52,7 @@ mod tables;
 mod text;
 mod timestamp;
 mod versions;
+mod watch;
 mod writer;
 
 pub use actor::Actor;
@@ -76,3 +77,4 @@ pub use staging::{Staged, Staging, StagingError};
 pub use store::{OpenError, Opened, Parts, Store};
 pub use text::{Kept, TooLong, Unit};
 pub use timestamp::{Clock, ManualClock, SystemClock, Timestamp};
+pub use watch::Progress;

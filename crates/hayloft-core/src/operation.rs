@@ -26,7 +26,7 @@ pub use download::Download;
 pub use edit::{EditError, Edited};
 pub use find::{Algorithm, FindError, FoundFile};
 pub use history::{PackageHistory, Promotion, PromotionQuery, RepackagedFile, Repackaging};
-pub use list::{Files, LatestQuery, Manifests, Pick, VersionsQuery};
+pub use list::{After, Files, LatestQuery, Manifests, Pick, VersionsQuery};
 pub use native::{NativeError, NativeView, RefreshError};
 pub use promote::{PromoteError, PromoteOutcome, PromoteRequest};
 pub use repackage::{RepackageError, RepackageOutcome, RepackageRequest};

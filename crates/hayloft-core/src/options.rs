@@ -67,6 +67,91 @@ pub enum Background {
     Caller,
 }
 
+impl OpenOptions {
+    /// The defaults.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// What to do if the directory holds no store; [`Create::IfMissing`] unless set.
+    #[must_use]
+    pub fn create(self, create: Create) -> Self {
+        Self { create, ..self }
+    }
+
+    /// Largest file in bytes that lies in the metadata; 16,000 unless set.
+    #[must_use]
+    pub fn inline_limit(self, inline_limit: u64) -> Self {
+        Self { inline_limit, ..self }
+    }
+
+    /// Memory of the metadata engine's cache in bytes; 64 MiB unless set.
+    #[must_use]
+    pub fn cache(self, cache: usize) -> Self {
+        Self { cache, ..self }
+    }
+
+    /// Largest package file in bytes; 64 GiB unless set.
+    #[must_use]
+    pub fn max_file_size(self, max_file_size: u64) -> Self {
+        Self { max_file_size, ..self }
+    }
+
+    /// Bytes that must stay free on the disk; 256 MiB unless set.
+    #[must_use]
+    pub fn free_space_floor(self, free_space_floor: u64) -> Self {
+        Self { free_space_floor, ..self }
+    }
+
+    /// How long a content that nothing uses any more is kept; 10 minutes unless set.
+    #[must_use]
+    pub fn grace(self, grace: Duration) -> Self {
+        Self { grace: i64::try_from(grace.as_millis()).unwrap_or(i64::MAX), ..self }
+    }
+
+    /// Whether downloads are checked against their digest; they are unless set.
+    #[must_use]
+    pub fn verify_on_read(self, verify_on_read: VerifyOnRead) -> Self {
+        Self { verify_on_read, ..self }
+    }
+
+    /// Who runs maintenance; a thread of the store unless set.
+    #[must_use]
+    pub fn background(self, background: Background) -> Self {
+        Self { background, ..self }
+    }
+
+    /// What one package file may cost to read; see [`Limits`].
+    #[must_use]
+    pub fn limits(self, limits: Limits) -> Self {
+        Self { limits, ..self }
+    }
+
+    /// Bytes of memory for all package files that are read at one time; 256 MiB unless set.
+    #[must_use]
+    pub fn inspection_memory(self, inspection_memory: u64) -> Self {
+        Self { inspection_memory, ..self }
+    }
+
+    /// How long a suspiciously costly package file may be read; 20 seconds unless set.
+    #[must_use]
+    pub fn costly_inspection_time(self, costly_inspection_time: Duration) -> Self {
+        Self { costly_inspection_time, ..self }
+    }
+
+    /// Where the time comes from; the system unless set.
+    #[must_use]
+    pub fn clock(self, clock: impl Clock) -> Self {
+        Self { clock: Arc::new(clock), ..self }
+    }
+
+    /// What embedded history names as the tool; `hayloft/VERSION` unless set.
+    #[must_use]
+    pub fn tool(self, tool: impl Into<String>) -> Self {
+        Self { tool: tool.into(), ..self }
+    }
+}
+
 impl Default for OpenOptions {
     fn default() -> Self {
         Self {

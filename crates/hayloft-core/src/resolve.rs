@@ -8,12 +8,12 @@ use hayloft_feed::{
 
 use crate::records::{
     FeedNameRecord, FeedRecord, FeedState, FileValue, PackageRecord, Pointer, StatusRecord,
-    VersionRecord,
+    VersionPlaceRecord, VersionRecord,
 };
 use crate::tables;
 use crate::{
-    Direction, Feed, FeedTypes, LookupError, MetaRead, NoSuchFeed, SelectError, Selector, Status,
-    StoreError, UnknownFeedType, Want, Wanted, codec, rows,
+    After, Direction, Feed, FeedTypes, LookupError, MetaRead, NoSuchFeed, SelectError, Selector,
+    Status, StoreError, UnknownFeedType, Want, Wanted, codec, rows,
 };
 
 /// How many names an ambiguous name lists.
@@ -175,6 +175,47 @@ impl FeedHandle {
                 names: twins.iter().map(PackageHandle::spelled).collect(),
             }),
         }
+    }
+
+    /// Where the row of a package lies, or would lie.
+    pub(crate) fn package_key(&self, group: &str, name: &str) -> Result<Vec<u8>, SelectError> {
+        let key = match &self.feed_type {
+            Some(feed_type) => feed_type.package_name(group, name)?.key().clone(),
+            None => {
+                NameKey::new(group, name).map_err(|error| FeedTypeError::name("", name, error))?
+            }
+        };
+        Ok(tables::package(self.id, key.as_bytes()))
+    }
+
+    /// The package whose row lies at `key`.
+    pub(crate) fn package_at(
+        &self,
+        read: &dyn MetaRead,
+        key: Vec<u8>,
+    ) -> Result<Option<PackageHandle>, StoreError> {
+        let record = rows::get(read, tables::PACKAGE, &key)?;
+        Ok(record.map(|record| PackageHandle { key, record }))
+    }
+
+    /// Where the version of a row lies, or lay; `None` if nothing tells.
+    pub(crate) fn version_key(
+        &self,
+        read: &dyn MetaRead,
+        package: &[u8],
+        row: &After,
+    ) -> Result<Option<Vec<u8>>, StoreError> {
+        let number = tables::number(row.file.version);
+        let place: Option<VersionPlaceRecord> = rows::get(read, tables::VERSION_ID, &number)?;
+        if let Some(place) = place.filter(|place| place.key.starts_with(package)) {
+            return Ok(Some(place.key));
+        }
+        let known = self.feed_type.as_ref();
+        let version = known.and_then(|known| known.lookup_version(&row.version).ok());
+        Ok(version.map(|version| {
+            let suffix = tables::version_suffix(version.sort_key().as_bytes(), version.identity());
+            tables::version(package, &suffix)
+        }))
     }
 
     fn package_by_key(

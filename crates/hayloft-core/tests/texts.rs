@@ -23,9 +23,8 @@ use hayloft_core::{
     TagError, TooLong, Unit, UploadError, UploadRequest, VerifyLevel, VersionsQuery,
 };
 use hayloft_feed::{
-    Document, FeedType, FeedTypeError, FileRole, Fragment, HistoryEntry, Identity, Inspected,
-    Limits, NameKey, PackageName, Qualifiers, Repackage, Repackaged, SortKey, Stability, Upload,
-    Version,
+    Document, FeedType, FeedTypeError, Fragment, HistoryEntry, Identity, Inspected, Limits,
+    NameKey, PackageName, Qualifiers, Repackage, Repackaged, SortKey, Stability, Upload, Version,
 };
 
 /// A type that finds in every file what the parameters of the upload tell it to.
@@ -67,26 +66,26 @@ impl FeedType for Wordy {
         let number = |name: &str| text(name).parse().unwrap_or(0);
         let pairs = ["as", "q"].map(|name| (name, text(name)));
         let pairs = pairs.into_iter().filter(|(_, value)| !value.is_empty());
-        let named = Document { name: "d".repeat(number("document-name")), bytes: Vec::new() };
+        let named = Document::new("d".repeat(number("document-name")), Vec::new());
         let mut documents = vec![named; number("documents").max(1)];
         documents[0].bytes = vec![b'x'; number("document")];
         let reason = "r".repeat(number("reason"));
-        Ok(Inspected {
-            identity: Identity {
+        Ok(Inspected::new(
+            Identity {
                 package: self.package_name(&text("group"), &text("name"))?,
                 version: version(&text("version"), number("sort-key").max(9)),
                 qualifiers: Qualifiers::from_pairs(pairs).map_err(|_| refused("qualifiers"))?,
             },
-            manifest: " ".repeat(number("manifest")),
-            fragments: vec![Fragment { kind: 1, bytes: vec![b'f'; number("fragment")] }],
-            documents,
-            history: (!reason.is_empty())
+            " ".repeat(number("manifest")),
+        )
+        .with_fragments(vec![Fragment { kind: 1, bytes: vec![b'f'; number("fragment")] }])
+        .with_documents(documents)
+        .with_history(
+            (!reason.is_empty())
                 .then(|| HistoryEntry { reason: Some(reason), ..HistoryEntry::of("a:1") })
                 .into_iter()
                 .collect(),
-            role: FileRole::Package,
-            warnings: Vec::new(),
-        })
+        ))
     }
 
     fn repackage(&self, order: Repackage<'_>, _: &Limits) -> Result<Repackaged, FeedTypeError> {

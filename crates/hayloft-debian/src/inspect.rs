@@ -1,7 +1,7 @@
 use std::error::Error;
 
 use hayloft_feed::{
-    Document, FeedTypeError, FileRole, Fragment, HistoryEntry, Identity, Inspected, Limits, Upload,
+    Document, FeedTypeError, Fragment, HistoryEntry, Identity, Inspected, Limits, Upload,
 };
 
 use crate::container::{Container, ContainerError};
@@ -43,15 +43,11 @@ pub(crate) fn inspect(upload: Upload<'_>, limits: &Limits) -> Result<Inspected, 
     let entry = Fragment { kind: Entry::FRAGMENT, bytes: Entry::encode(&control, &manifest) };
     let manifest = serde_json::to_string(&manifest)
         .map_err(|error| FeedTypeError::Refused { feed_type: TAG, detail: Box::new(error) })?;
-    Ok(Inspected {
-        identity,
-        manifest,
-        fragments: vec![entry],
-        documents: vec![Document { name: "control".to_owned(), bytes: text }],
-        history,
-        role: FileRole::Package,
-        warnings,
-    })
+    Ok(Inspected::new(identity, manifest)
+        .with_fragments(vec![entry])
+        .with_documents(vec![Document::new("control", text)])
+        .with_history(history)
+        .with_warnings(warnings))
 }
 
 fn chain(error: &dyn Error) -> String {

@@ -55,28 +55,21 @@ fn package(extension: &str, compression: Compression, fields: usize) -> Vec<u8> 
 }
 
 fn inspect(bytes: &[u8], limits: &Limits) -> Result<hayloft_feed::Identity, FeedTypeError> {
-    let upload = Upload {
-        content: &mut Cursor::new(bytes),
-        size: u64::try_from(bytes.len()).unwrap(),
-        digests: &digests(b""),
-        file_name: None,
-        hints: &BTreeMap::from([("distribution".to_owned(), "sid".to_owned())]),
-        remembered: &BTreeMap::new(),
-    };
+    let content = &mut Cursor::new(bytes);
+    let digests = &digests(b"");
+    let hints = &BTreeMap::from([("distribution".to_owned(), "sid".to_owned())]);
+    let upload =
+        Upload::new(content, u64::try_from(bytes.len()).unwrap(), digests).with_hints(hints);
     Ok(Debian.inspect(upload, limits)?.identity)
 }
 
 fn repackage(bytes: &[u8], limits: &Limits) -> Result<(), FeedTypeError> {
     let from = inspect(bytes, &Limits::default())?;
     let to = Debian.retarget(&from, &Debian.version("2.0")?)?;
-    let order = Repackage {
-        source: &mut Cursor::new(bytes),
-        size: u64::try_from(bytes.len()).unwrap(),
-        from: &from,
-        to: &to,
-        entry: &HistoryEntry::of("hay:1.0"),
-        out: &mut Cursor::new(Vec::new()),
-    };
+    let source = &mut Cursor::new(bytes);
+    let entry = &HistoryEntry::of("hay:1.0");
+    let out = &mut Cursor::new(Vec::new());
+    let order = Repackage::new(source, u64::try_from(bytes.len()).unwrap(), &from, &to, entry, out);
     Debian.repackage(order, limits).map(drop)
 }
 

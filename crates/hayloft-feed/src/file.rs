@@ -57,7 +57,80 @@ pub struct Digests {
     pub blake3: [u8; 32],
 }
 
+impl Digests {
+    /// MD5 in lower-case hexadecimal digits.
+    pub fn md5_hex(&self) -> String {
+        hex(&self.md5)
+    }
+
+    /// SHA-1 in lower-case hexadecimal digits.
+    pub fn sha1_hex(&self) -> String {
+        hex(&self.sha1)
+    }
+
+    /// SHA-256 in lower-case hexadecimal digits.
+    pub fn sha256_hex(&self) -> String {
+        hex(&self.sha256)
+    }
+
+    /// SHA-512 in lower-case hexadecimal digits.
+    pub fn sha512_hex(&self) -> String {
+        hex(&self.sha512)
+    }
+
+    /// BLAKE3 in lower-case hexadecimal digits.
+    pub fn blake3_hex(&self) -> String {
+        hex(&self.blake3)
+    }
+
+    /// SHA-512 as npm and browsers write it: `sha512-` and Base64.
+    pub fn sri(&self) -> String {
+        format!("sha512-{}", base64(&self.sha512))
+    }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().flat_map(|byte| [byte >> 4, byte & 15]).map(|digit| nibble(digit)).collect()
+}
+
+fn nibble(digit: u8) -> char {
+    char::from_digit(u32::from(digit), 16).unwrap_or_default()
+}
+
+fn base64(bytes: &[u8]) -> String {
+    let mut text = String::with_capacity(bytes.len().div_ceil(3) * 4);
+    for group in bytes.chunks(3) {
+        let at = |place: usize| u32::from(group.get(place).copied().unwrap_or_default());
+        let bits = at(0) << 16 | at(1) << 8 | at(2);
+        for place in 0..4 {
+            text.push(if place > group.len() {
+                '='
+            } else {
+                sextet(bits >> (18 - 6 * place) & 63)
+            });
+        }
+    }
+    text
+}
+
+fn sextet(value: u32) -> char {
+    let value = u8::try_from(value).unwrap_or_default();
+    char::from(match value {
+        0..26 => b'A' + value,
+        26..52 => b'a' + value - 26,
+        52..62 => b'0' + value - 52,
+        62 => b'+',
+        _ => b'/',
+    })
+}
+
+/// What a request without hints says.
+static NO_HINTS: BTreeMap<String, String> = BTreeMap::new();
+/// What a feed without files remembers.
+static NOTHING_REMEMBERED: BTreeMap<String, Vec<String>> = BTreeMap::new();
+
 /// A file to be inspected; it lies in staging and nothing refers to it yet.
+#[non_exhaustive]
 pub struct Upload<'a> {
     /// The whole file, positioned anywhere.
     pub content: &'a mut dyn ReadSeek,
@@ -73,6 +146,38 @@ pub struct Upload<'a> {
     /// For each of [`FeedType::remembered_qualifiers`](crate::FeedType::remembered_qualifiers):
     /// up to two values that files of the feed already have.
     pub remembered: &'a BTreeMap<String, Vec<String>>,
+}
+
+impl<'a> Upload<'a> {
+    /// A file without a name, of a request that says nothing beside it.
+    pub fn new(content: &'a mut dyn ReadSeek, size: u64, digests: &'a Digests) -> Self {
+        Self {
+            content,
+            size,
+            digests,
+            file_name: None,
+            hints: &NO_HINTS,
+            remembered: &NOTHING_REMEMBERED,
+        }
+    }
+
+    /// The same under a name.
+    #[must_use]
+    pub fn with_file_name(self, file_name: impl Into<Option<&'a str>>) -> Self {
+        Self { file_name: file_name.into(), ..self }
+    }
+
+    /// The same with what the request says.
+    #[must_use]
+    pub fn with_hints(self, hints: &'a BTreeMap<String, String>) -> Self {
+        Self { hints, ..self }
+    }
+
+    /// The same with values that files of the feed have.
+    #[must_use]
+    pub fn with_remembered(self, remembered: &'a BTreeMap<String, Vec<String>>) -> Self {
+        Self { remembered, ..self }
+    }
 }
 
 impl std::fmt::Debug for Upload<'_> {
@@ -97,6 +202,7 @@ pub enum FileRole {
 
 /// Text or bytes that a native index serves, kept so that no index ever opens a package file.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Document {
     /// Unique within the file, such as `nuspec` or `METADATA`.
     pub name: String,
@@ -104,8 +210,16 @@ pub struct Document {
     pub bytes: Vec<u8>,
 }
 
+impl Document {
+    /// A document of this name.
+    pub fn new(name: impl Into<String>, bytes: Vec<u8>) -> Self {
+        Self { name: name.into(), bytes }
+    }
+}
+
 /// What a feed type found in a file.
 #[derive(Debug, Clone)]
+#[non_exhaustive]
 pub struct Inspected {
     /// Which file of which version this is.
     pub identity: Identity,
@@ -124,7 +238,53 @@ pub struct Inspected {
     pub warnings: Vec<String>,
 }
 
+impl Inspected {
+    /// A package file with its manifest, and nothing else.
+    pub fn new(identity: Identity, manifest: impl Into<String>) -> Self {
+        Self {
+            identity,
+            manifest: manifest.into(),
+            fragments: Vec::new(),
+            documents: Vec::new(),
+            history: Vec::new(),
+            role: FileRole::Package,
+            warnings: Vec::new(),
+        }
+    }
+
+    /// The same with pieces for native indexes.
+    #[must_use]
+    pub fn with_fragments(self, fragments: Vec<Fragment>) -> Self {
+        Self { fragments, ..self }
+    }
+
+    /// The same with documents.
+    #[must_use]
+    pub fn with_documents(self, documents: Vec<Document>) -> Self {
+        Self { documents, ..self }
+    }
+
+    /// The same with the history found inside, oldest first.
+    #[must_use]
+    pub fn with_history(self, history: Vec<HistoryEntry>) -> Self {
+        Self { history, ..self }
+    }
+
+    /// The same in another role.
+    #[must_use]
+    pub fn with_role(self, role: FileRole) -> Self {
+        Self { role, ..self }
+    }
+
+    /// The same with warnings.
+    #[must_use]
+    pub fn with_warnings(self, warnings: Vec<String>) -> Self {
+        Self { warnings, ..self }
+    }
+}
+
 /// The order to write one file again under a new version.
+#[non_exhaustive]
 pub struct Repackage<'a> {
     /// The file as stored, positioned anywhere.
     pub source: &'a mut dyn ReadSeek,
@@ -140,6 +300,20 @@ pub struct Repackage<'a> {
     pub entry: &'a HistoryEntry,
     /// Where the result goes; empty and positioned at its start.
     pub out: &'a mut dyn WriteSeek,
+}
+
+impl<'a> Repackage<'a> {
+    /// The order to write `source`, of `size` bytes, which is `from`, as `to` into `out`.
+    pub fn new(
+        source: &'a mut dyn ReadSeek,
+        size: u64,
+        from: &'a Identity,
+        to: &'a Identity,
+        entry: &'a HistoryEntry,
+        out: &'a mut dyn WriteSeek,
+    ) -> Self {
+        Self { source, size, from, to, entry, out }
+    }
 }
 
 impl std::fmt::Debug for Repackage<'_> {
@@ -165,5 +339,29 @@ impl Repackaged {
     /// Nothing removed, nothing found.
     pub fn plain() -> Self {
         Self::default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bytes_are_written_as_base64() {
+        for (bytes, text) in [
+            ("", ""),
+            ("f", "Zg=="),
+            ("fo", "Zm8="),
+            ("foo", "Zm9v"),
+            ("foobar", "Zm9vYmFy"),
+            ("\u{7ff}\u{7ff}>>>?", "37/fvz4+Pj8="),
+        ] {
+            assert_eq!(base64(bytes.as_bytes()), text);
+        }
+    }
+
+    #[test]
+    fn digests_are_written_as_hexadecimal_digits() {
+        assert_eq!(hex(&[0, 0x9f, 0xa0]), "009fa0");
     }
 }

@@ -182,19 +182,20 @@ impl FeedType for Cargo {
             "cksum": data_encoding::HEXLOWER.encode(&upload.digests.sha256),
         });
         let history = found.rest.get("package").is_none().then(|| entries(&text)).transpose()?;
-        Ok(Inspected {
-            identity: Identity {
+        Ok(Inspected::new(
+            Identity {
                 package: self.package_name("", &package.name)?,
                 version: self.version(version)?,
                 qualifiers: Qualifiers::none(),
             },
-            manifest: json!({ "name": package.name, "version": version, "description": package.description }).to_string(),
-            fragments: vec![Fragment { kind: LINE, bytes: line.to_string().trim_end_matches('}').into() }],
-            documents: Vec::new(),
-            history: history.unwrap_or_default(),
-            role: FileRole::Package,
-            warnings: Vec::new(),
-        })
+            json!({ "name": package.name, "version": version, "description": package.description })
+                .to_string(),
+        )
+        .with_fragments(vec![Fragment {
+            kind: LINE,
+            bytes: line.to_string().trim_end_matches('}').into(),
+        }])
+        .with_history(history.unwrap_or_default()))
     }
 
     fn repackage(

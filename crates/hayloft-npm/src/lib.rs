@@ -38,9 +38,8 @@ use std::collections::BTreeMap;
 
 use hayloft_feed::native::{FeedView, Native};
 use hayloft_feed::{
-    Document, FeedType, FeedTypeError, FileRole, Fragment, Identity, IndexChange, IndexError,
-    IndexWriter, Inspected, Limits, PackageName, Qualifiers, Repackage, Repackaged, TagChange,
-    Upload, Version,
+    Document, FeedType, FeedTypeError, Fragment, Identity, IndexChange, IndexError, IndexWriter,
+    Inspected, Limits, PackageName, Qualifiers, Repackage, Repackaged, TagChange, Upload, Version,
 };
 
 pub use archive::TarballError;
@@ -112,22 +111,21 @@ impl FeedType for Npm {
             Vec::new()
         });
         let manifest = package.manifest(&tarball.facts, upload.digests);
-        Ok(Inspected {
-            identity: Identity {
+        Ok(Inspected::new(
+            Identity {
                 package: self.package_name(&package.name().group(), package.name().name())?,
                 version: version(&package.version().to_string(), Ok(package.version().clone()))?,
                 qualifiers: Qualifiers::none(),
             },
-            fragments: vec![Fragment {
-                kind: native::ABBREVIATED,
-                bytes: manifest.abbreviated().into_bytes(),
-            }],
-            manifest: manifest.full(),
-            documents: readme(&tarball, &package).into_iter().collect(),
-            history,
-            role: FileRole::Package,
-            warnings,
-        })
+            manifest.full(),
+        )
+        .with_fragments(vec![Fragment {
+            kind: native::ABBREVIATED,
+            bytes: manifest.abbreviated().into_bytes(),
+        }])
+        .with_documents(readme(&tarball, &package).into_iter().collect())
+        .with_history(history)
+        .with_warnings(warnings))
     }
 
     fn repackage(
@@ -185,5 +183,5 @@ fn readme(tarball: &Tarball, package: &PackageJson<'_>) -> Option<Document> {
         None => package.readme()?,
     };
     let bytes = archive::readme_beginning(&text).as_bytes().to_vec();
-    Some(Document { name: README.to_owned(), bytes })
+    Some(Document::new(README, bytes))
 }

@@ -591,14 +591,9 @@ fn storage_that_fails_is_not_the_packages_fault() {
     let from = read(&bytes).identity;
     let to = Npm.retarget(&from, &Npm.version("2.0.0").unwrap()).unwrap();
     let source: &mut dyn ReadSeek = &mut Broken;
-    let order = hayloft_feed::Repackage {
-        source,
-        size: 1,
-        from: &from,
-        to: &to,
-        entry: &history_entry(&from, &bytes),
-        out: &mut Cursor::new(Vec::new()),
-    };
+    let entry = &history_entry(&from, &bytes);
+    let out = &mut Cursor::new(Vec::new());
+    let order = hayloft_feed::Repackage::new(source, 1, &from, &to, entry, out);
     assert!(!Npm.repackage(order, &Limits::default()).unwrap_err().is_input());
 }
 

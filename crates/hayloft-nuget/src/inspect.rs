@@ -66,7 +66,7 @@ fn read(
     let text = XmlText::decode(&bytes).map_err(|error| fault(NuspecError::Xml(error), package))?;
     let nuspec = nuspec::read(&text, limits).map_err(|error| fault(error, package))?;
     let Nuspec { id, version, mut manifest, mut warnings, .. } = nuspec;
-    let mut documents = vec![Document { name: "nuspec".to_owned(), bytes }];
+    let mut documents = vec![Document::new("nuspec", bytes)];
 
     let is_symbol_package = manifest.is_symbol_package();
     if is_symbol_package {
@@ -97,15 +97,11 @@ fn read(
         qualifiers,
     };
     let role = if is_symbol_package { FileRole::Companion } else { FileRole::Package };
-    let inspected = Inspected {
-        identity,
-        manifest: String::new(),
-        fragments: Vec::new(),
-        documents,
-        history: history.entries,
-        role,
-        warnings,
-    };
+    let inspected = Inspected::new(identity, String::new())
+        .with_documents(documents)
+        .with_history(history.entries)
+        .with_role(role)
+        .with_warnings(warnings);
     Ok((inspected, manifest))
 }
 
@@ -124,7 +120,7 @@ fn license(
     {
         warnings.push(format!("the license file `{}` is neither .txt nor .md", shorten(path)));
     }
-    Ok(Some(Document { name: "license".to_owned(), bytes: package.read(index)? }))
+    Ok(Some(Document::new("license", package.read(index)?)))
 }
 
 /// Keeps the icon or readme as a document if a browser may be given it.
@@ -155,7 +151,7 @@ fn embedded(
         ));
         return Ok(None);
     };
-    documents.push(Document { name: what.to_owned(), bytes });
+    documents.push(Document::new(what, bytes));
     Ok(Some(EmbeddedFile { path, media_type: media_type.to_owned() }))
 }
 

@@ -80,14 +80,9 @@ fn takes_more_than(memory: u64, bytes: &[u8]) -> bool {
     terms.memory = memory;
     let mut limits = Limits::default();
     limits.account = Account::new(terms);
-    let upload = Upload {
-        content: &mut Cursor::new(bytes),
-        size: bytes.len() as u64,
-        digests: &hayloft_testkit::digests(bytes),
-        file_name: None,
-        hints: &BTreeMap::new(),
-        remembered: &BTreeMap::new(),
-    };
+    let content = &mut Cursor::new(bytes);
+    let digests = &hayloft_testkit::digests(bytes);
+    let upload = Upload::new(content, bytes.len() as u64, digests);
     let found = NuGet.inspect(upload, &limits);
     assert!(found.is_err() || limits.account.exhausted().is_none());
     limits.account.exhausted().is_some()

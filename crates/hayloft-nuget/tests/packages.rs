@@ -356,14 +356,9 @@ fn every_truncation_and_flip_is_answered() {
         let mut changed = bytes.clone();
         changed[at] ^= 0xff;
         let mut out = Cursor::new(Vec::new());
-        let order = Repackage {
-            source: &mut Cursor::new(changed),
-            size: bytes.len() as u64,
-            from: &from,
-            to: &to,
-            entry: &HistoryEntry::of("A:1"),
-            out: &mut out,
-        };
+        let source = &mut Cursor::new(changed);
+        let entry = &HistoryEntry::of("A:1");
+        let order = Repackage::new(source, bytes.len() as u64, &from, &to, entry, &mut out);
         let done = NuGet.repackage(order, &Limits::default());
         match done.map(|_| inspect(&out.into_inner())) {
             Ok(Ok(found)) => assert_eq!(found.identity, to, "{at}"),

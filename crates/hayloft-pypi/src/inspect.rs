@@ -4,8 +4,8 @@ use std::io::{self, Read, SeekFrom};
 use data_encoding::HEXLOWER;
 use hayloft_archive::{Compression, Zip};
 use hayloft_feed::{
-    Document, FeedTypeError, FileRole, HistoryEntry, Identity, Inspected, Limits, Qualifiers,
-    ReadSeek, Upload, shorten,
+    Document, FeedTypeError, HistoryEntry, Identity, Inspected, Limits, Qualifiers, ReadSeek,
+    Upload, shorten,
 };
 use sha2::{Digest as _, Sha256};
 
@@ -120,20 +120,19 @@ pub(crate) fn inspect(upload: Upload<'_>, limits: &Limits) -> Result<Inspected, 
     let manifest = Manifest::new(&file_name, &parsed, core_metadata, metadata.fields);
     let project = normalize(package.name());
     let fragments = fragments_of_file(&manifest, &project, &digests.sha256, size);
-    Ok(Inspected {
-        identity: Identity {
+    Ok(Inspected::new(
+        Identity {
             package,
             version: metadata.version.checked(),
             qualifiers: Qualifiers::from_pairs([(FILE, file_name)])
                 .map_err(|error| refused_box(error.into()))?,
         },
-        manifest: serde_json::to_string(&manifest).map_err(|error| refused_box(error.into()))?,
-        fragments,
-        documents: vec![document],
-        history,
-        role: FileRole::Package,
-        warnings,
-    })
+        serde_json::to_string(&manifest).map_err(|error| refused_box(error.into()))?,
+    )
+    .with_fragments(fragments)
+    .with_documents(vec![document])
+    .with_history(history)
+    .with_warnings(warnings))
 }
 
 fn refused_box(detail: hayloft_feed::Detail) -> FeedTypeError {
@@ -199,7 +198,7 @@ fn read_wheel(content: &mut dyn ReadSeek, limits: &Limits) -> Result<Found, Feed
     Ok(Found {
         name: read.about.file_name(&read.metadata),
         metadata: read.metadata,
-        document: Document { name: wheel::METADATA.to_owned(), bytes: read.document },
+        document: Document::new(wheel::METADATA, read.document),
         history: read.history,
         is_wheel: true,
         about: Some(read.about),
@@ -215,7 +214,7 @@ fn read_sdist(
     Ok(Found {
         name: Some(format!("{}{}", read.top, form.extension())),
         metadata: read.metadata,
-        document: Document { name: sdist::PKG_INFO.to_owned(), bytes: read.document },
+        document: Document::new(sdist::PKG_INFO, read.document),
         history: read.history,
         is_wheel: false,
         about: None,

@@ -503,14 +503,9 @@ fn a_bomb_is_refused_at_the_limit() {
     let from = read(WHEEL, &wheel).identity;
     let to = Pypi.retarget(&from, &Pypi.version("2.0").unwrap()).unwrap();
     let entry = history_entry(&from, &wheel);
-    let order = hayloft_feed::Repackage {
-        source: &mut Cursor::new(&wheel),
-        size: wheel.len() as u64,
-        from: &from,
-        to: &to,
-        entry: &entry,
-        out: &mut Cursor::new(Vec::new()),
-    };
+    let source = &mut Cursor::new(&wheel);
+    let out = &mut Cursor::new(Vec::new());
+    let order = hayloft_feed::Repackage::new(source, wheel.len() as u64, &from, &to, &entry, out);
     let error = Pypi.repackage(order, &limits).unwrap_err();
     assert!(chain(&error).contains("limit of 1048576 bytes"), "{}", chain(&error));
     let metadata = Files::new().with("hay-1.0.dist-info/METADATA", &(METADATA.to_owned() + &zeros));

@@ -4,8 +4,8 @@ use std::io::{self, Read, SeekFrom};
 use data_encoding::HEXLOWER;
 use hayloft_archive::{ArchiveError, Compression, TarKind, TarReader, Trailing, decoder_with};
 use hayloft_feed::{
-    Digests, FeedType, FeedTypeError, FileRole, HistoryEntry, HistoryError, Identity, Inspected,
-    Limits, PathFault, ReadError, ReadSeek, json,
+    Digests, FeedType, FeedTypeError, HistoryEntry, HistoryError, Identity, Inspected, Limits,
+    PathFault, ReadError, ReadSeek, json,
 };
 use serde::Serialize;
 
@@ -299,13 +299,8 @@ pub(crate) fn inspect(
     if !contents.digests.contains_key(CHECKSUMS) {
         warnings.push("the gem has no checksums.yaml.gz; its members are not vouched for".into());
     }
-    Ok(Inspected {
-        identity,
-        manifest,
-        fragments,
-        documents: Vec::new(),
-        history,
-        role: FileRole::Package,
-        warnings,
-    })
+    Ok(Inspected::new(identity, manifest)
+        .with_fragments(fragments)
+        .with_history(history)
+        .with_warnings(warnings))
 }

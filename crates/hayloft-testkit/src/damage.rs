@@ -135,7 +135,7 @@ fn repackage_between(
 ) -> Result<(), FeedTypeError> {
     let entry = history_entry(from, sample.bytes());
     let size = length(sample.bytes());
-    let order = Repackage { source, size, from, to, entry: &entry, out };
+    let order = Repackage::new(source, size, from, to, &entry, out);
     feed_type.repackage(order, limits).map(drop)
 }
 

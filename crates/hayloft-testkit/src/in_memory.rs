@@ -48,14 +48,7 @@ pub fn repackage(
     let to = feed_type.retarget(from, &feed_type.version(to_version)?)?;
     let mut out = Cursor::new(Vec::new());
     let done = feed_type.repackage(
-        Repackage {
-            source: &mut Cursor::new(bytes),
-            size: length(bytes),
-            from,
-            to: &to,
-            entry,
-            out: &mut out,
-        },
+        Repackage::new(&mut Cursor::new(bytes), length(bytes), from, &to, entry, &mut out),
         &Limits::default(),
     )?;
     Ok((out.into_inner(), done))

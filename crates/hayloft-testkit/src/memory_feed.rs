@@ -153,14 +153,10 @@ impl MemoryFeed {
     pub fn store(&mut self, order: &UploadOrder, bytes: &[u8]) -> Result<Outcome, Refusal> {
         let digests = crate::digests(bytes);
         let mut content = Cursor::new(bytes);
-        let upload = Upload {
-            content: &mut content,
-            size: u64::try_from(bytes.len()).unwrap_or(u64::MAX),
-            digests: &digests,
-            file_name: order.file_name.as_deref(),
-            hints: &order.hints,
-            remembered: &BTreeMap::new(),
-        };
+        let upload =
+            Upload::new(&mut content, u64::try_from(bytes.len()).unwrap_or(u64::MAX), &digests)
+                .with_file_name(order.file_name.as_deref())
+                .with_hints(&order.hints);
         let inspected = self
             .feed_type
             .inspect(upload, &Limits::default())

@@ -73,14 +73,11 @@ impl Sample {
         content: &mut dyn ReadSeek,
         limits: &Limits,
     ) -> Result<Inspected, FeedTypeError> {
-        let upload = Upload {
-            content,
-            size: length(&self.bytes),
-            digests: &digests(&self.bytes),
-            file_name: self.file_name.as_deref(),
-            hints: &self.hints,
-            remembered: &self.remembered,
-        };
+        let digests = &digests(&self.bytes);
+        let upload = Upload::new(content, length(&self.bytes), digests)
+            .with_file_name(self.file_name.as_deref())
+            .with_hints(&self.hints)
+            .with_remembered(&self.remembered);
         feed_type.inspect(upload, limits)
     }
 

@@ -189,19 +189,15 @@ impl FeedType for Note {
         } else {
             format!("{{\"a\":{change}}}")
         };
-        Ok(Inspected {
-            identity: Identity {
+        Ok(Inspected::new(
+            Identity {
                 package: self.package_name("", &name)?,
                 version: self.version(&read.version)?,
                 qualifiers: Qualifiers::none(),
             },
             manifest,
-            fragments: Vec::new(),
-            documents: Vec::new(),
-            history: read.history,
-            role: FileRole::Package,
-            warnings: Vec::new(),
-        })
+        )
+        .with_history(read.history))
     }
 
     fn repackage(

@@ -1,7 +1,5 @@
 use hayloft_archive::DosTime;
-use hayloft_feed::{
-    Document, FeedTypeError, FileRole, Identity, Inspected, Limits, Upload, shorten,
-};
+use hayloft_feed::{Document, FeedTypeError, Identity, Inspected, Limits, Upload, shorten};
 use serde::Serialize;
 
 use crate::package::{Package, PackageEntry, PackageError};
@@ -55,18 +53,13 @@ pub(crate) fn inspect(upload: Upload<'_>, limits: &Limits) -> Result<Inspected, 
         version: manifest.version().ranked().map_err(refused)?,
         qualifiers: hayloft_feed::Qualifiers::none(),
     };
-    Ok(Inspected {
-        identity,
-        manifest: manifest.text().to_owned(),
-        fragments: Vec::new(),
-        documents: vec![Document {
-            name: FILE_LIST.to_owned(),
-            bytes: file_list(&package, limits).map_err(refused)?,
-        }],
-        history: manifest.history().to_vec(),
-        role: FileRole::Package,
-        warnings: package.warnings(),
-    })
+    Ok(Inspected::new(identity, manifest.text().to_owned())
+        .with_documents(vec![Document::new(
+            FILE_LIST,
+            file_list(&package, limits).map_err(refused)?,
+        )])
+        .with_history(manifest.history().to_vec())
+        .with_warnings(package.warnings()))
 }
 
 /// The storage is to blame for a failure to read, the file for all else.

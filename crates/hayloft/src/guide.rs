@@ -11,9 +11,8 @@
 //! assert_eq!(store.opened(), Opened::Created);
 //! store.close()?;
 //!
-//! let mut options = OpenOptions::default();
-//! options.create = Create::Never;
-//! let store = Store::open(directory.path(), hayloft::feed_types(), options)?;
+//! let options = OpenOptions::new().create(Create::Never).max_file_size(1 << 30);
+//! let store = hayloft::open_with(directory.path(), options)?;
 //! assert_eq!(store.opened(), Opened::Existing);
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
@@ -82,7 +81,7 @@
 //! for file in store.latest("apps", &LatestQuery::default())? {
 //!     println!("{}", file?.purl);
 //! }
-//! let query = VersionsQuery { name: Some("hay.loft".to_owned()), ..VersionsQuery::default() };
+//! let query = VersionsQuery::new().name("hay.loft");
 //! let versions: Vec<_> = store.versions("apps", &query)?.collect::<Result<_, _>>()?;
 //! assert_eq!(versions.len(), 1);
 //! # Ok::<(), Box<dyn std::error::Error>>(())
@@ -268,7 +267,7 @@
 //! # let package = hayloft_testkit::nupkg("Hay.Loft", "1.0.0-rc.1").build();
 //! # store.upload("apps", &UploadRequest::default(), &mut package.as_slice(), &me)?;
 //! # let candidate = Selector::ungrouped("Hay.Loft", "1.0.0-rc.1");
-//! let digest = data_encoding::HEXLOWER.encode(&store.file("apps", &candidate)?.digests.sha256);
+//! let digest = store.file("apps", &candidate)?.digests.sha256_hex();
 //! let found = store.find_by_hash(None, &digest)?;
 //! assert_eq!(found[0].feed, "apps");
 //! # Ok::<(), Box<dyn std::error::Error>>(())

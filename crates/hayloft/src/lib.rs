@@ -26,21 +26,51 @@
 //! Each operation has an example in the [`guide`]. A type that is not built in is a [`FeedType`] of your own, given to [`Store::open`] with
 //! [`FeedTypes::with`].
 
+mod error;
 pub mod guide;
 
 use std::path::Path;
 
-pub use hayloft_core::*;
+pub use error::{Error, ErrorKind, Result};
+pub use hayloft_core::{
+    Action, Activity, Actor, After, Algorithm, Allow, ApiKey, AuditQuery, AuditRow, Background,
+    Clock, Create, DeleteError, DeleteMode, Deleted, Deprecation, DeprecationChange, Download,
+    EditError, Edited, Extent, Feed, FeedDraft, FeedError, FeedSettings, FeedStats, FeedTypes,
+    FileId, Files, FindError, Finding, FindingCode, FoundFile, Kept, KeyDigest, KeyError, KeyGrant,
+    KeyText, LatestQuery, Listing, LookupError, Manifests, ManualClock, Metrics, NativeError,
+    NativeView, NoSuchFeed, OpenError, OpenOptions, Opened, Origin, Overwrite, Overwriting,
+    PackageFile, PackageHistory, PackageInfo, Pick, Progress, PromoteError, PromoteOutcome,
+    PromoteRequest, Promotion, PromotionQuery, QuickLookup, RefreshError, RepackageError,
+    RepackageOutcome, RepackageRequest, RepackagedFile, Repackaging, Repair, Rows, SelectError,
+    Selector, SettingError, Staged, Staging, StagingError, Status, StatusChange, StatusError,
+    StatusOutcome, Store, StoreError, Stored, SystemClock, TagError, Timestamp, TooLong, Unit,
+    UnknownFeedType, UploadError, UploadRequest, Uploaded, VerifyError, VerifyLevel, VerifyOnRead,
+    VerifySummary, VersionsQuery, Wanted,
+};
 pub use hayloft_feed as feed_type;
 pub use hayloft_feed::{
     Coordinates, Digests, FeedType, FeedTypeError, FileRole, HistoryEntry, Limits, Purl,
     Qualifiers, Stability,
 };
 
+/// The inside of a store: the engines under it, for who replaces one, and all else that
+/// `hayloft-core` has. What is not at the root of this crate may change more often.
+pub mod engine {
+    pub use hayloft_core::*;
+}
+
 /// Opens the store in `directory`, or makes one there, with the built-in feed types and the
 /// default options.
-pub fn open(directory: impl AsRef<Path>) -> Result<Store, OpenError> {
-    Store::open(directory, feed_types(), OpenOptions::default())
+pub fn open(directory: impl AsRef<Path>) -> std::result::Result<Store, OpenError> {
+    open_with(directory, OpenOptions::new())
+}
+
+/// The same with options.
+pub fn open_with(
+    directory: impl AsRef<Path>,
+    options: OpenOptions,
+) -> std::result::Result<Store, OpenError> {
+    Store::open(directory, feed_types(), options)
 }
 
 /// The built-in feed types: those whose Cargo feature is on, by default all.

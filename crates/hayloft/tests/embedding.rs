@@ -3,15 +3,16 @@
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests panic to fail")]
 
 use std::io::Read;
+use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use hayloft::feed_type::{
     Identity, Inspected, PackageName, Repackage, Repackaged, Upload, Version,
 };
 use hayloft::{
-    Actor, FeedDraft, FeedType, FeedTypeError, FeedTypes, LatestQuery, Limits, OpenOptions,
-    Qualifiers, RepackageError, RepackageRequest, Selector, StatusChange, Store, StoreError,
-    UploadError, UploadRequest, VersionsQuery,
+    Actor, Create, ErrorKind, FeedDraft, FeedType, FeedTypeError, FeedTypes, LatestQuery, Limits,
+    OpenOptions, Qualifiers, RepackageError, RepackageRequest, Repair, Selector, StatusChange,
+    Store, StoreError, UploadError, UploadRequest, VerifyError, VerifyLevel, VersionsQuery, Wanted,
 };
 use tempfile::TempDir;
 
@@ -147,6 +148,184 @@ fn a_change_inside_a_change_is_refused_at_once() {
     assert!(store.file("apps", &Selector::from(&file)).is_ok());
 }
 
+#[test]
+fn a_list_is_resumed_behind_any_of_its_rows() {
+    let (_directory, store) = store("py", "pypi");
+    for (name, version) in [("a", "1.0"), ("a", "2.0"), ("b", "1.0"), ("c", "1.0"), ("c", "1.5")] {
+        for package in
+            [hayloft_testkit::wheel(name, version), hayloft_testkit::sdist(name, version)]
+        {
+            upload(&store, "py", &package.file_name(), &package.build());
+        }
+    }
+    let versions = |query: &VersionsQuery| -> Vec<_> {
+        store.versions("py", query).unwrap().map(|row| row.unwrap()).collect()
+    };
+    let latest = |query: &LatestQuery| -> Vec<_> {
+        store.latest("py", query).unwrap().map(|row| row.unwrap()).collect()
+    };
+    let all = versions(&VersionsQuery::new());
+    assert_eq!(all.len(), 10);
+    for (at, row) in all.iter().enumerate() {
+        assert_eq!(versions(&VersionsQuery::new().after(row)), all[at + 1..]);
+        let of_c = versions(&VersionsQuery::new().name("c").after(row));
+        assert_eq!(of_c, all[(at + 1).max(6)..]);
+        let of_a = versions(&VersionsQuery::new().name("a").after(row));
+        assert_eq!(of_a, all[(at + 1).min(4)..4]);
+    }
+    let newest = latest(&LatestQuery::new());
+    assert_eq!(newest.len(), 6);
+    for (at, row) in newest.iter().enumerate() {
+        assert_eq!(latest(&LatestQuery::new().after(row)), newest[at + 1..]);
+    }
+    let packages = |rows: hayloft::Rows<hayloft::PackageInfo>| -> Vec<_> {
+        rows.map(|row| row.unwrap()).collect()
+    };
+    let infos = packages(store.packages("py", None).unwrap());
+    for (at, row) in infos.iter().enumerate() {
+        let rest = packages(store.packages_after("py", None, row).unwrap());
+        assert_eq!(rest, infos[at + 1..]);
+    }
+    // Rows that are gone meanwhile still tell where the list was left.
+    store.delete_version("py", &Selector::ungrouped("a", "2.0"), &me()).unwrap();
+    assert_eq!(versions(&VersionsQuery::new().after(&all[1])), all[2..]);
+    store.delete_version("py", &Selector::ungrouped("a", "1.0"), &me()).unwrap();
+    assert_eq!(versions(&VersionsQuery::new().after(&all[3])), all[4..]);
+    let (_other, other) = self::store("py", "pypi");
+    assert!(other.versions("py", &VersionsQuery::new().after(&all[0])).is_err());
+}
+
+#[test]
+fn a_package_url_is_a_selector() {
+    let (_directory, store) = store("js", "npm");
+    let scoped = hayloft_testkit::npm_tgz("@s/a", "1.0.0").build();
+    let file = upload(&store, "js", "s-a-1.0.0.tgz", &scoped);
+    let purl: hayloft::Purl = "pkg:npm/%40s/a@1.0.0".parse().unwrap();
+    let selector = store.read_purl("js", &purl, Wanted::Latest).unwrap();
+    assert_eq!(selector, Selector::from(&file));
+    let npm = store.types().get("npm").unwrap();
+    assert_eq!(Selector::from_purl(npm.as_ref(), &purl, Wanted::Latest).unwrap(), selector);
+    let other: hayloft::Purl = "pkg:nuget/a@1.0.0".parse().unwrap();
+    assert!(Selector::from_purl(npm.as_ref(), &other, Wanted::Latest).is_err());
+}
+
+#[test]
+fn digests_are_told_as_clients_write_them() {
+    let (_directory, store) = store("js", "npm");
+    let bytes = hayloft_testkit::npm_tgz("a", "1.0.0").build();
+    let digests = upload(&store, "js", "a-1.0.0.tgz", &bytes).digests;
+    let sri = format!("sha512-{}", data_encoding::BASE64.encode(&digests.sha512));
+    assert_eq!(digests.sri(), sri);
+    assert_eq!(digests.sha256_hex(), data_encoding::HEXLOWER.encode(&digests.sha256));
+}
+
+#[test]
+fn long_operations_tell_how_far_they_are_and_can_be_called_off() {
+    let (_directory, store) = store("apps", "universal");
+    let package = hayloft_testkit::upack("", "tools", "1.0.0").payload(3 << 20).build();
+    let file = upload(&store, "apps", "tools.upack", &package);
+    let asked = RepackageRequest::new(Selector::from(&file), "2.0.0");
+    let told = std::cell::Cell::new(0);
+    let refused = store.repackage_watched("apps", &asked, &me(), &|progress| {
+        told.set(progress.done);
+        if progress.done > 1 << 20 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    });
+    assert!(matches!(refused, Err(RepackageError::Store(StoreError::Cancelled))), "{refused:?}");
+    assert!(told.get() > 1 << 20 && told.get() < 2 << 20, "{}", told.get());
+    assert_eq!(store.versions("apps", &VersionsQuery::new()).unwrap().count(), 1);
+
+    let totals = std::cell::Cell::new((0, None));
+    store
+        .repackage_watched("apps", &asked, &me(), &|progress| {
+            totals.set((progress.done, progress.total));
+            ControlFlow::Continue(())
+        })
+        .unwrap();
+    assert_eq!(totals.get().1, Some(file.size));
+    assert!(totals.get().0 >= 3 << 20);
+
+    let verify = |most: u64| {
+        store.verify_watched(VerifyLevel::Normal, Repair::No, &mut |_| {}, &|progress| {
+            told.set(progress.done);
+            if progress.done > most { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        })
+    };
+    let refused = verify(1 << 20);
+    assert!(matches!(refused, Err(VerifyError::Store(StoreError::Cancelled))), "{refused:?}");
+    assert!(verify(u64::MAX).unwrap().is_clean());
+    assert!(told.get() >= 6 << 20);
+}
+
+#[test]
+fn options_are_what_their_builder_says() {
+    let directory = tempfile::tempdir().unwrap();
+    let options = OpenOptions::new()
+        .max_file_size(1_000)
+        .grace(std::time::Duration::from_secs(3))
+        .tool("shop/1");
+    assert_eq!(options.grace, 3_000);
+    let store = hayloft::open_with(directory.path(), options).unwrap();
+    store.create_feed(FeedDraft::new("apps", "universal"), &me()).unwrap();
+    let package = hayloft_testkit::upack("", "tools", "1.0.0").payload(2_000).build();
+    let refused = store.upload("apps", &UploadRequest::default(), &mut package.as_slice(), &me());
+    assert!(matches!(refused, Err(UploadError::TooLarge { limit: 1_000 })), "{refused:?}");
+    let missing = hayloft::open_with("/nonexistent", OpenOptions::new().create(Create::Never));
+    let error = hayloft::Error::from(missing.unwrap_err());
+    assert_eq!(error.kind(), ErrorKind::NotFound);
+}
+
+#[test]
+fn every_operation_fails_with_one_error_that_tells_what_to_do() {
+    fn all(store: &Store) -> Vec<(hayloft::Result<()>, ErrorKind)> {
+        let gone = Selector::ungrouped("gone", "1.0.0");
+        let here = Selector::ungrouped("tools", "1.0.0");
+        let bytes = hayloft_testkit::upack("", "tools", "1.0.0").payload(9).build();
+        let upload = |feed, mut bytes: &[u8]| {
+            store.upload(feed, &UploadRequest::default(), &mut bytes, &me())
+        };
+        vec![
+            (upload("apps", &bytes).map(drop).map_err(Into::into), ErrorKind::Conflict),
+            (upload("none", &bytes).map(drop).map_err(Into::into), ErrorKind::NotFound),
+            (upload("apps", b"no package").map(drop).map_err(Into::into), ErrorKind::Invalid),
+            (store.file("apps", &gone).map(drop).map_err(Into::into), ErrorKind::NotFound),
+            (
+                store.delete_version("apps", &gone, &me()).map(drop).map_err(Into::into),
+                ErrorKind::NotFound,
+            ),
+            (
+                store
+                    .repackage("apps", &RepackageRequest::new(here, "1.0.0"), &me())
+                    .map(drop)
+                    .map_err(Into::into),
+                ErrorKind::Invalid,
+            ),
+            (
+                store
+                    .create_feed(FeedDraft::new("apps", "npm"), &me())
+                    .map(drop)
+                    .map_err(Into::into),
+                ErrorKind::Conflict,
+            ),
+            (hayloft::open(store.directory()).map(drop).map_err(Into::into), ErrorKind::Busy),
+        ]
+    }
+    let (_directory, store) = store("apps", "universal");
+    let package = hayloft_testkit::upack("", "tools", "1.0.0").build();
+    upload(&store, "apps", "tools.upack", &package);
+    for (at, (result, expected)) in all(&store).into_iter().enumerate() {
+        let error = result.unwrap_err();
+        assert_eq!(error.kind(), expected, "{at}: {}", error.report());
+    }
+    let mut bytes = &b"no package"[..];
+    let refused = store.upload("apps", &UploadRequest::default(), &mut bytes, &me()).unwrap_err();
+    let error = hayloft::Error::from(refused);
+    assert!(error.report().starts_with("the package was not accepted: the file is not"));
+    assert!(matches!(error.downcast_ref(), Some(UploadError::Refused(_))));
+    store.close().unwrap();
+    let closed = hayloft::Error::from(store.feeds().unwrap_err());
+    assert_eq!(closed.kind(), ErrorKind::Closed);
+}
+
 fn chain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut source = error.source();
@@ -181,7 +360,7 @@ impl FeedType for Brittle {
     fn inspect(&self, upload: Upload<'_>, limits: &Limits) -> Result<Inspected, FeedTypeError> {
         let found = self.0.inspect(upload, limits)?;
         assert_ne!(found.identity.package.name(), "glass");
-        Ok(Inspected { fragments: Vec::new(), ..found })
+        Ok(found.with_fragments(Vec::new()))
     }
 
     fn repackage(&self, _: Repackage<'_>, _: &Limits) -> Result<Repackaged, FeedTypeError> {

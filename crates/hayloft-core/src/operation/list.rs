@@ -7,7 +7,7 @@ use crate::records::borrowed::PackageRow;
 use crate::resolve::{FeedHandle, PackageHandle};
 use crate::rows_pager::{Pager, Rows};
 use crate::{
-    Direction, KeyRange, MetaRead, PackageFile, PackageInfo, SelectError, Selector, Store,
+    Direction, FileId, KeyRange, MetaRead, PackageFile, PackageInfo, SelectError, Selector, Store,
     StoreError, Want, Wanted, codec, rows, tables,
 };
 
@@ -33,6 +33,75 @@ pub struct VersionsQuery {
     pub manifests: Manifests,
     /// Which files.
     pub files: Files,
+    /// Only what comes after this row.
+    pub after: Option<After>,
+}
+
+impl VersionsQuery {
+    /// All package files of a feed, without manifests.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Only this group; an empty text means packages without one.
+    #[must_use]
+    pub fn group(self, group: impl Into<String>) -> Self {
+        Self { group: Some(group.into()), ..self }
+    }
+
+    /// Only this package; without a group, the one that has none.
+    #[must_use]
+    pub fn name(self, name: impl Into<String>) -> Self {
+        Self { name: Some(name.into()), ..self }
+    }
+
+    /// Only this version, by the type's rule of equality.
+    #[must_use]
+    pub fn version(self, version: impl Into<String>) -> Self {
+        Self { version: Some(version.into()), ..self }
+    }
+
+    /// Rows carry the manifest.
+    #[must_use]
+    pub fn with_manifests(self) -> Self {
+        Self { manifests: Manifests::Included, ..self }
+    }
+
+    /// Companions are listed as well.
+    #[must_use]
+    pub fn with_companions(self) -> Self {
+        Self { files: Files::All, ..self }
+    }
+
+    /// Begins behind a row of an earlier list, also if that is gone meanwhile.
+    #[must_use]
+    pub fn after(self, row: impl Into<After>) -> Self {
+        Self { after: Some(row.into()), ..self }
+    }
+}
+
+/// Where a list is resumed: behind the row that this was made of.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct After {
+    /// Group of the package.
+    pub group: String,
+    /// Its name.
+    pub name: String,
+    /// Text of the version.
+    pub version: String,
+    /// The file.
+    pub file: FileId,
+}
+
+impl From<&PackageFile> for After {
+    fn from(row: &PackageFile) -> Self {
+        Self {
+            group: row.group.clone(),
+            name: row.name.clone(),
+            version: row.version.clone(),
+            file: row.id,
+        }
+    }
 }
 
 /// Which packages [`Store::latest`](crate::Store::latest) lists.
@@ -46,6 +115,45 @@ pub struct LatestQuery {
     pub pick: Pick,
     /// Whether rows carry the manifest.
     pub manifests: Manifests,
+    /// Only what comes after this row.
+    pub after: Option<After>,
+}
+
+impl LatestQuery {
+    /// The highest version of each package of a feed, without manifests.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Only this group; an empty text means packages without one.
+    #[must_use]
+    pub fn group(self, group: impl Into<String>) -> Self {
+        Self { group: Some(group.into()), ..self }
+    }
+
+    /// Only this package; without a group, the one that has none.
+    #[must_use]
+    pub fn name(self, name: impl Into<String>) -> Self {
+        Self { name: Some(name.into()), ..self }
+    }
+
+    /// The highest stable version; packages without one are left out.
+    #[must_use]
+    pub fn stable(self) -> Self {
+        Self { pick: Pick::HighestStable, ..self }
+    }
+
+    /// Rows carry the manifest.
+    #[must_use]
+    pub fn with_manifests(self) -> Self {
+        Self { manifests: Manifests::Included, ..self }
+    }
+
+    /// Begins behind a row of an earlier list, also if that is gone meanwhile.
+    #[must_use]
+    pub fn after(self, row: impl Into<After>) -> Self {
+        Self { after: Some(row.into()), ..self }
+    }
 }
 
 /// Which version stands for a package.
@@ -93,7 +201,8 @@ impl Store {
             Pick::HighestStable => Which::Only(Wanted::LatestStable),
         };
         let list = FileList { which, manifests: query.manifests, files: Files::Packages };
-        self.list(feed, query.group.as_deref(), query.name.as_deref(), list)
+        let only = (query.group.as_deref(), query.name.as_deref());
+        self.list(feed, only, query.after.as_ref(), list)
     }
 
     /// One row per file of each version, by group and name, highest version first.
@@ -109,14 +218,15 @@ impl Store {
             Some(text) => Which::Only(Wanted::Exact(text.clone())),
         };
         let list = FileList { which, manifests: query.manifests, files: query.files };
-        self.list(feed, query.group.as_deref(), query.name.as_deref(), list)
+        let only = (query.group.as_deref(), query.name.as_deref());
+        self.list(feed, only, query.after.as_ref(), list)
     }
 
     fn list(
         &self,
         feed: &str,
-        group: Option<&str>,
-        name: Option<&str>,
+        (group, name): (Option<&str>, Option<&str>),
+        after: Option<&After>,
         list: FileList,
     ) -> Result<Rows<PackageFile>, SelectError> {
         let (reading, handle) = self.inner.read_feed(feed, |feed| {
@@ -124,7 +234,12 @@ impl Store {
             name.into_iter().collect()
         })?;
         let packages = Packages::new(reading.rows(), &handle, group, name)?;
-        Ok(Rows::new(FilePager::new(self.clone(), handle.id, packages, list)))
+        let mut pager = FilePager::new(self.clone(), handle.id, packages, list);
+        if let Some(after) = after {
+            self.inner.own_file(after.file)?;
+            pager.resume(reading.rows(), &handle, after)?;
+        }
+        Ok(Rows::new(pager))
     }
 
     /// All packages of a feed, by group and name; only those of `group` if given.
@@ -135,6 +250,21 @@ impl Store {
     ) -> Result<Rows<PackageInfo>, SelectError> {
         let (reading, handle) = self.inner.read_feed(feed, |_| Vec::new())?;
         let packages = Packages::new(reading.rows(), &handle, group, None)?;
+        Ok(Rows::new(PackagePager { store: self.clone(), feed: handle.id, packages }))
+    }
+
+    /// The same, behind a package of an earlier list, also if that is gone meanwhile.
+    pub fn packages_after(
+        &self,
+        feed: &str,
+        group: Option<&str>,
+        after: &PackageInfo,
+    ) -> Result<Rows<PackageInfo>, SelectError> {
+        let (reading, handle) = self.inner.read_feed(feed, |_| Vec::new())?;
+        let mut packages = Packages::new(reading.rows(), &handle, group, None)?;
+        let key = handle.package_key(&after.group, &after.name)?;
+        packages.begin_at(&key);
+        packages.begin_behind(&key);
         Ok(Rows::new(PackagePager { store: self.clone(), feed: handle.id, packages }))
     }
 
@@ -292,6 +422,36 @@ impl Packages {
             None => self.at_end = true,
         }
         Ok(())
+    }
+
+    /// Leaves out what comes before a key.
+    fn begin_at(&mut self, key: &[u8]) {
+        let ends_before = match &self.range.1 {
+            Bound::Included(end) => end.as_slice() < key,
+            Bound::Excluded(end) => end.as_slice() <= key,
+            Bound::Unbounded => false,
+        };
+        let begins_before = match &self.range.0 {
+            Bound::Included(start) | Bound::Excluded(start) => start.as_slice() < key,
+            Bound::Unbounded => true,
+        };
+        if ends_before {
+            self.at_end = true;
+        } else if begins_before {
+            self.range.0 = Bound::Included(key.to_vec());
+        }
+    }
+
+    /// True if a key is the first that may be visited next.
+    fn begins_with(&self, key: &[u8]) -> bool {
+        !self.at_end && matches!(&self.range.0, Bound::Included(start) if start == key)
+    }
+
+    /// Leaves a key out, if it is the first.
+    fn begin_behind(&mut self, key: &[u8]) {
+        if self.begins_with(key) {
+            self.resume_after(key);
+        }
     }
 
     /// Goes on behind the package with this key.

@@ -1,5 +1,6 @@
 use std::collections::BTreeMap;
 use std::io::{BufReader, BufWriter, Write};
+use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use hayloft_feed::{
@@ -20,9 +21,11 @@ use crate::staging::StagingError;
 use crate::storing::Unstored;
 use crate::tables::{self, HistoryKind};
 use crate::versions::{self, AddError, NewFile, Terms, add_files};
+use crate::watch::Watch;
 use crate::{
     Action, Actor, Kept, LookupError, Manifests, MetaRead, NoSuchFeed, Overwrite, PackageFile,
-    SelectError, Selector, Staged, Store, StoreError, TooLong, UnknownFeedType, Want, Wanted,
+    Progress, SelectError, Selector, Staged, Store, StoreError, TooLong, UnknownFeedType, Want,
+    Wanted,
 };
 
 use super::audit::{Entry, some_of};
@@ -230,6 +233,17 @@ impl Store {
         request: &RepackageRequest,
         actor: &Actor,
     ) -> Result<RepackageOutcome, RepackageError> {
+        self.repackage_watched(feed, request, actor, &|_| ControlFlow::Continue(()))
+    }
+
+    /// The same, telling how far it is; a `Break` calls it off and leaves nothing behind.
+    pub fn repackage_watched(
+        &self,
+        feed: &str,
+        request: &RepackageRequest,
+        actor: &Actor,
+        watch: &dyn Fn(Progress) -> ControlFlow<()>,
+    ) -> Result<RepackageOutcome, RepackageError> {
         actor.check()?;
         Kept::Comments.check_optional(request.comments.as_ref())?;
         Kept::Url.check_optional(request.url.as_ref())?;
@@ -241,12 +255,17 @@ impl Store {
             })?;
             Job::find(&reading, from, request)?
         };
+        let total = job.files.iter().map(|file| file.size).sum();
+        let watch = Watch::new(watch, Some(total));
         // Its memory counts until the result is stored.
-        let (rewritten, _admission) =
-            self.inner.inspections.run(&self.options().limits, |lane| {
-                let rewrite = |file| self.rewrite(&job, file, request, actor, lane);
-                job.files.iter().map(rewrite).collect::<Result<Vec<_>, RepackageError>>()
-            })?;
+        let rewritten = self.inner.inspections.run(&self.options().limits, |lane| {
+            let rewrite = |file| self.rewrite(&job, file, request, actor, (lane, &watch));
+            job.files.iter().map(rewrite).collect::<Result<Vec<_>, RepackageError>>()
+        });
+        if watch.is_off() {
+            return Err(StoreError::Cancelled.into());
+        }
+        let (rewritten, _admission) = rewritten?;
         let step = Arc::new(Step {
             context: self.clone_context(),
             request: request.clone(),
@@ -273,7 +292,7 @@ impl Store {
         file: &FileValue,
         request: &RepackageRequest,
         actor: &Actor,
-        lane: &Lane<'_>,
+        (lane, watch): (&Lane<'_>, &Watch<'_>),
     ) -> Result<Rewritten, RepackageError> {
         let from = job.source.identity(file)?;
         let refused = |error| refused(&file.file_name, error);
@@ -295,14 +314,8 @@ impl Store {
         self.inner.staging.check_space()?;
         let (temp, out) = self.inner.staging.create()?;
         let mut out = BufWriter::with_capacity(BUFFER, out);
-        let order = Repackage {
-            source: &mut BufReader::with_capacity(BUFFER, reader),
-            size: file.size,
-            from: &from,
-            to: &to,
-            entry: &entry,
-            out: &mut out,
-        };
+        let source = &mut BufReader::with_capacity(BUFFER, watch.reader(reader));
+        let order = Repackage::new(source, file.size, &from, &to, &entry, &mut out);
         let done = lane.read(|limits| job.feed_type.repackage(order, limits)).map_err(refused)?;
         out.flush().map_err(StoreError::io("write", &temp.path))?;
         let out = out
@@ -329,14 +342,9 @@ impl Store {
             to.qualifiers.iter().map(|(key, value)| (key.to_owned(), value.to_owned())).collect();
         let file_name = job.feed_type.file_name(to);
         let mut content = staged.read()?;
-        let upload = Upload {
-            content: content.as_mut(),
-            size: staged.size(),
-            digests: staged.digests(),
-            file_name: Some(&file_name),
-            hints: &hints,
-            remembered: &BTreeMap::new(),
-        };
+        let upload = Upload::new(content.as_mut(), staged.size(), staged.digests())
+            .with_file_name(file_name.as_str())
+            .with_hints(&hints);
         let inspected = lane.read(|limits| job.feed_type.inspect(upload, limits));
         let inspected = inspected.map_err(|error| refused(&file_name, error))?;
         let found = &inspected.identity;

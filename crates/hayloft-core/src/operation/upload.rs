@@ -231,14 +231,10 @@ impl Store {
         let (inspected, _admission) =
             self.inner.inspections.run(&self.options().limits, |lane| {
                 let mut content = staged.read()?;
-                let upload = Upload {
-                    content: content.as_mut(),
-                    size: staged.size(),
-                    digests: staged.digests(),
-                    file_name: request.file_name.as_deref(),
-                    hints: &request.hints,
-                    remembered: &remembered,
-                };
+                let upload = Upload::new(content.as_mut(), staged.size(), staged.digests())
+                    .with_file_name(request.file_name.as_deref())
+                    .with_hints(&request.hints)
+                    .with_remembered(&remembered);
                 lane.read(|limits| feed_type.inspect(upload, limits)).map_err(refused)
             })?;
         if let Some((name, version)) = &request.expect

@@ -13,8 +13,10 @@ mod run;
 mod versions;
 
 use std::fmt;
+use std::ops::ControlFlow;
 
-use crate::{Store, StoreError};
+use crate::watch::Watch;
+use crate::{Progress, Store, StoreError};
 
 use run::Run;
 
@@ -196,6 +198,23 @@ impl Store {
         repair: Repair,
         report: &mut dyn FnMut(&Finding),
     ) -> Result<VerifySummary, VerifyError> {
-        Ok(Run::new(self, level, repair, report).all()?)
+        self.verify_watched(level, repair, report, &|_| ControlFlow::Continue(()))
+    }
+
+    /// The same, telling how many bytes of contents it has read; a `Break` calls it off: findings
+    /// so far stand, as do mends.
+    pub fn verify_watched(
+        &self,
+        level: VerifyLevel,
+        repair: Repair,
+        report: &mut dyn FnMut(&Finding),
+        watch: &dyn Fn(Progress) -> ControlFlow<()>,
+    ) -> Result<VerifySummary, VerifyError> {
+        let watch = Watch::new(watch, None);
+        let done = Run::new(self, level, repair, report, &watch).all();
+        if watch.is_off() {
+            return Err(StoreError::Cancelled.into());
+        }
+        Ok(done?)
     }
 }

@@ -5,9 +5,8 @@ use std::io::{self, BufRead, BufReader, Read, SeekFrom};
 
 use hayloft_core::sim::Random;
 use hayloft_feed::{
-    Document, FeedType, FeedTypeError, FileRole, HistoryEntry, Identity, Inspected, Limits,
-    NameKey, PackageName, Qualifiers, ReadSeek, Repackage, Repackaged, SortKey, Stability, Upload,
-    Version,
+    Document, FeedType, FeedTypeError, HistoryEntry, Identity, Inspected, Limits, NameKey,
+    PackageName, Qualifiers, ReadSeek, Repackage, Repackaged, SortKey, Stability, Upload, Version,
 };
 
 #[derive(Debug, Clone, Copy, Default)]
@@ -92,8 +91,8 @@ impl FeedType for Plain {
 
     fn inspect(&self, upload: Upload<'_>, _limits: &Limits) -> Result<Inspected, FeedTypeError> {
         let head = head(upload.content)?;
-        Ok(Inspected {
-            identity: Identity {
+        Ok(Inspected::new(
+            Identity {
                 package: self.package_name("", &head.name)?,
                 version: self.version(&head.version)?,
                 qualifiers: Qualifiers::from_pairs(
@@ -101,13 +100,10 @@ impl FeedType for Plain {
                 )
                 .map_err(|_| refused("distro"))?,
             },
-            manifest: format!("{{\"name\":\"{}\"}}", head.name),
-            fragments: Vec::new(),
-            documents: vec![Document { name: "head".to_owned(), bytes: head.name.into_bytes() }],
-            history: head.history,
-            role: FileRole::Package,
-            warnings: Vec::new(),
-        })
+            format!("{{\"name\":\"{}\"}}", head.name),
+        )
+        .with_documents(vec![Document::new("head", head.name.into_bytes())])
+        .with_history(head.history))
     }
 
     fn repackage(

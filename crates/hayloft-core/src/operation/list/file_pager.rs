@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::ops::{Bound, ControlFlow, Range};
 
-use super::{FileList, PAGE, PAGE_BYTES, Packages, Which};
+use super::{After, FileList, PAGE, PAGE_BYTES, Packages, Which};
 use crate::downloads::Downloads;
 use crate::file_rows::{self, Cards, is_listed, listed};
 use crate::reading::Reading;
@@ -13,7 +13,7 @@ use crate::resolve::{FeedHandle, PackageHandle};
 use crate::rows_pager::Pager;
 use crate::tables::{self, FragmentKind};
 use crate::{
-    Direction, KeyRange, Manifests, MetaRead, PackageFile, SelectError, Store, StoreError,
+    Direction, FileId, KeyRange, Manifests, MetaRead, PackageFile, SelectError, Store, StoreError,
     Timestamp, Want, Wanted, codec, rows,
 };
 
@@ -33,11 +33,53 @@ pub(super) struct FilePager {
     /// The package that was left in its middle, and the last version shown.
     current: Option<(PackageHandle, Vec<u8>)>,
     stride: usize,
+    /// The row behind which an earlier list is resumed.
+    resumed: Option<Resumed>,
+}
+
+/// The row at which a list was left.
+struct Resumed {
+    package: Vec<u8>,
+    file: FileId,
+}
+
+impl Resumed {
+    /// True if a file of that package comes after the row, by its version and its number there.
+    fn is_before(&self, version: u64, number: u32) -> bool {
+        version != self.file.version || number > self.file.number
+    }
 }
 
 impl FilePager {
     pub(super) fn new(store: Store, feed: u32, packages: Packages, list: FileList) -> Self {
-        Self { store, feed, packages, list, current: None, stride: STRIDE }
+        Self { store, feed, packages, list, current: None, stride: STRIDE, resumed: None }
+    }
+
+    /// Begins behind a row of an earlier list.
+    pub(super) fn resume(
+        &mut self,
+        read: &dyn MetaRead,
+        feed: &FeedHandle,
+        after: &After,
+    ) -> Result<(), SelectError> {
+        let key = feed.package_key(&after.group, &after.name)?;
+        self.packages.begin_at(&key);
+        if !self.packages.begins_with(&key) {
+            return Ok(());
+        }
+        if matches!(self.list.which, Which::All)
+            && let Some(package) = feed.package_at(read, key.clone())?
+        {
+            self.packages.resume_after(&key);
+            let version = feed.version_key(read, &key, after)?;
+            self.current = version.map(|mut version| {
+                // The least key above the version's own, so that its further files are seen.
+                version.push(0);
+                (package, version)
+            });
+        }
+        self.resumed = Some(Resumed { package: key, file: after.file });
+        Ok(())
     }
 }
 
@@ -186,7 +228,13 @@ impl FilePager {
         }
         cards.set_version(&row, key);
         let first = page.files.len();
+        let resumed = self.resumed.as_ref().filter(|resumed| key.starts_with(&resumed.package));
+        let is_new =
+            |number| resumed.is_none_or(|row_seen| row_seen.is_before(row.version, number));
         for file in row.files.iter().filter(|file| is_listed(file.role, self.list.files)) {
+            if !is_new(file.number) {
+                continue;
+            }
             match cards.file(&row, file) {
                 Ok(card) => page.files.push(card),
                 Err(error) => {
@@ -243,7 +291,15 @@ impl FilePager {
             for package in &packages {
                 visited += 1;
                 let found = rows::left_out(self.picked_version(read, feed, package, wanted))?;
+                let resumed =
+                    self.resumed.as_ref().filter(|resumed| resumed.package == package.key);
                 for file in found.into_iter().flatten() {
+                    // Another version of that package is not what comes after its row.
+                    if resumed.is_some_and(|row| {
+                        file.id.version != row.file.version || file.id.number <= row.file.number
+                    }) {
+                        continue;
+                    }
                     bytes += file.manifest.as_ref().map_or(0, String::len);
                     files.push(file);
                 }

@@ -122,7 +122,7 @@ impl Run<'_> {
             self.all_digests_fit(key, record, content)?
         } else {
             let mut hasher = blake3::Hasher::new();
-            io::copy(&mut content, &mut hasher).map_err(failed(key))?;
+            io::copy(&mut self.watch.reader(content), &mut hasher).map_err(failed(key))?;
             *hasher.finalize().as_bytes() == key.0
         };
         Ok((!same).then_some((FindingCode::BlobDigest, "has another digest")))
@@ -216,14 +216,10 @@ impl Run<'_> {
             .collect();
         let inspections = &self.store.inner.inspections;
         let inspected = inspections.run_however_long(&self.store.options().limits, |lane| {
-            let upload = Upload {
-                content: &mut content,
-                size: file.size,
-                digests: &(&file.digests).into(),
-                file_name: Some(&file.file_name),
-                hints: &hints,
-                remembered: &BTreeMap::new(),
-            };
+            let digests = &(&file.digests).into();
+            let upload = Upload::new(&mut content, file.size, digests)
+                .with_file_name(file.file_name.as_str())
+                .with_hints(&hints);
             match lane.read(|limits| feed_type.inspect(upload, limits)) {
                 Ok(inspected) => Ok(Some(inspected)),
                 // How long it takes depends on what else the machine does.

@@ -304,14 +304,8 @@ impl<'a> Run<'a> {
             qualifiers.iter().map(|(key, value)| (key.to_owned(), value.to_owned())).collect();
         let inspections = &self.store.inner.inspections;
         let found = inspections.run_however_long(&self.store.options().limits, |lane| {
-            let upload = Upload {
-                content: &mut bytes,
-                size: content.size,
-                digests: &digests.into(),
-                file_name: None,
-                hints: &hints,
-                remembered: &BTreeMap::new(),
-            };
+            let digests = &digests.into();
+            let upload = Upload::new(&mut bytes, content.size, digests).with_hints(&hints);
             lane.read(|limits| feed_type.inspect(upload, limits))
         });
         Ok(found.ok().map(|(inspected, _)| inspected))

@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use crate::codec::{self, Record};
 use crate::plan::Plan;
 use crate::records::{EntryRecord, FeedRecord, VersionPlaceRecord, VersionRecord};
+use crate::watch::Watch;
 use crate::{
     Action, Actor, Direction, Finding, FindingCode, MetaRead, Repair, Store, StoreError, Table,
     VerifyLevel, VerifySummary, rows, tables,
@@ -85,6 +86,7 @@ pub(super) struct Run<'a> {
     pub(super) level: VerifyLevel,
     pub(super) repair: Repair,
     report: &'a mut dyn FnMut(&Finding),
+    pub(super) watch: &'a Watch<'a>,
     pub(super) summary: VerifySummary,
     /// Findings whose mend waits for its commit.
     waiting: Vec<(Finding, Mend)>,
@@ -118,12 +120,14 @@ impl<'a> Run<'a> {
         level: VerifyLevel,
         repair: Repair,
         report: &'a mut dyn FnMut(&Finding),
+        watch: &'a Watch<'a>,
     ) -> Self {
         Self {
             store,
             level,
             repair,
             report,
+            watch,
             summary: VerifySummary::default(),
             waiting: Vec::new(),
             reported: BTreeSet::new(),
@@ -276,6 +280,7 @@ impl<'a> Run<'a> {
                 self.summary.rows += 1;
                 visit(self, key, value)?;
             }
+            self.watch.advance(0).map_err(StoreError::io("verify", self.store.directory()))?;
             match page.last() {
                 Some((key, _)) if page.len() == PAGE => range = tables::prefixed_after(&[], key),
                 _ => return Ok(()),
