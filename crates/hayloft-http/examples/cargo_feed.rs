@@ -17,7 +17,7 @@ use hayloft::feed_type::{
     Detail, Fragment, Identity, IndexChange, IndexError, IndexWriter, Inspected, NameKey,
     PackageName, ReadSeek, Repackage, Repackaged, SearchRecord, SortKey, Upload, Version,
 };
-use hayloft::{FeedType, FeedTypeError, FileRole, Limits, Qualifiers, Stability};
+use hayloft::{FeedType, FeedTypeError, Limits, Qualifiers, Stability};
 use hayloft_archive::{
     ArchiveError, Compression, TarAction, TarReader, decoder, encoder, rewrite_tar,
 };

@@ -11,11 +11,11 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use hayloft::{
-    Actor, Background, Batch, CommitError, Direction, FeedDraft, Fs, KeyRange, LocalBlobs,
-    MetaError, MetaRead, MetaStore, MetaTurn, OpenOptions, Parts, RealFs, RedbOptions, RedbStore,
-    Row, Store, Table, UploadRequest, Want,
+use hayloft::engine::{
+    Batch, CommitError, Direction, Fs, KeyRange, LocalBlobs, MetaError, MetaRead, MetaStore,
+    MetaTurn, Parts, RealFs, RedbOptions, RedbStore, Row, Table, Want,
 };
+use hayloft::{Actor, Background, FeedDraft, OpenOptions, Store, UploadRequest};
 use hayloft_testkit::{deb, gem, npm_tgz, nupkg, upack, wheel};
 
 /// Rows read and rows written, and the bytes of the latter.
