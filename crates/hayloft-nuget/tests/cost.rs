@@ -11,7 +11,6 @@
 
 mod support;
 
-use std::collections::BTreeMap;
 use std::io::Cursor;
 
 use hayloft_feed::{Account, FeedType, Limits, Terms, Upload};

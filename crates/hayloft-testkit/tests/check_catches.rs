@@ -13,9 +13,8 @@ use std::io::SeekFrom;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use hayloft_feed::{
-    FeedType, FeedTypeError, FileRole, HistoryEntry, Identity, Inspected, Limits, NameKey,
-    PackageName, Purl, Qualifiers, ReadError, ReadSeek, Repackage, Repackaged, SortKey, Stability,
-    Upload, Version,
+    FeedType, FeedTypeError, HistoryEntry, Identity, Inspected, Limits, NameKey, PackageName, Purl,
+    Qualifiers, ReadError, ReadSeek, Repackage, Repackaged, SortKey, Stability, Upload, Version,
 };
 use hayloft_testkit::{Sample, check, check_order};
 use rstest::rstest;
