@@ -16,6 +16,12 @@ pub struct Wiretap {
 impl Wiretap {
     /// In front of a server; it ends with the process.
     pub fn before(server: SocketAddr) -> Self {
+        Self::changing(server, "", "")
+    }
+
+    /// The same; what clients send has another text of the same length in place of one.
+    pub fn changing(server: SocketAddr, from: &'static str, to: &'static str) -> Self {
+        assert_eq!(from.len(), to.len(), "lengths are told elsewhere, too");
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
         let heard = Arc::new(Mutex::new(Vec::new()));
@@ -26,7 +32,13 @@ impl Wiretap {
                 let (back, forth) = (server.try_clone().unwrap(), client.try_clone().unwrap());
                 let ear = Arc::clone(&ear);
                 thread::spawn(move || {
-                    pass(client, server, |bytes| ear.lock().unwrap().extend_from_slice(bytes));
+                    pass(client, server, |bytes| {
+                        // Clients send the head of a request at once.
+                        while let Some(at) = position(bytes, from) {
+                            bytes[at..at + to.len()].copy_from_slice(to.as_bytes());
+                        }
+                        ear.lock().unwrap().extend_from_slice(bytes);
+                    });
                 });
                 thread::spawn(move || pass(back, forth, |_| {}));
             }
@@ -40,10 +52,15 @@ impl Wiretap {
     }
 }
 
-fn pass(mut from: TcpStream, mut to: TcpStream, hear: impl Fn(&[u8])) {
+fn position(bytes: &[u8], text: &str) -> Option<usize> {
+    let mut windows = bytes.windows(text.len().max(1));
+    windows.position(|window| window == text.as_bytes())
+}
+
+fn pass(mut from: TcpStream, mut to: TcpStream, hear: impl Fn(&mut [u8])) {
     let mut buffer = [0; 16 << 10];
     while let Ok(read) = from.read(&mut buffer) {
-        let bytes = &buffer[..read];
+        let bytes = &mut buffer[..read];
         hear(bytes);
         if read == 0 || to.write_all(bytes).is_err() {
             break;

@@ -22,12 +22,13 @@ const FEED: &str = "apt";
 /// apt with folders of its own, and the root of a system that it installs into.
 struct Apt {
     folder: PathBuf,
+    architecture: &'static str,
 }
 
 impl Apt {
     /// Set up for a feed as its setup lines say, but below a folder.
     fn new(folder: &Path, server: &Server, suite: &str, components: &str) -> Self {
-        let apt = Self { folder: folder.to_owned() };
+        let apt = Self { folder: folder.to_owned(), architecture: "amd64" };
         for part in [
             "lists/partial",
             "cache/archives/partial",
@@ -81,8 +82,8 @@ impl Apt {
             "DPkg::Options::=--force-script-chrootless".to_owned(),
             "DPkg::Options::=--log=/dev/null".to_owned(),
             "APT::Sandbox::User=root".to_owned(),
-            "APT::Architecture=amd64".to_owned(),
-            "APT::Architectures=amd64".to_owned(),
+            format!("APT::Architecture={}", self.architecture),
+            format!("APT::Architectures={}", self.architecture),
             "Acquire::Check-Date=true".to_owned(),
             "Acquire::http::Proxy=false".to_owned(),
             "Acquire::Languages=none".to_owned(),
@@ -91,7 +92,7 @@ impl Apt {
         for option in &options {
             command.args(["-o", option]);
         }
-        command.args(arguments).env("LC_ALL", "C");
+        command.args(arguments).env("LC_ALL", "C").current_dir(&self.folder);
         command.output().unwrap()
     }
 
@@ -131,6 +132,7 @@ fn started() -> (TempDir, Server) {
 }
 
 fn publish(server: &Server, suite: &str, component: &str, package: &Package) {
+    let suite = suite.replace('/', "%2F");
     let target = format!("/debian/{FEED}/upload/{suite}/{component}");
     server.send(Request::put(&target, package.build())).expect(201);
 }
@@ -172,6 +174,135 @@ fn apt_updates_installs_and_upgrades() {
     apt.update();
     apt.install("hay");
     assert_eq!(apt.installed("hay"), "1.2-1");
+}
+
+/// Distributions, architectures and components of one feed, each with what is its own: a
+/// distribution and an architecture see no package of another.
+#[test]
+fn apt_finds_each_architecture_component_and_distribution() {
+    if !has_apt() {
+        return;
+    }
+    let (directory, server) = started();
+    let suites = ["stable", "testing/updates"];
+    let architectures = ["amd64", "arm64", "i386"];
+    let components = [("main", "hay"), ("contrib", "oats")];
+    for (suite, first) in suites.into_iter().zip(1..) {
+        for (architecture, second) in architectures.into_iter().zip(1..) {
+            for (component, name) in components {
+                let package = deb(name, &format!("{first}.{second}"), architecture);
+                publish(&server, suite, component, &package);
+            }
+        }
+        publish(&server, suite, "main", &deb("straw", &format!("{first}.0"), "all"));
+    }
+    for (suite, first) in suites.into_iter().zip(1..) {
+        for (architecture, second) in architectures.into_iter().zip(1..) {
+            let folder = directory.path().join(format!("{architecture}-{first}"));
+            let mut apt = Apt::new(&folder, &server, suite, "main contrib");
+            apt.architecture = architecture;
+            apt.update();
+            apt.run("apt-get", &["download", "hay", "oats", "straw"]);
+            let mut files: Vec<String> = fs_err::read_dir(&folder)
+                .unwrap()
+                .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+                .filter(|name| name.ends_with(".deb"))
+                .collect();
+            files.sort();
+            let own = |name| format!("{name}_{first}.{second}_{architecture}.deb");
+            assert_eq!(files, [own("hay"), own("oats"), format!("straw_{first}.0_all.deb")]);
+        }
+    }
+    let folder = directory.path().join("main");
+    let apt = Apt::new(&folder, &server, suites[0], "main");
+    apt.update();
+    assert!(apt.run("apt-cache", &["pkgnames"]).lines().all(|name| name != "oats"));
+}
+
+/// Runs the lines in a view of the file system whose folders of apt are the test's own.
+#[test]
+fn the_lines_that_are_printed_work() {
+    let is_able = || {
+        let unshared = Command::new("unshare").args(["--mount", "true"]).output();
+        unshared.is_ok_and(|unshared| unshared.status.success())
+    };
+    if !has_apt() || !has_program("curl") {
+        return;
+    }
+    if !is_able() {
+        println!("skipped: there may be no view of the file system of its own here");
+        return;
+    }
+    let (directory, server) = started();
+    let file = directory.path().join("FILE.deb");
+    fs_err::write(&file, deb("hay", "1.0", "amd64").build()).unwrap();
+    let mut upload = Command::new("sh");
+    upload.args(["-ec", &server.setup(FEED, "curl")]).current_dir(directory.path());
+    run(&mut upload);
+
+    // Out of reach for the account that apt's downloads run under, the test's folder is not used.
+    let folder = TempDir::with_prefix_in("hayloft-apt-", "/var/tmp").unwrap();
+    let mounted =
+        [("etc", "/etc/apt"), ("lists", "/var/lib/apt/lists"), ("cache", "/var/cache/apt")];
+    let mut script = String::from("umask 022\n");
+    for (part, place) in mounted {
+        let part = folder.path().join(part);
+        fs_err::create_dir_all(&part).unwrap();
+        script += &format!("mount --bind {} {place}\n", part.display());
+    }
+    script += "mkdir /etc/apt/apt.conf.d /etc/apt/preferences.d /etc/apt/sources.list.d\n";
+    script += "mkdir /etc/apt/trusted.gpg.d /etc/apt/keyrings\n";
+    script += &server.setup(FEED, "apt");
+    script += "apt-cache policy hay:amd64\n";
+    let mut unshare = Command::new("unshare");
+    let told = run(unshare.args(["--mount", "sh", "-ec", &script]).current_dir("/"));
+    assert!(told.contains("Candidate: 1.0"), "{told}");
+}
+
+#[test]
+fn sequoia_takes_the_signatures() {
+    if !has_program("sqv") {
+        return;
+    }
+    let (directory, server) = started();
+    publish(&server, "stable", "main", &deb("hay", "1.0", "amd64"));
+    let file = |name: &str, target: &str| {
+        let path = directory.path().join(name);
+        fs_err::write(&path, server.get(target).body).unwrap();
+        path
+    };
+    let release = file("Release", &format!("/debian/{FEED}/dists/stable/Release"));
+    let signature = file("Release.gpg", &format!("/debian/{FEED}/dists/stable/Release.gpg"));
+    for extension in ["asc", "gpg"] {
+        let name = format!("{FEED}.{extension}");
+        let keyring = file(&name, &format!("/debian/{FEED}/keys/{name}"));
+        let mut sqv = Command::new("sqv");
+        let told = run(sqv.arg("--keyring").arg(keyring).arg(&signature).arg(&release));
+        assert_eq!(told.trim().len(), 40, "a fingerprint: {told}");
+    }
+}
+
+#[test]
+fn mmdebstrap_makes_a_system_out_of_a_feed() {
+    if !has_apt() || !has_program("mmdebstrap") {
+        return;
+    }
+    let (directory, server) = started();
+    publish(&server, "stable", "main", &deb("hay", "1.0", "amd64").field("Depends", "straw"));
+    publish(&server, "stable", "main", &deb("straw", "2.0", "all").field("Essential", "yes"));
+    let apt = Apt::new(&directory.path().join("apt"), &server, "stable", "main");
+    let source = fs_err::read_to_string(apt.folder.join("sources.list")).unwrap();
+    let url = source.split_once("http://").unwrap().1;
+    let source = source.replace(url, &format!("api:{}@{url}", server.key));
+    let root = directory.path().join("root.tar");
+    let mut mmdebstrap = Command::new("mmdebstrap");
+    mmdebstrap.args(["--mode=chrootless", "--variant=custom", "--include=hay"]);
+    mmdebstrap.args(["--architectures=amd64", "--aptopt=Acquire::http::Proxy \"false\""]);
+    mmdebstrap.args(["--aptopt=APT::Sandbox::User \"root\"", "--skip=check/empty"]);
+    run(mmdebstrap.arg("stable").arg(&root).arg(source.trim()).current_dir(directory.path()));
+    let status = run(Command::new("tar").args(["-xOf"]).arg(&root).arg("./var/lib/dpkg/status"));
+    assert!(status.contains("Package: hay\nStatus: install ok installed"), "{status}");
+    assert!(status.contains("Package: straw\n"), "{status}");
 }
 
 #[test]

@@ -17,6 +17,57 @@ use hayloft_testkit::npm_tgz;
 use hayloft_tests::{Request, Server, has_program, javascript, python, run};
 use serde_json::{Value, json};
 
+/// A client of the registry.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Client {
+    Npm,
+    Pnpm,
+    Yarn1,
+    Yarn4,
+}
+
+impl Client {
+    /// Those that are here.
+    fn all() -> Vec<Self> {
+        let all = [Self::Npm, Self::Pnpm, Self::Yarn1, Self::Yarn4];
+        all.into_iter().filter(|client| client.program().is_some()).collect()
+    }
+
+    fn program(self) -> Option<Command> {
+        match self {
+            Self::Npm => has_program("npm").then(|| Command::new("npm")),
+            Self::Pnpm => javascript("HAYLOFT_PNPM"),
+            Self::Yarn1 => javascript("HAYLOFT_YARN1"),
+            Self::Yarn4 => javascript("HAYLOFT_YARN"),
+        }
+    }
+
+    /// Arguments that install what the lock file names and nothing else.
+    fn locked(self) -> &'static [&'static str] {
+        match self {
+            Self::Npm => &["ci"],
+            Self::Pnpm | Self::Yarn1 => &["install", "--frozen-lockfile"],
+            Self::Yarn4 => &["install", "--immutable"],
+        }
+    }
+
+    /// Arguments that add packages to a project.
+    fn add(self) -> &'static str {
+        if self == Self::Npm { "install" } else { "add" }
+    }
+
+    fn publish(self) -> &'static [&'static str] {
+        match self {
+            Self::Npm => &["publish", "--access=public"],
+            Self::Pnpm => &["publish", "--no-git-checks", "--access=public"],
+            Self::Yarn1 => {
+                &["publish", "--non-interactive", "--new-version=1.0.0", "--access=public"]
+            }
+            Self::Yarn4 => &["npm", "publish", "--access=public"],
+        }
+    }
+}
+
 /// A server with the feeds `dev` and `prod`, and a home for the clients.
 struct Registry {
     server: Server,
@@ -43,13 +94,26 @@ impl Registry {
         self.home.path().join(name)
     }
 
-    /// Tells npm, and with it pnpm and yarn 1, about a feed.
+    /// Tells all clients about a feed.
     fn write_settings(&self, feed: &str, key: &str) {
         let url = self.url(feed);
         let place = url.strip_prefix("http:").unwrap();
-        let settings = format!("registry={url}/\n{place}/:_authToken={key}\n");
+        // Else yarn 1 shows the token for scoped packages only.
+        let settings =
+            format!("registry={url}/\n{place}/:_authToken={key}\n{place}/:always-auth=true\n");
         fs_err::write(self.path(".npmrc"), settings).unwrap();
         fs_err::write(self.path(".yarnrc"), format!("registry \"{url}/\"\n")).unwrap();
+        self.write_yarn_settings(feed, &format!("npmAuthToken: \"{key}\"\nnpmAlwaysAuth: true\n"));
+    }
+
+    fn write_yarn_settings(&self, feed: &str, more: &str) {
+        // Its gate against packages of the last day is off.
+        let settings = format!(
+            "npmRegistryServer: \"{}\"\nunsafeHttpWhitelist: [\"127.0.0.1\"]\n{more}\
+             enableTelemetry: false\nnodeLinker: node-modules\nnpmMinimalAgeGate: 0\n",
+            self.url(feed),
+        );
+        fs_err::write(self.path(".yarnrc.yml"), settings).unwrap();
     }
 
     /// A client in a folder, with settings and caches of this registry alone.
@@ -74,6 +138,8 @@ impl Registry {
             .env("HOME", self.home.path())
             .env("XDG_CONFIG_HOME", self.path("config"))
             .env("npm_config_userconfig", self.path(".npmrc"))
+            // Else yarn 1 has root keep its settings outside of all homes.
+            .env("FAKEROOTKEY", "0")
             .env("npm_config_cache", &cache)
             .env("npm_config_update_notifier", "false")
             .env("npm_config_fund", "false")
@@ -82,7 +148,40 @@ impl Registry {
     }
 
     fn npm(&self, folder: &Path, arguments: &[&str]) -> String {
-        run(self.client(Command::new("npm"), folder).args(arguments))
+        self.run(Client::Npm, folder, arguments)
+    }
+
+    fn run(&self, client: Client, folder: &Path, arguments: &[&str]) -> String {
+        if client == Client::Yarn4 && !folder.join("yarn.lock").exists() {
+            // Without it a folder is part of a project above it.
+            fs_err::write(folder.join("yarn.lock"), "").unwrap();
+        }
+        run(self.client(client.program().unwrap(), folder).args(arguments))
+    }
+
+    /// Runs a client at a terminal of its own, where it is told answers to words that it prints.
+    fn at_a_terminal(&self, folder: &Path, answers: &[&str], program: &Command) -> String {
+        let mut python = self.client(python(&["pty"]).unwrap(), folder);
+        python.args(["-c", AT_A_TERMINAL, "60"]).args(answers).arg("--");
+        run(python.arg(program.get_program()).args(program.get_args()))
+    }
+
+    /// Publishes with a client a package that has no dependencies.
+    fn publish_with(&self, client: Client, folder: &Path) {
+        if client == Client::Yarn4 {
+            self.run(client, folder, &["install"]);
+        }
+        self.run(client, folder, client.publish());
+    }
+
+    /// Takes away what a client installed and keeps, and installs again by the lock file.
+    fn install_locked(&self, client: Client, project: &Path) {
+        for gone in [project.join("node_modules"), self.path("cache")] {
+            if gone.exists() {
+                fs_err::remove_dir_all(gone).unwrap();
+            }
+        }
+        self.run(client, project, client.locked());
     }
 
     /// What npm says to a command that fails.
@@ -191,6 +290,12 @@ fn npm_publishes_installs_and_maintains() {
     registry.npm(&here, &["unpublish", "@acme/tool", "--force"]);
     assert!(registry.npm_fails(&here, &["view", "@acme/tool"]).contains("404"));
     assert!(registry.npm_fails(&here, &["star", "dep"]).contains("403"));
+    assert!(registry.npm_fails(&here, &["owner", "add", "you", "dep"]).contains("keys"));
+    registry.npm(&here, &["token", "list"]);
+    assert!(registry.npm_fails(&here, &["token", "revoke", "0a1b2c"]).contains("0a1b2c"));
+    let token = Request::new("POST", "/npm/dev/-/npm/v1/tokens").json("{\"password\":\"x\"}");
+    assert!(registry.server.send(token).expect(403).text().contains("keys"));
+    assert!(!registry.npm(&here, &["profile", "get", "name"]).trim().is_empty());
 }
 
 #[test]
@@ -237,7 +342,8 @@ while time.time() < end:
         break
     told += piece.decode(errors="replace")
     if answers and answers[0][0] in told:
-        os.write(terminal, answers.pop(0)[1].encode() + b"\n")
+        told = told.split(answers[0][0], 1)[1]
+        os.write(terminal, answers.pop(0)[1].encode() + b"\r")
 else:
     os.kill(pid, 9)
 status = os.waitpid(pid, 0)[1]
@@ -250,21 +356,68 @@ fn npm_logs_in_at_a_terminal() {
     if !has_program("npm") {
         return;
     }
-    let Some(python) = python(&["pty"]) else { return };
+    if python(&["pty"]).is_none() {
+        return;
+    }
     let registry = Registry::start();
     let here = registry.home.path().to_owned();
-    fs_err::write(registry.path(".npmrc"), format!("registry={}/\n", registry.url("dev"))).unwrap();
-    assert!(registry.npm_fails(&here, &["whoami"]).contains("ENEEDAUTH"));
-    let told = run(registry
-        .client(python, &here)
-        .args(["-c", AT_A_TERMINAL, "60", "Username", "me", "Password", &registry.server.key])
-        .args(["Email", "me@example.org", "--", "npm", "login"]));
-    assert!(told.contains("Logged in on"), "{told}");
-    assert!(!registry.npm(&here, &["whoami"]).trim().is_empty());
-    let package = registry.package("a", "1.0.0", &json!({}));
-    registry.npm(&package, &["publish"]);
-    registry.npm(&here, &["logout"]);
-    assert!(registry.npm_fails(&here, &["whoami"]).contains("ENEEDAUTH"));
+    let key = registry.server.key.clone();
+    let answers = ["Username", "me", "Password", &key, "Email", "me@example.org"];
+    for client in Client::all() {
+        if !matches!(client, Client::Npm | Client::Pnpm) {
+            continue;
+        }
+        let settings = format!("registry={}/\n", registry.url("dev"));
+        fs_err::write(registry.path(".npmrc"), settings).unwrap();
+        assert!(registry.npm_fails(&here, &["whoami"]).contains("ENEEDAUTH"));
+        let mut program = client.program().unwrap();
+        let told = registry.at_a_terminal(&here, &answers, program.arg("login"));
+        assert!(told.contains("Logged in on"), "{told}");
+        assert!(!registry.run(client, &here, &["whoami"]).trim().is_empty());
+        let package =
+            registry.package(&format!("a-{client:?}").to_lowercase(), "1.0.0", &json!({}));
+        registry.publish_with(client, &package);
+        registry.run(client, &here, &["logout"]);
+        assert!(registry.npm_fails(&here, &["whoami"]).contains("ENEEDAUTH"));
+    }
+}
+
+#[test]
+fn yarn_1_asks_for_a_login_when_it_publishes() {
+    let Some(mut yarn) = Client::Yarn1.program() else { return };
+    if python(&["pty"]).is_none() {
+        return;
+    }
+    let registry = Registry::start();
+    let settings = format!("registry={}/\n", registry.url("dev"));
+    fs_err::write(registry.path(".npmrc"), settings).unwrap();
+    let package = registry.package("@acme/a", "1.0.0", &json!({}));
+    let key = registry.server.key.clone();
+    let answers =
+        ["npm username:", "me", "npm email:", "me@example.org", "npm password:", key.as_str()];
+    yarn.args(["publish", "--new-version=1.0.0", "--access=public"]);
+    registry.at_a_terminal(&package, &answers, &yarn);
+    registry.server.get("/npm/dev/@acme/a/1.0.0");
+}
+
+#[test]
+fn yarn_4_logs_in_at_a_terminal() {
+    let Some(mut yarn) = Client::Yarn4.program() else { return };
+    if python(&["pty"]).is_none() {
+        return;
+    }
+    let registry = Registry::start();
+    registry.write_yarn_settings("dev", "");
+    let package = registry.package("@acme/a", "1.0.0", &json!({}));
+    registry.run(Client::Yarn4, &package, &["install"]);
+    let answers = ["Username", "me", "Password", registry.server.key.as_str()];
+    registry.at_a_terminal(&package, &answers, yarn.args(["npm", "login"]));
+    assert!(!registry.run(Client::Yarn4, &package, &["npm", "whoami"]).trim().is_empty());
+    registry.publish_with(Client::Yarn4, &package);
+    registry.server.get("/npm/dev/@acme/a/1.0.0");
+    registry.run(Client::Yarn4, &package, &["npm", "logout"]);
+    let mut yarn = registry.client(Client::Yarn4.program().unwrap(), &package);
+    assert!(!yarn.args(["npm", "whoami"]).output().unwrap().status.success());
 }
 
 #[test]
@@ -297,12 +450,37 @@ fn npm_installs_what_was_repackaged_and_promoted() {
 }
 
 #[test]
-fn npm_publishes_forty_megabytes() {
+fn every_client_installs_what_was_repackaged_and_promoted() {
     if !has_program("npm") {
         return;
     }
     let registry = Registry::start();
-    let folder = registry.package("big", "1.0.0", &json!({}));
+    registry.publish("dep", "1.0.0", &json!({}), &[]);
+    registry.publish("@acme/tool", "2.0.0-rc.1", &json!({"dep": "^1.0.0"}), &["--tag=next"]);
+    registry.post("/api/repackaging/repackage", &json!({
+        "feed": "dev", "group": "@acme", "name": "tool", "version": "2.0.0-rc.1", "newVersion": "2.0.0",
+    }));
+    for (group, name, version) in [("@acme", "tool", "2.0.0"), ("", "dep", "1.0.0")] {
+        registry.post("/api/promotions/promote", &json!({
+            "packageName": name, "groupName": group, "version": version, "fromFeed": "dev", "toFeed": "prod",
+        }));
+    }
+    for client in Client::all() {
+        for feed in ["dev", "prod"] {
+            registry.write_settings(feed, &registry.server.key);
+            let app = registry.project(&format!("{client:?}-{feed}").to_lowercase());
+            registry.run(client, &app, &[client.add(), "@acme/tool"]);
+            registry.install_locked(client, &app);
+            let tool = installed(&app, "@acme/tool");
+            assert_eq!(tool["version"], "2.0.0", "{client:?} {feed}");
+            assert_eq!(tool["repackageHistory"].as_array().unwrap().len(), 1);
+        }
+    }
+}
+
+#[test]
+fn every_client_publishes_and_installs_forty_megabytes() {
+    let registry = Registry::start();
     let mut seed = 7_u64;
     let noise: Vec<u8> = std::iter::repeat_with(|| {
         seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
@@ -310,21 +488,26 @@ fn npm_publishes_forty_megabytes() {
     })
     .take(40 << 20)
     .collect();
-    fs_err::write(folder.join("noise.bin"), noise).unwrap();
-    registry.npm(&folder, &["publish"]);
-    let app = registry.project("app");
-    registry.npm(&app, &["install", "big"]);
-    let size = fs_err::metadata(app.join("node_modules/big/noise.bin")).unwrap().len();
-    assert_eq!(size, 40 << 20);
+    for client in Client::all() {
+        let name = format!("big-{client:?}").to_lowercase();
+        let folder = registry.package(&name, "1.0.0", &json!({}));
+        fs_err::write(folder.join("noise.bin"), &noise).unwrap();
+        registry.publish_with(client, &folder);
+        fs_err::remove_dir_all(folder).unwrap();
+        let app = registry.project(&format!("app-{name}"));
+        registry.run(client, &app, &[client.add(), &name]);
+        let installed = app.join("node_modules").join(&name).join("noise.bin");
+        assert_eq!(fs_err::metadata(installed).unwrap().len(), 40 << 20, "{client:?}");
+        fs_err::remove_dir_all(app).unwrap();
+        fs_err::remove_dir_all(registry.path("cache")).unwrap();
+    }
 }
 
 #[test]
-fn npm_goes_on_while_others_publish_and_after_a_kill() {
-    if !has_program("npm") {
-        return;
-    }
+fn every_client_goes_on_while_others_publish_and_after_a_kill() {
+    let clients = Client::all();
     let mut registry = Registry::start();
-    registry.publish("dep", "1.0.0", &json!({}), &[]);
+    registry.server.upload("dev", npm_tgz("dep", "1.0.0").build());
     let done = AtomicBool::new(false);
     std::thread::scope(|scope| {
         let server = &registry.server;
@@ -336,31 +519,40 @@ fn npm_goes_on_while_others_publish_and_after_a_kill() {
             }
             number
         });
-        for round in 0..5 {
-            let app = registry.project(&format!("app-{round}"));
-            registry.npm(&app, &["install", "dep"]);
-            fs_err::remove_dir_all(app.join("node_modules")).unwrap();
-            registry.npm(&app, &["ci"]);
-        }
+        // A client that fails must not leave the publisher running.
+        let finished = scope.spawn(|| {
+            for (round, client) in
+                (0..2).flat_map(|round| clients.iter().map(move |of| (round, *of)))
+            {
+                let app = registry.project(&format!("{client:?}-{round}").to_lowercase());
+                registry.run(client, &app, &[client.add(), "dep"]);
+                registry.install_locked(client, &app);
+                assert!(installed(&app, "dep")["version"].is_string());
+            }
+        });
+        let finished = finished.join();
         done.store(true, Ordering::Relaxed);
-        assert!(publisher.join().unwrap() > 5);
+        assert!(publisher.join().unwrap() > 5 || clients.is_empty());
+        finished.unwrap();
     });
     let last = registry.server.get("/npm/dev/dep").json()["dist-tags"]["latest"].clone();
     registry.server = registry.server.restart();
     registry.write_settings("dev", &registry.server.key);
-    let app = registry.project("app");
-    registry.npm(&app, &["install", "dep"]);
-    assert_eq!(installed(&app, "dep")["version"], last);
+    for client in clients {
+        let app = registry.project(&format!("{client:?}-after").to_lowercase());
+        registry.run(client, &app, &[client.add(), "dep"]);
+        assert_eq!(installed(&app, "dep")["version"], last, "{client:?}");
+        let package =
+            registry.package(&format!("a-{client:?}").to_lowercase(), "1.0.0", &json!({}));
+        registry.publish_with(client, &package);
+    }
 }
 
 #[test]
 fn pnpm_publishes_and_installs() {
     let Some(_) = javascript("HAYLOFT_PNPM") else { return };
     let registry = Registry::start();
-    let pnpm = |folder: &Path, arguments: &[&str]| {
-        let client = javascript("HAYLOFT_PNPM").unwrap();
-        run(registry.client(client, folder).args(arguments))
-    };
+    let pnpm = |folder: &Path, arguments: &[&str]| registry.run(Client::Pnpm, folder, arguments);
     for (name, version, dependencies) in
         [("dep", "1.0.0", json!({})), ("@acme/tool", "1.0.0", json!({"dep": "^1.0.0"}))]
     {
@@ -383,21 +575,30 @@ fn pnpm_publishes_and_installs() {
     pnpm(&app, &["update", "@acme/tool"]);
     pnpm(&app, &["install", "--force"]);
     assert_eq!(installed(&app, "@acme/tool")["version"], "1.1.0");
+
+    let folder = registry.package("dep", "1.1.0", &json!({}));
+    pnpm(&folder, &["publish", "--no-git-checks"]);
+    pnpm(&app, &["add", "dep@1.0.0"]);
+    // pnpm exits with 1 when something is out of date.
+    let mut outdated = registry.client(Client::Pnpm.program().unwrap(), &app);
+    let outdated = outdated.arg("outdated").output().unwrap();
+    assert!(String::from_utf8_lossy(&outdated.stdout).contains("1.1.0"));
+    assert!(pnpm(&app, &["search", "tool"]).contains("@acme/tool"));
+    pnpm(&app, &["dist-tag", "add", "dep@1.0.0", "old"]);
+    assert!(pnpm(&app, &["dist-tag", "ls", "dep"]).contains("old: 1.0.0"));
+    pnpm(&app, &["deprecate", "dep@1.0.0", "too old"]);
+    assert_eq!(pnpm(&app, &["view", "dep@1.0.0", "deprecated"]).trim(), "too old");
+    pnpm(&app, &["unpublish", "dep@1.0.0", "--force"]);
+    assert!(!pnpm(&app, &["view", "dep", "versions"]).contains("1.0.0"));
+    pnpm(&app, &["unpublish", "dep", "--force"]);
+    registry.server.send(Request::get("/npm/dev/dep")).expect(404);
 }
 
 #[test]
 fn yarn_1_publishes_and_installs() {
     let Some(_) = javascript("HAYLOFT_YARN1") else { return };
     let registry = Registry::start();
-    // Else it shows the token for scoped packages only.
-    let settings = fs_err::read_to_string(registry.path(".npmrc")).unwrap();
-    let place = registry.url("dev").replace("http:", "");
-    fs_err::write(registry.path(".npmrc"), format!("{settings}{place}/:always-auth=true\n"))
-        .unwrap();
-    let yarn = |folder: &Path, arguments: &[&str]| {
-        let client = javascript("HAYLOFT_YARN1").unwrap();
-        run(registry.client(client, folder).args(arguments))
-    };
+    let yarn = |folder: &Path, arguments: &[&str]| registry.run(Client::Yarn1, folder, arguments);
     for (name, dependencies) in [("dep", json!({})), ("@acme/tool", json!({"dep": "^1.0.0"}))] {
         let folder = registry.package(name, "1.0.0", &dependencies);
         let version = ["publish", "--non-interactive", "--new-version=1.0.0", "--access=public"];
@@ -413,6 +614,16 @@ fn yarn_1_publishes_and_installs() {
     assert_eq!(installed(&app, "dep")["version"], "1.0.0");
     yarn(&app, &["tag", "add", "dep@1.0.0", "old"]);
     assert!(yarn(&app, &["tag", "list", "dep"]).contains("old: 1.0.0"));
+    yarn(&app, &["tag", "remove", "dep", "old"]);
+    registry.publish("dep", "1.1.0", &json!({}), &[]);
+    assert!(yarn(&app, &["info", "dep", "versions"]).contains("1.1.0"));
+    yarn(&app, &["add", "dep@1.0.0"]);
+    // yarn exits with 1 when something is out of date.
+    let mut outdated = registry.client(Client::Yarn1.program().unwrap(), &app);
+    let outdated = outdated.arg("outdated").output().unwrap();
+    assert!(String::from_utf8_lossy(&outdated.stdout).contains("1.1.0"));
+    yarn(&app, &["upgrade", "dep@^1.0.0"]);
+    assert_eq!(installed(&app, "dep")["version"], "1.1.0");
 }
 
 #[test]
@@ -420,26 +631,12 @@ fn yarn_4_publishes_and_installs_from_two_feeds_of_one_host() {
     let Some(_) = javascript("HAYLOFT_YARN") else { return };
     let registry = Registry::start();
     let yarn = |folder: &Path, feed: &str, arguments: &[&str]| {
-        let settings = format!(
-            "npmRegistryServer: \"{}\"\nnpmAuthToken: \"{}\"\nnpmAlwaysAuth: true\n\
-             unsafeHttpWhitelist: [\"127.0.0.1\"]\nenableTelemetry: false\nnodeLinker: node-modules\n",
-            registry.url(feed),
-            registry.server.key,
-        );
-        fs_err::write(folder.join(".yarnrc.yml"), settings).unwrap();
-        if !folder.join("yarn.lock").exists() {
-            fs_err::write(folder.join("yarn.lock"), "").unwrap();
-        }
-        let client = javascript("HAYLOFT_YARN").unwrap();
-        run(registry.client(client, folder).args(arguments))
+        registry.write_settings(feed, &registry.server.key);
+        registry.run(Client::Yarn4, folder, arguments)
     };
-    // Its gate against packages of the last day leaves out what has no time of publication, and
-    // lets what is older than the gate through; here it has to be off.
     let publish = |feed: &str, name: &str, version: &str| {
-        let folder = registry.package(name, version, &json!({}));
-        yarn(&folder, feed, &["config", "set", "-H", "npmMinimalAgeGate", "0"]);
-        yarn(&folder, feed, &["install"]);
-        yarn(&folder, feed, &["npm", "publish", "--access=public"]);
+        registry.write_settings(feed, &registry.server.key);
+        registry.publish_with(Client::Yarn4, &registry.package(name, version, &json!({})));
     };
     publish("dev", "dep", "1.0.0");
     publish("dev", "@acme/tool", "1.0.0");
@@ -456,6 +653,48 @@ fn yarn_4_publishes_and_installs_from_two_feeds_of_one_host() {
     yarn(&other, "prod", &["add", "dep"]);
     assert_eq!(installed(&other, "dep")["version"], "3.0.0");
     assert!(yarn(&app, "dev", &["npm", "tag", "list", "dep"]).contains("1.0.0"));
+    yarn(&app, "dev", &["npm", "tag", "add", "dep@1.0.0", "old"]);
+    assert!(yarn(&app, "dev", &["npm", "tag", "list", "dep"]).contains("old"));
+    yarn(&app, "dev", &["npm", "tag", "remove", "dep", "old"]);
+    assert!(yarn(&app, "dev", &["npm", "info", "dep", "--fields", "version"]).contains("1.0.0"));
     assert!(!yarn(&app, "dev", &["npm", "whoami"]).is_empty());
     yarn(&app, "dev", &["npm", "audit"]);
+}
+
+#[test]
+fn the_lines_that_are_printed_work() {
+    let registry = Registry::start();
+    let package = npm_tgz("dep", "1.0.0").build();
+    registry.server.upload("dev", package);
+    let called = |client: Client| match client {
+        Client::Npm => "npm",
+        Client::Pnpm => "pnpm",
+        Client::Yarn1 => "yarn1",
+        Client::Yarn4 => "yarn",
+    };
+    for client in Client::all() {
+        for settings in [".npmrc", ".yarnrc"] {
+            fs_err::write(registry.path(settings), "").unwrap();
+        }
+        let settings = "nodeLinker: node-modules\nnpmMinimalAgeGate: 0\n";
+        fs_err::write(registry.path(".yarnrc.yml"), settings).unwrap();
+        let name = format!("@acme/{}", called(client));
+        let app = registry.package(&name, "1.0.0", &json!({}));
+        fs_err::write(app.join("yarn.lock"), "").unwrap();
+        // Lines call a program by its name.
+        let mut script = String::new();
+        if client != Client::Npm {
+            let program = client.program().unwrap();
+            let file = program.get_args().next().unwrap().to_str().unwrap();
+            let name = if client == Client::Pnpm { "pnpm" } else { "yarn" };
+            script = format!("{name}() {{ node '{file}' \"$@\"; }}\n");
+        }
+        script += &registry.server.setup("dev", called(client));
+        let mut shell = Command::new("sh");
+        shell.args(["-ec", &script]);
+        run(&mut registry.client(shell, &app));
+        registry.publish_with(client, &app);
+        registry.run(client, &app, &[client.add(), "dep"]);
+        assert_eq!(installed(&app, "dep")["version"], "1.0.0", "{client:?}");
+    }
 }

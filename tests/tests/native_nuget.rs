@@ -157,14 +157,19 @@ fn nuget_exe_publishes_installs_and_deletes() {
         assert_eq!(listed(&[&id, "-Prerelease"]), [format!("{id} 1.1.0-rc.1")]);
         install(&home, &id, "1.2.0").unwrap();
     }
-    let home = bench.home("dev", ROOTS[0]);
-    let found = run(&mut nuget_exe(&home, &["search", "hay"]).unwrap());
-    assert!(found.contains("> Hay.Loft0 | 1.0.0") && found.contains("> Hay.Loft1"), "{found}");
-    let config = "<packages><package id=\"Hay.Loft0\" version=\"1.0.0\" /></packages>";
-    fs_err::write(home.join("packages.config"), config).unwrap();
-    let restore = ["restore", "packages.config", "-PackagesDirectory", "restored", "-NoCache"];
-    run(&mut nuget_exe(&home, &restore).unwrap());
-    assert!(home.join("restored/Hay.Loft0.1.0.0").is_dir());
+    for root in ROOTS {
+        let home = bench.home("dev", root);
+        let found = run(&mut nuget_exe(&home, &["search", "hay"]).unwrap());
+        assert!(found.contains("> Hay.Loft0 | 1.0.0") && found.contains("> Hay.Loft1"), "{found}");
+        let config = "<packages><package id=\"Hay.Loft0\" version=\"1.0.0\" />\
+                      <package id=\"Hay.Loft1\" version=\"1.1.0-rc.1\" /></packages>";
+        fs_err::write(home.join("packages.config"), config).unwrap();
+        let restore = ["restore", "packages.config", "-PackagesDirectory", "restored", "-NoCache"];
+        run(&mut nuget_exe(&home, &restore).unwrap());
+        for place in ["restored/Hay.Loft0.1.0.0", "restored/Hay.Loft1.1.1.0-rc.1"] {
+            assert!(home.join(place).is_dir(), "{root}");
+        }
+    }
 }
 
 #[test]
@@ -185,14 +190,14 @@ fn clients_find_their_way_among_300_versions() {
         install(&home, "Many", "1.100.0").unwrap();
         assert_eq!(list(&home, &["Many", "-AllVersions"]).unwrap().len(), 300);
     }
-    restore(&bench, "Many", "1.*", "1.299.0");
+    restore(&bench, "dev", "Many", "1.*", "1.299.0");
 }
 
 /// Restores a project with the SDK; gives nothing if there is none.
-fn restore(bench: &Bench, id: &str, range: &str, expected: &str) -> Option<()> {
+fn restore(bench: &Bench, feed: &str, id: &str, range: &str, expected: &str) -> Option<()> {
     for root in ROOTS {
         let mut client = dotnet()?;
-        let home = bench.home("dev", root);
+        let home = bench.home(feed, root);
         let project = home.join("project");
         fs_err::create_dir_all(&project).unwrap();
         let text = format!(
@@ -241,7 +246,7 @@ fn the_sdk_pushes_restores_and_deletes() {
         let told = run(&mut client);
         assert!(told.contains("Your package was pushed"), "{told}");
     }
-    restore(&bench, "Sdk.Made", "1.*", "1.1.0").unwrap();
+    restore(&bench, "dev", "Sdk.Made", "1.*", "1.1.0").unwrap();
     let home = bench.home("dev", ROOTS[0]);
     let delete = ["nuget", "delete", "Sdk.Made", "1.1.0", "--non-interactive"];
     let mut client = dotnet().unwrap();
@@ -288,6 +293,9 @@ fn what_was_repackaged_and_promoted_installs_while_others_publish() {
                 }
             }
         }
+        for feed in ["dev", "prod"] {
+            restore(&bench, feed, "Hay.Bale", "1.0.0", "1.0.0");
+        }
         stop.store(true, Ordering::Relaxed);
         is_done
     });
@@ -302,4 +310,29 @@ fn what_was_repackaged_and_promoted_installs_while_others_publish() {
         install(&home, "Hay.Bale", "1.0.0").unwrap();
         assert_eq!(list(&home, &["Hay.Bale"]).unwrap(), ["Hay.Bale 1.0.0"]);
     }
+    restore(&bench, "prod", "Hay.Bale", "1.*", "1.0.0");
+}
+
+#[test]
+fn the_lines_that_are_printed_work() {
+    let bench = Bench::new();
+    let home = bench.folder("home");
+    let Some(client) = nuget_exe(&home, &[]) else { return };
+    let file = client.get_args().next().unwrap().to_str().unwrap().to_owned();
+    let package = bench.file("Hay.Bale", "1.0.0");
+    let key = &bench.server.key;
+    let script = format!(
+        "nuget() {{ mono '{file}' \"$@\" -NonInteractive; }}\n{}\
+         nuget push {} -Source dev -ApiKey {key}\n\
+         nuget install Hay.Bale -Source dev -NoCache -DirectDownload -OutputDirectory installed\n",
+        bench.server.setup("dev", "nuget"),
+        package.display(),
+    );
+    let mut shell = Command::new("sh");
+    for (name, value) in client.get_envs() {
+        shell.env(name, value.unwrap());
+    }
+    shell.env_remove("XDG_CONFIG_HOME").args(["-ec", &script]).current_dir(&home);
+    run(&mut shell);
+    assert!(home.join("installed/Hay.Bale.1.0.0/content/payload.bin").is_file());
 }

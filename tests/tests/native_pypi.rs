@@ -8,13 +8,36 @@
     reason = "tests panic to fail and say what they skip"
 )]
 
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use hayloft_testkit::{Package, sdist, wheel};
-use hayloft_tests::{Request, Response, Server, python, run, sha256};
+use hayloft_tests::{Request, Response, Server, Wiretap, python, run, sha256};
 use tempfile::TempDir;
+
+/// A program that installs into a folder.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Installer {
+    Pip,
+    Uv,
+}
+
+impl Installer {
+    /// Those that are here.
+    fn all() -> impl Iterator<Item = Self> {
+        let all = [Self::Pip, Self::Uv].into_iter();
+        all.filter(|installer| python(&[installer.module()]).is_some())
+    }
+
+    fn module(self) -> &'static str {
+        match self {
+            Self::Pip => "pip",
+            Self::Uv => "uv",
+        }
+    }
+}
 
 /// A server with a feed `py`, and a folder for what clients leave.
 struct Scene {
@@ -36,8 +59,11 @@ impl Scene {
     }
 
     fn index(&self, feed: &str) -> String {
-        let Server { address, key, .. } = &self.server;
-        format!("http://api:{key}@{address}/pypi/{feed}/simple/")
+        self.index_at(self.server.address, feed)
+    }
+
+    fn index_at(&self, address: SocketAddr, feed: &str) -> String {
+        format!("http://api:{}@{address}/pypi/{feed}/simple/", self.server.key)
     }
 
     fn write(&self, package: &Package) -> PathBuf {
@@ -67,12 +93,57 @@ impl Scene {
     /// Installs with pip into a folder of its own; gives `name version` of all that is there.
     fn pip(&self, feed: &str, label: &str, arguments: &[&str]) -> Vec<String> {
         let target = self.folder.path().join(label);
-        let mut pip = self.tool("pip").unwrap();
-        pip.args(["--isolated", "--disable-pip-version-check", "install", "--no-cache-dir"]);
-        pip.args(["--no-deps", "--no-compile", "--root-user-action=ignore", "--upgrade"]);
-        pip.args(["--no-build-isolation", "--index-url", &self.index(feed), "--target"]);
-        run(pip.arg(&target).args(arguments));
+        run(self.installer(Installer::Pip, &self.index(feed), &target).args(arguments));
         installed(&target)
+    }
+
+    /// The same with uv.
+    fn uv(&self, feed: &str, label: &str, arguments: &[&str]) -> Vec<String> {
+        let target = self.folder.path().join(label);
+        run(self.installer(Installer::Uv, &self.index(feed), &target).args(arguments));
+        installed(&target)
+    }
+
+    /// A command that installs from an index into a folder.
+    fn installer(&self, installer: Installer, index: &str, target: &Path) -> Command {
+        let mut tool = self.tool(installer.module()).unwrap();
+        match installer {
+            Installer::Pip => {
+                tool.args(["--isolated", "--disable-pip-version-check", "install"]);
+                tool.args(["--no-cache-dir", "--no-deps", "--no-compile", "--upgrade"]);
+                tool.args(["--root-user-action=ignore", "--no-build-isolation"]);
+            }
+            Installer::Uv => {
+                tool.args(["pip", "install", "--no-config", "--no-cache", "--no-deps"]);
+            }
+        }
+        tool.args(["--index-url", index, "--target"]).arg(target);
+        tool
+    }
+
+    /// A project for poetry that needs nothing yet.
+    fn project(&self, name: &str) -> PathBuf {
+        let folder = self.folder.path().join("home").join(name);
+        fs_err::create_dir_all(&folder).unwrap();
+        let toml = format!(
+            "[project]\nname = \"{name}\"\nversion = \"0.1\"\nrequires-python = \">=3.9,<4\"\n\
+             dependencies = []\n[tool.poetry]\npackages = [{{include = \"{name}.py\"}}]\n\
+             [build-system]\nrequires = [\"poetry-core\"]\nbuild-backend = \"poetry.core.masonry.api\"\n"
+        );
+        fs_err::write(folder.join("pyproject.toml"), toml).unwrap();
+        fs_err::write(folder.join(format!("{name}.py")), "").unwrap();
+        folder
+    }
+
+    /// poetry with a virtual environment in the project and one source.
+    fn poetry(&self, project: &Path, arguments: &[&str]) -> Command {
+        let mut poetry = self.tool("poetry").unwrap();
+        poetry.args(arguments).arg("--no-interaction").current_dir(project);
+        poetry.env("POETRY_VIRTUALENVS_IN_PROJECT", "true");
+        poetry.env("POETRY_CACHE_DIR", project.join("cache"));
+        poetry.env("POETRY_HTTP_BASIC_HAY_USERNAME", "api");
+        poetry.env("POETRY_HTTP_BASIC_HAY_PASSWORD", &self.server.key);
+        poetry
     }
 
     fn post(&self, target: &str, json: &str) -> Response {
@@ -127,6 +198,12 @@ fn twine_publishes_and_pip_installs() {
     assert_eq!(scene.pip("py", "range", &["HAY-BALE<2"]), ["Hay.Bale 1.0"]);
     assert_eq!(scene.pip("py", "pre", &["--pre", "hay.bale<3"]), ["Hay.Bale 2.0rc1"]);
     assert_eq!(scene.pip("py", "sdist", &["straw", "--no-binary=:all:"]), ["straw 0.1"]);
+    let mut pip = scene.tool("pip").unwrap();
+    pip.args(["--isolated", "download", "--no-cache-dir", "--no-deps", "--no-binary=:all:"]);
+    pip.args(["--no-build-isolation", "--index-url", &scene.index("py"), "straw", "--dest"]);
+    let folder = scene.folder.path().join("downloaded");
+    run(pip.arg(&folder));
+    assert_eq!(fs_err::read(folder.join("straw-0.1.tar.gz")).unwrap(), built[3].build());
     let hashed = scene.folder.path().join("requirements.txt");
     let digest = sha256(&built[0].build());
     fs_err::write(&hashed, format!("hay-bale==1.0 --hash=sha256:{digest}\n")).unwrap();
@@ -161,6 +238,103 @@ fn pip_minds_what_is_yanked_blocked_repackaged_and_promoted() {
     let promote = r#"{"fromFeed":"py","name":"hay","version":"2.0","toFeed":"stable"}"#;
     scene.post("/api/promotions/promote", promote);
     assert_eq!(scene.pip("stable", "promoted", &["hay"]), ["hay 2.0"]);
+    if python(&["uv"]).is_some() {
+        assert_eq!(scene.uv("py", "uv-repackaged", &["hay"]), ["hay 2.0"]);
+        assert_eq!(scene.uv("stable", "uv-promoted", &["hay"]), ["hay 2.0"]);
+    }
+}
+
+/// Forms of an index with what clients ask for, JSON first, and what takes its place on the way.
+const FORMS: [(&str, &str, &str); 2] = [("json", "", ""), ("html", "v1+json", "v1+html")];
+
+/// A feed with a file that may be taken, one that is yanked and one for a Python to come.
+fn choice(scene: &Scene) -> Package {
+    let open = wheel("hay", "1.0");
+    for package in
+        [&open, &wheel("hay", "1.1"), &wheel("hay", "2.0").field("Requires-Python", ">=99")]
+    {
+        scene.server.upload("py", package.build());
+    }
+    let yank = r#"{"deprecated":true,"deprecationReason":"mouldy"}"#;
+    scene.post("/api/packages/py/status?name=hay&version=1.1", yank);
+    open
+}
+
+#[test]
+fn pip_and_uv_mind_hashes_pythons_and_yanks_in_json_and_html() {
+    let scene = Scene::new();
+    let digest = sha256(&choice(&scene).build());
+    let requirements = |name: &str, digest: &str| {
+        let path = scene.folder.path().join(name);
+        fs_err::write(&path, format!("hay==1.0 --hash=sha256:{digest}\n")).unwrap();
+        path.to_str().unwrap().to_owned()
+    };
+    let right = requirements("right.txt", &digest);
+    let wrong = requirements("wrong.txt", &"0".repeat(64));
+    for (form, from, to) in FORMS {
+        let tap = Wiretap::changing(scene.server.address, from, to);
+        for installer in Installer::all() {
+            let label = scene.folder.path().join(format!("{installer:?}-{form}"));
+            let ask = |arguments: &[&str]| {
+                let index = scene.index_at(tap.address, "py");
+                if label.exists() {
+                    fs_err::remove_dir_all(&label).unwrap();
+                }
+                let mut asked = scene.installer(installer, &index, &label);
+                asked.args(arguments);
+                asked
+            };
+            run(&mut ask(&["hay"]));
+            assert_eq!(installed(&label), ["hay 1.0"], "{installer:?} {form}");
+            run(&mut ask(&["hay==1.1"]));
+            assert_eq!(installed(&label), ["hay 1.1"], "{installer:?} {form}");
+            run(&mut ask(&["--require-hashes", "-r", &right]));
+            assert_eq!(installed(&label), ["hay 1.0"], "{installer:?} {form}");
+            for refused in
+                [&["hay==2.0"][..], &["--require-hashes", "--force-reinstall", "-r", &wrong]]
+            {
+                let refused = ask(refused).output().unwrap();
+                assert!(!refused.status.success(), "{installer:?} {form}");
+            }
+            let heard = tap.take();
+            assert!(heard.contains(&format!("application/vnd.pypi.simple.v1+{form}")), "{heard}");
+        }
+    }
+}
+
+#[test]
+fn poetry_minds_hashes_pythons_and_yanks_in_json_and_html() {
+    if python(&["poetry"]).is_none() {
+        return;
+    }
+    let scene = Scene::new();
+    let digest = sha256(&choice(&scene).build());
+    for (form, from, to) in FORMS {
+        let tap = Wiretap::changing(scene.server.address, from, to);
+        let project = scene.project(&format!("reader_{form}"));
+        let run_poetry = |arguments: &[&str]| run(&mut scene.poetry(&project, arguments));
+        let url = format!("http://{}/pypi/py/simple/", tap.address);
+        run_poetry(&["source", "add", "--priority=primary", "hay", &url]);
+        run_poetry(&["add", "--source=hay", "hay@*"]);
+        let lock = project.join("poetry.lock");
+        let text = fs_err::read_to_string(&lock).unwrap();
+        assert!(text.contains("version = \"1.0\"") && text.contains(&digest), "{text}");
+        // Again by the lock file, in an environment that is new.
+        fs_err::remove_dir_all(project.join(".venv")).unwrap();
+        fs_err::remove_dir_all(project.join("cache")).unwrap();
+        run_poetry(&["install"]);
+        run_poetry(&["run", "python", "-c", "import hay"]);
+        // A pin takes what is yanked.
+        run_poetry(&["add", "--source=hay", "hay==1.1"]);
+        assert!(fs_err::read_to_string(&lock).unwrap().contains("version = \"1.1\""));
+        // What is not what the lock file says stays out.
+        fs_err::write(&lock, text.replace(&digest, &"0".repeat(64))).unwrap();
+        fs_err::remove_dir_all(project.join(".venv")).unwrap();
+        fs_err::remove_dir_all(project.join("cache")).unwrap();
+        assert!(!scene.poetry(&project, &["install"]).output().unwrap().status.success());
+        let heard = tap.take();
+        assert!(heard.contains(&format!("application/vnd.pypi.simple.v1+{form}")), "{heard}");
+    }
 }
 
 #[test]
@@ -246,17 +420,8 @@ fn poetry_publishes_and_installs_by_the_lines_that_are_printed() {
     let lines = scene.server.setup("py", "poetry");
     // Lines call it by its name.
     let lines = format!("poetry() {{ \"$PYTHON\" -m poetry \"$@\"; }}\n{lines}");
-    for project in ["poem", "reader"] {
-        let folder = scene.folder.path().join("home").join(project);
-        fs_err::create_dir_all(&folder).unwrap();
-        let toml = format!(
-            "[project]\nname = \"{project}\"\nversion = \"0.1\"\nrequires-python = \">=3.9,<4\"\n\
-             dependencies = []\n[tool.poetry]\npackages = [{{include = \"{project}.py\"}}]\n\
-             [build-system]\nrequires = [\"poetry-core\"]\nbuild-backend = \"poetry.core.masonry.api\"\n"
-        );
-        fs_err::write(folder.join("pyproject.toml"), toml).unwrap();
-        fs_err::write(folder.join(format!("{project}.py")), "").unwrap();
-    }
+    scene.project("poem");
+    scene.project("reader");
     let publish = "poetry publish -n --repository py";
     shell(&scene, &format!("cd poem\n{lines}{publish} --build\n{publish}\n"));
     let add = "poetry add -n poem\npoetry run python -c 'import poem; print(\"read\")'";
@@ -271,6 +436,7 @@ fn installing_goes_on_while_others_publish_and_after_a_kill() {
     if python(&["pip"]).is_none() {
         return;
     }
+    let has_uv = python(&["uv"]).is_some();
     let scene = Scene::new();
     scene.server.upload("py", wheel("hay", "1.0").build());
     let stop = AtomicBool::new(false);
@@ -285,6 +451,9 @@ fn installing_goes_on_while_others_publish_and_after_a_kill() {
         });
         for at in 0..3 {
             assert_eq!(scene.pip("py", &format!("during-{at}"), &["hay"]), ["hay 1.0"]);
+            if has_uv {
+                assert_eq!(scene.uv("py", &format!("uv-during-{at}"), &["hay"]), ["hay 1.0"]);
+            }
         }
         stop.store(true, Ordering::Relaxed);
         assert!(publish.join().unwrap() > 3);
@@ -294,4 +463,7 @@ fn installing_goes_on_while_others_publish_and_after_a_kill() {
     assert_eq!(scene.pip("py", "after", &["hay"]), ["hay 1.0"]);
     scene.server.upload("py", wheel("hay", "1.1").build());
     assert_eq!(scene.pip("py", "later", &["hay"]), ["hay 1.1"]);
+    if has_uv {
+        assert_eq!(scene.uv("py", "uv-later", &["hay"]), ["hay 1.1"]);
+    }
 }

@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use hayloft_testkit::upack;
-use hayloft_tests::{Request, Server, has_program, run, sha1};
+use hayloft_tests::{Hayloft, Request, Server, has_program, run, sha1};
 use serde_json::{Value, json};
 
 struct Feed {
@@ -153,4 +153,27 @@ fn what_is_wrong_is_said_in_plain_text() {
     assert_eq!(put("/upack/dev/upload", &bytes).status, 200);
     let stranger = Request::put("/upack/dev/upload", bytes).send(feed.server.address);
     assert_eq!(stranger.status, 401);
+}
+
+#[test]
+fn the_lines_that_are_printed_work() {
+    if !has_program("curl") {
+        return;
+    }
+    let feed = Feed::start();
+    feed.file("PACKAGE.upack", &upack("", "PACKAGE", "1.0.0").build());
+    let programs = feed.home.path().join("programs");
+    fs_err::create_dir_all(&programs).unwrap();
+    fs_err::os::unix::fs::symlink(Hayloft::path(), programs.join("pgutil")).unwrap();
+    let shell = |lines: &str| {
+        let path = format!("{}:{}", programs.display(), std::env::var("PATH").unwrap());
+        let mut shell = Command::new("sh");
+        shell.args(["-ec", lines]).current_dir(feed.home.path()).env("PATH", path);
+        run(shell.env("HOME", feed.home.path()).env_remove("XDG_CONFIG_HOME"))
+    };
+    shell(&feed.server.setup("dev", "curl"));
+    let downloaded = fs_err::read(feed.home.path().join("PACKAGE-1.0.0.upack")).unwrap();
+    assert_eq!(downloaded, upack("", "PACKAGE", "1.0.0").build());
+    shell(&feed.server.setup("prod", "pgutil"));
+    assert!(feed.home.path().join("FOLDER").is_dir());
 }

@@ -60,6 +60,7 @@ impl Native for Npm {
             Target::WhoAmI => Ok(account::who_am_i(request)),
             Target::Profile => Ok(account::profile(request)),
             Target::Tokens => Ok(account::tokens(request)),
+            Target::User(user) => Ok(account::named(request, &user)),
             Target::Keys => Ok(Answer::Reply(Reply::json(200, r#"{"keys":[]}"#))),
             _ => Ok(Answer::not_found()),
         }
@@ -99,7 +100,8 @@ impl Native for Npm {
                 Framing::Json { wanted: &["name", "password"], file: None },
                 ActionKind::Ask,
             )),
-            ("DELETE", Target::Token) | ("POST", Target::Advisories | Target::Audit) => {
+            ("DELETE", Target::Token | Target::Tokens)
+            | ("POST", Target::Advisories | Target::Audit | Target::Profile | Target::Tokens) => {
                 Some(Intake::new(Framing::None, ActionKind::Ask))
             }
             _ => None,
@@ -140,6 +142,7 @@ impl Native for Npm {
             ("DELETE", Target::Token) => Ok(Action::Reply(Reply::json(200, r#"{"ok":true}"#))),
             ("POST", Target::Advisories) => Ok(Action::Reply(Reply::json(200, "{}"))),
             ("POST", Target::Audit) => Ok(Action::Reply(Reply::json(200, account::NO_FINDINGS))),
+            ("POST" | "DELETE", Target::Profile | Target::Tokens) => Err(account::unchanged()),
             _ => Err(Refusal::NotFound(None)),
         }
     }

@@ -14,9 +14,21 @@ pub(super) fn profile<'a>(request: &Request<'_>) -> Answer<'a> {
     })
 }
 
+/// Any user that is asked for: `npm owner` looks one up before it is told that there are no owners.
+pub(super) fn named<'a>(request: &Request<'_>, user: &str) -> Answer<'a> {
+    let (id, name) = (quoted(&format!("org.couchdb.user:{user}")), quoted(user));
+    of_user(request, |_| format!(r#"{{"_id":{id},"name":{name},"email":""}}"#))
+}
+
 /// Keys are no tokens of this protocol; a list of none is what `npm token list` takes.
 pub(super) fn tokens<'a>(request: &Request<'_>) -> Answer<'a> {
     of_user(request, |_| r#"{"objects":[],"total":0,"urls":{}}"#.to_owned())
+}
+
+/// A client would make or end a token, or change a profile.
+pub(super) fn unchanged() -> Refusal {
+    let text = "tokens are keys here, which whoever runs the server makes and ends";
+    Refusal::Forbidden(text.to_owned())
 }
 
 fn of_user<'a>(request: &Request<'_>, json: impl FnOnce(String) -> String) -> Answer<'a> {

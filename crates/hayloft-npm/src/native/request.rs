@@ -125,7 +125,7 @@ fn special(rest: &[&str]) -> Option<Target> {
             Target::User(user.strip_prefix("org.couchdb.user:")?.to_owned())
         }
         ["npm", "v1", "user"] => Target::Profile,
-        ["npm", "v1", "tokens"] => Target::Tokens,
+        ["npm", "v1", "tokens"] | ["npm", "v1", "tokens", "token", _] => Target::Tokens,
         ["npm", "v1", "keys"] => Target::Keys,
         ["npm", "v1", "security", "advisories", "bulk"] => Target::Advisories,
         ["npm", "v1", "security", "audits"] | ["npm", "v1", "security", "audits", "quick"] => {

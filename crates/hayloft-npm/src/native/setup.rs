@@ -16,6 +16,7 @@ pub(super) fn samples() -> Vec<SampleRequest> {
         "/-/npm/v1/user",
         "/-/npm/v1/tokens",
         "/-/npm/v1/keys",
+        "/-/user/org.couchdb.user:sample",
     ];
     let json = "application/json";
     let publish = r#"{"_id":"sample","name":"sample","dist-tags":{"latest":"1.0.0"},"versions":{"1.0.0":{"name":"sample","version":"1.0.0"}},"_attachments":{"sample-1.0.0.tgz":{"content_type":"application/octet-stream","data":"H4sIAAAAAAAAAwMAAAAAAAAAAAA=","length":20}}}"#;
@@ -38,6 +39,9 @@ pub(super) fn samples() -> Vec<SampleRequest> {
         write("PUT", "/-/user/org.couchdb.user:sample", ActionKind::Ask)
             .body(json, r#"{"name":"sample","password":"key"}"#),
         write("DELETE", "/-/user/token/key", ActionKind::Ask),
+        write("POST", "/-/npm/v1/tokens", ActionKind::Ask).body(json, r#"{"password":"key"}"#),
+        write("DELETE", "/-/npm/v1/tokens/token/key", ActionKind::Ask),
+        write("POST", "/-/npm/v1/user", ActionKind::Ask).body(json, r#"{"tfa":null}"#),
         write("POST", "/-/npm/v1/security/advisories/bulk", ActionKind::Ask).body(json, "{}"),
         write("POST", "/-/npm/v1/security/audits/quick", ActionKind::Ask).body(json, "{}"),
     ]);

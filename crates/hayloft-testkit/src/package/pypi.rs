@@ -10,12 +10,12 @@ pub(super) fn module(name: &str) -> String {
 }
 
 fn metadata(package: &Package) -> String {
+    let (name, version, fields) = (&package.name, &package.version, package.line_fields());
+    let python = package.fields.iter().any(|(name, _)| name == "Requires-Python");
+    let python = if python { "" } else { "Requires-Python: >=3.8\n" };
     format!(
-        "Metadata-Version: 2.1\nName: {}\nVersion: {}\nSummary: A package for tests\n\
-         Requires-Python: >=3.8\n{}\nFor tests.\n",
-        package.name,
-        package.version,
-        package.line_fields()
+        "Metadata-Version: 2.1\nName: {name}\nVersion: {version}\nSummary: A package for tests\n\
+         {python}{fields}\nFor tests.\n"
     )
 }
 
