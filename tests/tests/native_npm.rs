@@ -383,24 +383,6 @@ fn npm_logs_in_at_a_terminal() {
 }
 
 #[test]
-fn yarn_1_asks_for_a_login_when_it_publishes() {
-    let Some(mut yarn) = Client::Yarn1.program() else { return };
-    if python(&["pty"]).is_none() {
-        return;
-    }
-    let registry = Registry::start();
-    let settings = format!("registry={}/\n", registry.url("dev"));
-    fs_err::write(registry.path(".npmrc"), settings).unwrap();
-    let package = registry.package("@acme/a", "1.0.0", &json!({}));
-    let key = registry.server.key.clone();
-    let answers =
-        ["npm username:", "me", "npm email:", "me@example.org", "npm password:", key.as_str()];
-    yarn.args(["publish", "--new-version=1.0.0", "--access=public"]);
-    registry.at_a_terminal(&package, &answers, &yarn);
-    registry.server.get("/npm/dev/@acme/a/1.0.0");
-}
-
-#[test]
 fn yarn_4_logs_in_at_a_terminal() {
     let Some(mut yarn) = Client::Yarn4.program() else { return };
     if python(&["pty"]).is_none() {

@@ -135,17 +135,6 @@ impl Scene {
         folder
     }
 
-    /// poetry with a virtual environment in the project and one source.
-    fn poetry(&self, project: &Path, arguments: &[&str]) -> Command {
-        let mut poetry = self.tool("poetry").unwrap();
-        poetry.args(arguments).arg("--no-interaction").current_dir(project);
-        poetry.env("POETRY_VIRTUALENVS_IN_PROJECT", "true");
-        poetry.env("POETRY_CACHE_DIR", project.join("cache"));
-        poetry.env("POETRY_HTTP_BASIC_HAY_USERNAME", "api");
-        poetry.env("POETRY_HTTP_BASIC_HAY_PASSWORD", &self.server.key);
-        poetry
-    }
-
     fn post(&self, target: &str, json: &str) -> Response {
         self.server.send(Request::new("POST", target).json(json)).expect(200)
     }
@@ -299,41 +288,6 @@ fn pip_and_uv_mind_hashes_pythons_and_yanks_in_json_and_html() {
             let heard = tap.take();
             assert!(heard.contains(&format!("application/vnd.pypi.simple.v1+{form}")), "{heard}");
         }
-    }
-}
-
-#[test]
-fn poetry_minds_hashes_pythons_and_yanks_in_json_and_html() {
-    if python(&["poetry"]).is_none() {
-        return;
-    }
-    let scene = Scene::new();
-    let digest = sha256(&choice(&scene).build());
-    for (form, from, to) in FORMS {
-        let tap = Wiretap::changing(scene.server.address, from, to);
-        let project = scene.project(&format!("reader_{form}"));
-        let run_poetry = |arguments: &[&str]| run(&mut scene.poetry(&project, arguments));
-        let url = format!("http://{}/pypi/py/simple/", tap.address);
-        run_poetry(&["source", "add", "--priority=primary", "hay", &url]);
-        run_poetry(&["add", "--source=hay", "hay@*"]);
-        let lock = project.join("poetry.lock");
-        let text = fs_err::read_to_string(&lock).unwrap();
-        assert!(text.contains("version = \"1.0\"") && text.contains(&digest), "{text}");
-        // Again by the lock file, in an environment that is new.
-        fs_err::remove_dir_all(project.join(".venv")).unwrap();
-        fs_err::remove_dir_all(project.join("cache")).unwrap();
-        run_poetry(&["install"]);
-        run_poetry(&["run", "python", "-c", "import hay"]);
-        // A pin takes what is yanked.
-        run_poetry(&["add", "--source=hay", "hay==1.1"]);
-        assert!(fs_err::read_to_string(&lock).unwrap().contains("version = \"1.1\""));
-        // What is not what the lock file says stays out.
-        fs_err::write(&lock, text.replace(&digest, &"0".repeat(64))).unwrap();
-        fs_err::remove_dir_all(project.join(".venv")).unwrap();
-        fs_err::remove_dir_all(project.join("cache")).unwrap();
-        assert!(!scene.poetry(&project, &["install"]).output().unwrap().status.success());
-        let heard = tap.take();
-        assert!(heard.contains(&format!("application/vnd.pypi.simple.v1+{form}")), "{heard}");
     }
 }
 
