@@ -190,7 +190,6 @@ impl FeedHandle {
 
     /// The package whose row lies at `key`.
     pub(crate) fn package_at(
-        &self,
         read: &dyn MetaRead,
         key: Vec<u8>,
     ) -> Result<Option<PackageHandle>, StoreError> {

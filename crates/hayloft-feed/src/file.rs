@@ -90,7 +90,7 @@ impl Digests {
 }
 
 fn hex(bytes: &[u8]) -> String {
-    bytes.iter().flat_map(|byte| [byte >> 4, byte & 15]).map(|digit| nibble(digit)).collect()
+    bytes.iter().flat_map(|byte| [byte >> 4, byte & 15]).map(nibble).collect()
 }
 
 fn nibble(digit: u8) -> char {

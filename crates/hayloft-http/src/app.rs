@@ -1,3 +1,4 @@
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -18,10 +19,16 @@ use crate::{ApiError, RequestLimits, routes};
 /// once.
 ///
 /// A cheap handle; [`router`] mounts it.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct App(Arc<Shared>);
 
-#[derive(Debug)]
+impl fmt::Debug for App {
+    /// Short, and without what gatekeepers and caches hold.
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.debug_struct("App").field("store", &self.0.store).finish_non_exhaustive()
+    }
+}
+
 struct Shared {
     store: Store,
     gatekeeper: Arc<dyn Gatekeeper>,
@@ -38,6 +45,7 @@ struct Shared {
     send_memory: SendMemory,
     cache: Arc<Cache>,
     limits: RequestLimits,
+    base_url: Option<String>,
     traffic: Arc<Traffic>,
 }
 
@@ -49,6 +57,7 @@ pub struct AppBuilder {
     protocols: Vec<Arc<dyn Protocol>>,
     calls: usize,
     limits: RequestLimits,
+    base_url: Option<String>,
 }
 
 /// Calls at once that are kept for [`App::block_apart`].
@@ -65,6 +74,7 @@ impl App {
             protocols: Vec::new(),
             calls: 64,
             limits: RequestLimits::default(),
+            base_url: None,
         }
     }
 
@@ -76,6 +86,10 @@ impl App {
     /// What one request may cost.
     pub fn limits(&self) -> &RequestLimits {
         &self.0.limits
+    }
+
+    pub(crate) fn base_url(&self) -> Option<&str> {
+        self.0.base_url.as_deref()
     }
 
     pub(crate) fn large_texts(&self) -> &Arc<Semaphore> {
@@ -289,6 +303,14 @@ impl AppBuilder {
         self
     }
 
+    /// The URL under which clients reach the router, for all documents that name one. Unless set,
+    /// it is the setting `web.base-url`, else what each request tells.
+    #[must_use]
+    pub fn base_url(mut self, url: impl Into<String>) -> Self {
+        self.base_url = Some(url.into().trim_end_matches('/').to_owned());
+        self
+    }
+
     /// Ready to be mounted.
     pub fn build(self) -> App {
         let traffic = Arc::new(Traffic::since(self.store.now()));
@@ -304,6 +326,7 @@ impl AppBuilder {
             send_memory: SendMemory::new(self.limits.send_memory),
             cache: Cache::new(self.limits.cache_memory),
             limits: self.limits,
+            base_url: self.base_url,
             traffic,
         }))
     }

@@ -10,8 +10,8 @@ use crate::{ApiError, App};
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Encrypted;
 
-/// The URL under which a client reaches this server, without the final slash: the setting
-/// `web.base-url`, else what the request tells by its `Host` header and, if the routes are mounted
+/// The URL under which a client reaches this server, without the final slash: what the program that
+/// serves it says, else the setting `web.base-url`, else what the request tells by its `Host` header and, if the routes are mounted
 /// under a path, by that path.
 #[derive(Debug, Clone)]
 pub(crate) struct BaseUrl(pub(crate) String);
@@ -27,6 +27,9 @@ impl FromRequestParts<App> for BaseUrl {
 impl BaseUrl {
     /// The same for routes below routes of this server; `inner` is the path below the server.
     pub(crate) async fn above(app: &App, parts: &Parts, inner: &str) -> Result<Self, ApiError> {
+        if let Some(told) = app.base_url() {
+            return Ok(Self(told.to_owned()));
+        }
         let asked = asked(parts, inner);
         let app_of_call = app.clone();
         app.block(move || -> Result<Self, StoreError> {

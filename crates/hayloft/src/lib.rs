@@ -23,8 +23,61 @@
 //! # }
 //! ```
 //!
-//! Each operation has an example in the [`guide`]. A type that is not built in is a [`FeedType`] of your own, given to [`Store::open`] with
-//! [`FeedTypes::with`].
+//! Each operation has an example in the [`guide`]. A type that is not built in is a [`FeedType`] of
+//! your own, given to [`Store::open`] with [`FeedTypes::with`].
+//!
+//! # Cargo features
+//!
+//! `debian`, `npm`, `nuget`, `pypi`, `rubygems` and `universal` are the built-in types, all on by
+//! default. `openpgp`, off by default, signs the releases of Debian feeds. The server is the crate
+//! `hayloft-http`, the command is `hayloft-cli`.
+//!
+//! # One process
+//!
+//! A store belongs to one process, on a local disk; a second one gets [`OpenError::InUse`] and goes
+//! through the server of the first. Within the process a [`Store`] is a cheap handle: clone it into
+//! any thread. Reading never waits for writing, and changes that arrive together share a commit.
+//!
+//! # Async programs
+//!
+//! All calls block, on the disk and, for uploads, on the reader that is given. Run them where
+//! blocking is allowed, and keep what streams in one such call:
+//!
+//! ```ignore
+//! let store = store.clone();
+//! let size = tokio::task::spawn_blocking(move || -> hayloft::Result<u64> {
+//!     Ok(store.file("apps", &Selector::ungrouped("tools", "1.4.0"))?.size)
+//! })
+//! .await??;
+//! ```
+//!
+//! # Errors
+//!
+//! Each operation has an error that names what it can meet. [`Error`] takes all of them with `?`;
+//! [`Error::kind`] says what can be done and [`Error::report`] tells all causes in one line. A
+//! panic inside a feed type or a caller's closure is [`StoreError::Panicked`], and the store goes
+//! on; a change from inside a change is [`StoreError::Reentrant`].
+//!
+//! # Defaults and limits
+//!
+//! [`OpenOptions`] has them all: files up to 64 GiB, 64 MiB of cache, 256 MiB of memory for reading
+//! packages, uploads refused below 256 MiB of free space, contents without a use kept for 10
+//! minutes. Texts have limits too, which [`Kept`] lists: what is longer is refused, never cut.
+//!
+//! # What it is not
+//!
+//! Nothing for a network file system, and no judge of what a package does when it runs. Access is
+//! the server's: whoever has the directory has all.
+//!
+//! # Builds without optimization
+//!
+//! Hashing, compression and the pages of the metadata are many times slower in a debug build of
+//! your program. Cargo takes profiles from your workspace alone, so copy this into it:
+//!
+//! ```toml
+//! [profile.dev.package."*"]
+//! opt-level = 2
+//! ```
 
 mod error;
 pub mod guide;

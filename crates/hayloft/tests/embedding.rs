@@ -1,6 +1,12 @@
 //! A store in the hands of a program that embeds it.
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests panic to fail")]
+#![allow(
+    clippy::disallowed_methods,
+    clippy::field_reassign_with_default,
+    clippy::similar_names,
+    reason = "small packages, and requests as a stranger writes them"
+)]
 
 use std::io::Read;
 use std::ops::ControlFlow;

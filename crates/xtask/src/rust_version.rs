@@ -19,7 +19,8 @@ pub(crate) fn check() -> Result<()> {
         bail!("cargo metadata: {}", String::from_utf8_lossy(&output.stderr));
     }
     let metadata: Value = serde_json::from_slice(&output.stdout)?;
-    let packages = metadata["packages"].as_array().context("cargo lists no packages")?;
+    let packages =
+        metadata.get("packages").and_then(Value::as_array).context("cargo lists no packages")?;
     let ours = packages.iter().find(|package| package["name"] == "hayloft");
     let ours = ours.context("there is no crate `hayloft`")?["rust_version"].clone();
     let limit = number(ours.as_str().context("the workspace states no rust-version")?)?;

@@ -68,7 +68,7 @@ impl FilePager {
             return Ok(());
         }
         if matches!(self.list.which, Which::All)
-            && let Some(package) = feed.package_at(read, key.clone())?
+            && let Some(package) = FeedHandle::package_at(read, key.clone())?
         {
             self.packages.resume_after(&key);
             let version = feed.version_key(read, &key, after)?;
