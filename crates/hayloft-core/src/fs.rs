@@ -73,6 +73,12 @@ pub trait Fs: fmt::Debug + Send + Sync + 'static {
     /// Takes the exclusive lock on a lock file until the guard is dropped; `WouldBlock` if another
     /// process (or this one) holds it.
     fn lock(&self, path: &Path) -> io::Result<Box<dyn FsLock>>;
+    /// Drops what the system keeps in memory of a file beside what its medium has, so that who reads
+    /// it next sees that; of use after a flush has failed.
+    fn forget_cached(&self, path: &Path) -> io::Result<()> {
+        let _ = path;
+        Err(io::ErrorKind::Unsupported.into())
+    }
     /// The place as a real path, if it is one (for redb's own file backend).
     fn real_path(&self, path: &Path) -> Option<PathBuf>;
 }

@@ -15,13 +15,15 @@ const FORMAT_FILE: &str = "FORMAT";
 const FORMAT_DRAFT: &str = "FORMAT.new";
 const LOCK_FILE: &str = "LOCK";
 /// All names that making a store leaves before it is complete.
-const OWN_NAMES: [&str; 10] = [
+const OWN_NAMES: [&str; 12] = [
     FORMAT_FILE,
     FORMAT_DRAFT,
     LOCK_FILE,
     "blobs",
     "meta.redb",
     "meta.redb.new",
+    "meta.log",
+    "meta.log.new",
     "tmp",
     "quarantine",
     "trash",
@@ -41,6 +43,10 @@ impl Layout {
 
     pub(crate) fn meta(&self) -> PathBuf {
         self.root.join("meta.redb")
+    }
+
+    pub(crate) fn log(&self) -> PathBuf {
+        self.root.join("meta.log")
     }
 
     pub(crate) fn tmp(&self) -> PathBuf {

@@ -26,6 +26,7 @@ mod index;
 mod inline_rows;
 mod inspections;
 mod layout;
+mod log;
 mod maintenance;
 mod meta;
 mod metrics;
@@ -63,11 +64,14 @@ pub use feed::{
 };
 pub use feed_types::FeedTypes;
 pub use fs::{Fs, FsEntry, FsFile, FsLock, RealFs};
+#[cfg(feature = "sim")]
+pub use log::LogMutations;
+pub use log::{Checkpoints, Commits, DamagedLog, LogError, LogOptions, LogPlaces, Logged};
 pub use meta::{
-    Batch, CommitError, Direction, Expect, KeyRange, MetaError, MetaRead, MetaStore, MetaTurn,
-    OpenMetaError, RedbOptions, RedbStore, RepairProgress, Row, Table, Visit, Want,
+    Batch, CommitError, Direction, Done, Expect, KeyRange, MetaError, MetaRead, MetaStore,
+    MetaTurn, OpenMetaError, RedbOptions, RedbStore, RepairProgress, Row, Table, Visit, Want,
 };
-pub use metrics::Metrics;
+pub use metrics::{LogMetrics, Metrics};
 pub use operation::*;
 pub use options::{Background, Create, OpenOptions, VerifyOnRead};
 pub use package::{Allow, Deprecation, FileId, Listing, Origin, PackageFile, PackageInfo, Status};

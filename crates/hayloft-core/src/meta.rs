@@ -8,7 +8,7 @@ pub use redb_store::{OpenMetaError, RedbOptions, RedbStore, RepairProgress};
 use std::fmt;
 use std::ops::{Bound, ControlFlow};
 
-use crate::Timestamp;
+use crate::{LogMetrics, Timestamp};
 
 /// A table; its rows are ordered by key bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -59,9 +59,6 @@ pub struct Batch {
     pub put: Vec<(Table, Vec<u8>, Vec<u8>)>,
     /// Rows to remove; a missing row is no error.
     pub delete: Vec<(Table, Vec<u8>)>,
-    /// True if more batches wait behind this one: a hint that lets an engine put off what only
-    /// makes recovery faster.
-    pub more_wait: bool,
 }
 
 /// Reading metadata failed.
@@ -80,6 +77,14 @@ pub enum CommitError {
     /// An expectation did not hold; nothing was applied.
     #[error("another change came first")]
     Conflict,
+    /// Too little space is free; nothing was applied, and nothing has failed.
+    #[error("only {available} bytes are free, {needed} are needed")]
+    NoSpace {
+        /// Bytes free.
+        available: u64,
+        /// Bytes that have to be.
+        needed: u64,
+    },
     /// The engine failed before it began to commit; nothing was applied.
     #[error("the change was not written")]
     Rejected(#[source] Box<dyn std::error::Error + Send + Sync>),
@@ -134,7 +139,20 @@ pub trait MetaTurn: MetaRead {
     }
     /// Applies a batch and ends the turn; durable when this returns `Ok`.
     fn commit(self: Box<Self>, batch: Batch) -> Result<(), CommitError>;
+    /// Ends the turn, and tells `done` what became of the batch: when it is durable and seen, or has
+    /// failed, and after whatever was submitted before. An engine may return earlier; the next turn
+    /// then shows what is under way. `done` is also how a caller without a batch learns that what
+    /// its turn has shown will last.
+    fn submit(self: Box<Self>, batch: Option<Batch>, done: Done) {
+        done(match batch {
+            Some(batch) => self.commit(batch),
+            None => Ok(()),
+        });
+    }
 }
+
+/// Is told the outcome of a commit.
+pub type Done = Box<dyn FnOnce(Result<(), CommitError>) + Send>;
 
 /// The metadata engine.
 pub trait MetaStore: fmt::Debug + Send + Sync + 'static {
@@ -152,4 +170,13 @@ pub trait MetaStore: fmt::Debug + Send + Sync + 'static {
     }
     /// True once a failure has made the engine refuse all further commits until it is opened anew.
     fn must_reopen(&self) -> bool;
+    /// What a log in front of the engine did.
+    fn log_metrics(&self) -> LogMetrics {
+        LogMetrics::default()
+    }
+    /// Gives the engine's files free; all later calls fail. Snapshots that are still held may fail,
+    /// too.
+    fn close(&self) -> Result<(), MetaError> {
+        Ok(())
+    }
 }

@@ -18,6 +18,20 @@ pub struct Metrics {
     pub downloads: u64,
     /// Contents removed as garbage.
     pub blobs_collected: u64,
+    /// What the log of the metadata did; all zero without one.
+    pub log: LogMetrics,
+}
+
+/// What a log did since it was opened.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct LogMetrics {
+    /// Records written: commits, but for those too large for a record.
+    pub records: u64,
+    /// Times that its rows were taken into the metadata file.
+    pub checkpoints: u64,
+    /// Bytes of memory that its rows take, those that only old snapshots still hold included.
+    pub memory: u64,
 }
 
 #[derive(Debug, Default)]
@@ -46,6 +60,7 @@ impl Meter {
             blobs_published: read(&self.blobs_published),
             downloads: read(&self.downloads),
             blobs_collected: read(&self.blobs_collected),
+            log: LogMetrics::default(),
         }
     }
 }

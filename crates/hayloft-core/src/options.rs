@@ -3,7 +3,7 @@ use std::time::Duration;
 
 use hayloft_feed::Limits;
 
-use crate::{Clock, SystemClock};
+use crate::{Clock, LogOptions, SystemClock};
 
 /// How a store is opened. The defaults suit a server; every number is a setting.
 #[derive(Debug, Clone)]
@@ -16,6 +16,8 @@ pub struct OpenOptions {
     pub inline_limit: u64,
     /// Memory of the metadata engine's cache in bytes.
     pub cache: usize,
+    /// How commits become durable.
+    pub log: LogOptions,
     /// Largest package file in bytes.
     pub max_file_size: u64,
     /// Uploads are refused while less than this many bytes are free.
@@ -158,6 +160,7 @@ impl Default for OpenOptions {
             create: Create::IfMissing,
             inline_limit: 16_000,
             cache: 64 << 20,
+            log: LogOptions::default(),
             max_file_size: 64 << 30,
             free_space_floor: 256 << 20,
             grace: 10 * 60 * 1000,

@@ -12,7 +12,7 @@ use crate::records::{
 use crate::small::{Changed, SMALL_ROW, is_small};
 use crate::tables;
 use crate::{
-    Batch, CommitError, Direction, Expect, KeyRange, MetaError, MetaRead, MetaTurn, Row,
+    Batch, CommitError, Direction, Done, Expect, KeyRange, MetaError, MetaRead, MetaTurn, Row,
     StoreError, Table, Timestamp, Visit, Want, rows,
 };
 
@@ -189,20 +189,19 @@ impl<'a> Plan<'a> {
         }
     }
 
-    /// Writes all accepted changes, under the condition that no one else committed meanwhile.
-    /// Tells what becomes of the small tables by it.
-    pub(crate) fn commit(
-        self,
-        more_wait: bool,
-    ) -> Result<(Result<(), CommitError>, Changed), StoreError> {
-        let (base, mut batch) = self.into_batch()?;
-        batch.more_wait = more_wait;
-        let changed = Changed::of(&batch);
-        let outcome = match base {
-            Base::Turn(turn) => turn.commit(batch),
-            Base::Rehearsal { .. } => Ok(()),
-        };
-        Ok((outcome, changed))
+    /// Makes a batch of all accepted changes, under the condition that no one else committed
+    /// meanwhile; no batch if there are none.
+    pub(crate) fn seal(self) -> Result<Sealed<'a>, StoreError> {
+        if self.is_empty() {
+            return Ok(Sealed { base: self.base, batch: None });
+        }
+        self.seal_always()
+    }
+
+    /// The same, with a batch in any case.
+    pub(crate) fn seal_always(self) -> Result<Sealed<'a>, StoreError> {
+        let (base, batch) = self.into_batch()?;
+        Ok(Sealed { base, batch: Some(batch) })
     }
 
     fn into_batch(mut self) -> Result<(Base<'a>, Batch), StoreError> {
@@ -385,6 +384,14 @@ impl<'a> Plan<'a> {
         self.current.get(table, key).or_else(|| self.accepted.get(table, key))
     }
 
+    /// A row as a change leaves it, if it leaves one.
+    fn changed_row(&self, table: Table, key: &[u8]) -> Option<Row> {
+        match self.change(table, key) {
+            Some(Change::Put(value)) => Some((key.to_vec(), value.clone())),
+            Some(Change::Delete) | None => None,
+        }
+    }
+
     /// True if a key in the range has a change.
     fn is_changed(&self, table: Table, range: &KeyRange) -> bool {
         let changed = |changes: &Changes| {
@@ -394,21 +401,82 @@ impl<'a> Plan<'a> {
         !is_empty(range) && (changed(&self.accepted) || changed(&self.current))
     }
 
-    /// Keys in a range that have a change, in the direction of a scan.
-    fn changed_keys(&self, table: Table, range: &KeyRange, direction: Direction) -> Vec<Vec<u8>> {
-        let mut keys: Vec<Vec<u8>> = [&self.accepted, &self.current]
-            .into_iter()
-            .filter_map(|changes| changes.0.get(&table))
-            .filter(|_| !is_empty(range))
-            .flat_map(|rows| rows.range::<[u8], _>(borrowed(range)))
-            .map(|(key, _)| key.clone())
-            .collect();
-        keys.sort_unstable();
-        keys.dedup();
-        if direction == Direction::Backward {
-            keys.reverse();
+    /// Keys in a range that have a change, in the direction of a scan; no more are looked at than
+    /// are asked for.
+    fn changed_keys<'s>(
+        &'s self,
+        table: Table,
+        range: &'s KeyRange,
+        direction: Direction,
+    ) -> impl Iterator<Item = &'s [u8]> {
+        let keys = |changes| changed_keys(changes, table, range, direction).peekable();
+        let (mut accepted, mut current) = (keys(&self.accepted), keys(&self.current));
+        std::iter::from_fn(move || match (accepted.peek(), current.peek()) {
+            (Some(one), Some(other)) if one == other => {
+                current.next();
+                accepted.next()
+            }
+            (Some(one), Some(other)) if comes_first(direction, other, one) => current.next(),
+            (None, _) => current.next(),
+            _ => accepted.next(),
+        })
+    }
+}
+
+/// Keys in a range that have a change, in the direction of a scan.
+fn changed_keys<'c>(
+    changes: &'c Changes,
+    table: Table,
+    range: &'c KeyRange,
+    direction: Direction,
+) -> impl Iterator<Item = &'c [u8]> {
+    let rows = changes.0.get(&table).filter(|_| !is_empty(range));
+    let mut rows = rows.map(|rows| rows.range::<[u8], _>(borrowed(range)));
+    std::iter::from_fn(move || {
+        let row = match direction {
+            Direction::Forward => rows.as_mut()?.next(),
+            Direction::Backward => rows.as_mut()?.next_back(),
+        };
+        row.map(|(key, _)| key.as_slice())
+    })
+}
+
+/// True if a scan meets `one` before `other`.
+fn comes_first(direction: Direction, one: &[u8], other: &[u8]) -> bool {
+    match direction {
+        Direction::Forward => one < other,
+        Direction::Backward => one > other,
+    }
+}
+
+/// What a plan came to, ready to be written.
+pub(crate) struct Sealed<'a> {
+    base: Base<'a>,
+    batch: Option<Batch>,
+}
+
+impl Sealed<'_> {
+    /// Writes it, and waits until that is done.
+    pub(crate) fn commit(self) -> Result<(), CommitError> {
+        match (self.base, self.batch) {
+            (Base::Turn(turn), Some(batch)) => turn.commit(batch),
+            _ => Ok(()),
         }
-        keys
+    }
+
+    /// Hands it over to be written, as [`MetaTurn::submit`] does; `done` also gets what becomes of
+    /// the small tables, or nothing if there was nothing to write.
+    pub(crate) fn submit(
+        self,
+        done: impl FnOnce(Result<Option<Changed>, CommitError>) + Send + 'static,
+    ) {
+        let Self { base, batch } = self;
+        let changed = batch.as_ref().map(Changed::of);
+        let done: Done = Box::new(move |outcome| done(outcome.map(|()| changed)));
+        match base {
+            Base::Turn(turn) => turn.submit(batch, done),
+            Base::Rehearsal { .. } => done(Ok(())),
+        }
     }
 }
 
@@ -467,47 +535,39 @@ impl MetaRead for Plan<'_> {
         direction: Direction,
         limit: usize,
     ) -> Result<Vec<Row>, MetaError> {
-        let changed = self.changed_keys(table, &range, direction);
-        if changed.is_empty() {
+        let whole = range.clone();
+        let mut changed = self.changed_keys(table, &whole, direction).peekable();
+        if changed.peek().is_none() {
             return self.base.scan(table, range, direction, limit);
         }
-        let comes_first = |one: &[u8], other: &[u8]| match direction {
-            Direction::Forward => one < other,
-            Direction::Backward => one > other,
-        };
-        let mut changed = changed.into_iter().peekable();
         let mut found = Vec::new();
-        loop {
-            let page = self.base.scan(table, range.clone(), direction, limit)?;
-            let full = page.len() == limit;
-            let last = page.last().map(|(key, _)| key.clone());
+        let mut size = limit;
+        while found.len() < limit {
+            let page = self.base.scan(table, range.clone(), direction, size)?;
+            let last = page.last().filter(|_| page.len() == size).map(|(key, _)| key.clone());
             for (key, value) in page {
-                while let Some(next) = changed.next_if(|next| comes_first(next, &key)) {
-                    if let Some(value) = MetaRead::get(self, table, &next)? {
-                        found.push((next, value));
-                    }
+                while found.len() < limit
+                    && let Some(next) = changed.next_if(|next| comes_first(direction, next, &key))
+                {
+                    found.extend(self.changed_row(table, next));
                 }
-                if changed.next_if_eq(&key).is_some() {
-                    if let Some(value) = MetaRead::get(self, table, &key)? {
-                        found.push((key, value));
-                    }
-                } else {
-                    found.push((key, value));
+                match changed.next_if(|next| *next == key) {
+                    Some(next) => found.extend(self.changed_row(table, next)),
+                    None => found.push((key, value)),
                 }
                 if found.len() >= limit {
-                    found.truncate(limit);
-                    return Ok(found);
+                    break;
                 }
             }
-            match last {
-                Some(last) if full => range = beyond(range, &last, direction),
-                _ => break,
-            }
+            let Some(last) = last else { break };
+            range = beyond(range, &last, direction);
+            // So that many deleted rows are few pages.
+            size = size.saturating_mul(2);
         }
-        for next in changed {
-            if let Some(value) = MetaRead::get(self, table, &next)? {
-                found.push((next, value));
-            }
+        while found.len() < limit
+            && let Some(next) = changed.next()
+        {
+            found.extend(self.changed_row(table, next));
         }
         found.truncate(limit);
         Ok(found)

@@ -10,8 +10,6 @@ use hayloft_feed::{Digests, ReadSeek};
 use crate::hashing::{CHUNK, FiveHashes, HelperFailed, Helpers};
 use crate::{BlobKey, Fs, FsFile, StagedFile, StoreError};
 
-/// From this size on the metadata file takes in no more contents.
-const META_LARGE: u64 = 4 << 30;
 /// How many bytes are written between looks at the free space.
 const SPACE_CHECK: u64 = 64 << 20;
 
@@ -19,8 +17,6 @@ const SPACE_CHECK: u64 = 64 << 20;
 #[derive(Debug)]
 pub(crate) struct StagingArea {
     pub(crate) fs: Arc<dyn Fs>,
-    /// The metadata file, which takes in no contents once it is large.
-    pub(crate) meta: PathBuf,
     /// `tmp/<epoch>`.
     pub(crate) directory: PathBuf,
     pub(crate) inline_limit: u64,
@@ -87,11 +83,6 @@ impl StagingArea {
         Ok(())
     }
 
-    fn inline_limit_now(&self) -> u64 {
-        let large = self.fs.file_len(&self.meta).ok().flatten().is_some_and(|len| len > META_LARGE);
-        if large { 0 } else { self.inline_limit }
-    }
-
     /// A new empty file.
     pub(crate) fn create(&self) -> Result<(TempFile, Box<dyn FsFile>), StoreError> {
         let number = self.next.fetch_add(1, Ordering::Relaxed);
@@ -105,7 +96,7 @@ impl StagingArea {
         self.check_space()?;
         Ok(Staging {
             limit: limit.unwrap_or(u64::MAX).min(self.max_file_size),
-            inline_limit: self.inline_limit_now(),
+            inline_limit: self.inline_limit,
             hashes: FiveHashes::new(self.helpers.clone()),
             chunk: Vec::new(),
             held: Vec::new(),
@@ -129,7 +120,7 @@ impl StagingArea {
         file.seek(SeekFrom::Start(0)).map_err(read)?;
         let mut hashes = FiveHashes::new(self.helpers.clone());
         let mut held = Vec::new();
-        let in_memory = size <= self.inline_limit_now();
+        let in_memory = size <= self.inline_limit;
         loop {
             let mut chunk = Vec::with_capacity(CHUNK);
             let bound = u64::try_from(CHUNK).unwrap_or(u64::MAX);

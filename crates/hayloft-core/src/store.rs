@@ -22,9 +22,9 @@ use crate::small::SmallTables;
 use crate::staging::StagingArea;
 use crate::writer::{Below, Writer, check_outside_plan};
 use crate::{
-    Action, Actor, BlobKey, BlobStore, Feed, FeedTypes, FileId, Fs, FsLock, LocalBlobs, MetaRead,
-    MetaStore, Metrics, OpenMetaError, OpenOptions, RealFs, RedbOptions, RedbStore, StoreError,
-    Timestamp, Want, rows, tables,
+    Action, Actor, BlobKey, BlobStore, Feed, FeedTypes, FileId, Fs, FsLock, LocalBlobs, LogError,
+    LogOptions, LogPlaces, Logged, MetaRead, MetaStore, Metrics, OpenMetaError, OpenOptions,
+    RealFs, RedbOptions, RedbStore, StoreError, Timestamp, Want, rows, tables,
 };
 
 pub(crate) const FORMAT_ROW: &[u8] = b"format";
@@ -155,6 +155,15 @@ pub enum OpenError {
     /// The metadata file could not be opened.
     #[error("the metadata could not be opened")]
     Meta(#[source] OpenMetaError),
+    /// The log of the metadata could not be opened.
+    #[error("the log `{}` could not be opened", path.display())]
+    Log {
+        /// The log.
+        path: std::path::PathBuf,
+        /// Why.
+        #[source]
+        source: LogError,
+    },
     /// The operating system gave no random bytes.
     #[error("no random bytes could be had")]
     Random(#[source] Detail),
@@ -203,6 +212,7 @@ impl Store {
         options: OpenOptions,
     ) -> Result<Self, OpenError> {
         let redb = RedbOptions { cache_bytes: options.cache, ..RedbOptions::default() };
+        let log = options.log.clone();
         Self::open_with(&fs.clone(), directory, types, options, move |root, opened| {
             let layout = Layout { root: root.to_owned() };
             let root = layout.blobs();
@@ -215,8 +225,9 @@ impl Store {
                     (RedbStore::open(&fs, &meta, &redb), LocalBlobs::open(&fs, &root))
                 }
             };
+            let meta = meta.map_err(in_use_or_meta(&layout.root))?;
             Ok(Parts {
-                meta: Arc::new(meta.map_err(in_use_or_meta(&layout.root))?),
+                meta: with_log(&fs, &layout, meta, &log)?,
                 blobs: Arc::new(blobs.map_err(StoreError::io("open", root))?),
                 fs,
             })
@@ -258,7 +269,6 @@ impl Store {
             Arc::new(Downloads::open(parts.fs.clone(), &layout.root, &started.begun.position)?);
         let staging = Arc::new(StagingArea {
             fs: parts.fs.clone(),
-            meta: layout.meta(),
             directory: started.staging,
             inline_limit: options.inline_limit.min(16 << 20),
             free_space_floor: options.free_space_floor,
@@ -347,7 +357,9 @@ impl Store {
 
     /// What the store did since it was opened.
     pub fn metrics(&self) -> Metrics {
-        self.inner.meter.read()
+        let meta = self.inner.meta.read().unwrap_or_else(PoisonError::into_inner);
+        let log = meta.as_ref().map(|meta| meta.log_metrics()).unwrap_or_default();
+        Metrics { log, ..self.inner.meter.read() }
     }
 
     /// Now, by the store's clock.
@@ -403,7 +415,11 @@ impl Inner {
         };
         self.writer.close();
         // The files of staging go with the next open; what is being written there fails by itself.
-        drop(self.meta.write().unwrap_or_else(PoisonError::into_inner).take());
+        let meta = self.meta.write().unwrap_or_else(PoisonError::into_inner).take();
+        let closed = meta.map_or(Ok(()), |meta| meta.close());
+        if let Err(error) = closed {
+            tracing::error!(%error, "the metadata was not closed cleanly");
+        }
         drop(self.lock.lock().unwrap_or_else(PoisonError::into_inner).take());
         flushed
     }
@@ -412,6 +428,26 @@ impl Inner {
 /// Tells numbers of files of this store from those of others.
 fn mark([a, b, c, d, ..]: [u8; 16]) -> u32 {
     u32::from_be_bytes([a, b, c, d]).max(1)
+}
+
+/// The metadata file with its log, or alone if new commits are not to go there.
+fn with_log(
+    fs: &Arc<dyn Fs>,
+    layout: &Layout,
+    meta: RedbStore,
+    options: &LogOptions,
+) -> Result<Arc<dyn MetaStore>, OpenError> {
+    let places =
+        LogPlaces { log: layout.log(), meta: layout.meta(), quarantine: layout.quarantine() };
+    let failed = |source| OpenError::Log { path: layout.log(), source };
+    if options.is_used() {
+        let tables = &tables::ALL;
+        return Ok(Arc::new(
+            Logged::open(fs, places, Box::new(meta), tables, options).map_err(failed)?,
+        ));
+    }
+    Logged::give_up(fs, &places, &meta, &tables::ALL, options).map_err(failed)?;
+    Ok(Arc::new(meta))
 }
 
 fn in_use_or_meta(root: &Path) -> impl FnOnce(OpenMetaError) -> OpenError {

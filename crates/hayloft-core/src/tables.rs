@@ -80,6 +80,44 @@ pub(crate) const SEARCH_LOG: Table = Table("search_log-1");
 /// Feed, [`SearchKey`] to what stands there.
 pub(crate) const SEARCH: Table = Table("search-1");
 
+/// All tables: a commit that names another is refused.
+pub(crate) static ALL: [Table; 34] = [
+    META,
+    FEED,
+    FEED_NAME,
+    PACKAGE,
+    PACKAGE_CASE,
+    VERSION,
+    VERSION_FILES,
+    VERSION_ID,
+    FRAGMENT,
+    STATUS,
+    BLOB,
+    BLOB_DATA,
+    BY_HASH,
+    PROMOTION,
+    REPACKAGING,
+    REPACKAGING_FILES,
+    AUDIT,
+    HISTORY,
+    DOWNLOADS,
+    TOTALS,
+    FACET,
+    API_KEY,
+    API_KEY_HASH,
+    SETTING,
+    JOB,
+    INDEX,
+    INDEX_PART,
+    INDEX_STATE,
+    INDEX_LOG,
+    SUBJECT,
+    STALE,
+    SECRET,
+    SEARCH_LOG,
+    SEARCH,
+];
+
 /// The tables whose keys begin with a feed and that go with it as they are.
 pub(crate) const OF_INDEX: [Table; 9] =
     [INDEX, INDEX_PART, INDEX_STATE, INDEX_LOG, SUBJECT, STALE, SEARCH_LOG, SEARCH, SECRET];

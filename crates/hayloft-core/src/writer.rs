@@ -4,19 +4,19 @@ use std::cell::Cell;
 use std::panic::{self, AssertUnwindSafe};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{self, Receiver, SyncSender};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use crate::metrics::Meter;
 use crate::plan::{self, Plan};
-use crate::small::SmallTables;
+use crate::small::{Changed, SmallTables};
 use crate::{Clock, CommitError, FeedTypes, MetaRead, MetaStore, StoreError, Want, index};
 
 /// Most operations in one commit.
 const BATCH_OPERATIONS: usize = 256;
 /// Most bytes in one commit, by the operations' own estimate; one operation may be larger.
-const BATCH_BYTES: usize = 8 << 20;
+const BATCH_BYTES: usize = 1 << 20;
 /// How long a batch is planned again because other processes came first.
 const AGAIN: Duration = Duration::from_secs(10);
 /// Operations that may wait; more callers wait for a place.
@@ -291,6 +291,19 @@ struct Thread {
     stopped: Arc<AtomicBool>,
 }
 
+/// What it takes to end a batch, wherever its commit ends. It does not keep the engine: that would
+/// be closed by whoever is done last, perhaps long after its owner was told that it is.
+#[derive(Clone)]
+struct Aftermath {
+    meta: Weak<dyn MetaStore>,
+    is_shared: bool,
+    meter: Arc<Meter>,
+    small: Arc<SmallTables>,
+    stopped: Arc<AtomicBool>,
+}
+
+type Operations = Vec<Box<dyn Operation>>;
+
 impl Thread {
     fn run(&self, operations: &Receiver<Box<dyn Operation>>) {
         let mut first = operations.recv().ok();
@@ -307,62 +320,82 @@ impl Thread {
                 bytes += next.weight();
                 batch.push(next);
             }
-            self.serve(batch, first.is_some());
+            self.serve(batch);
             if first.is_none() {
                 first = operations.recv().ok();
             }
         }
     }
 
-    fn serve(&self, mut batch: Vec<Box<dyn Operation>>, more_wait: bool) {
-        match self.commit(&mut batch, more_wait) {
-            Ok(()) => batch.into_iter().for_each(|operation| operation.answer(None)),
-            Err(failure) => {
-                for operation in batch {
-                    operation.answer(Some(failure.again()));
-                }
+    /// Plans a batch and has it written. The engine may still be at the one before, which then is
+    /// what this one is planned on: all answers wait for their own commit, those of refusals and of
+    /// what changes nothing too, since it may be the one before that they follow from.
+    fn serve(&self, mut batch: Operations) {
+        if self.stopped.load(Ordering::Acquire) {
+            return answer(batch, Some(&StoreError::Stopped));
+        }
+        if self.below.meta.is_shared() {
+            let outcome = self.commit_shared(&mut batch);
+            return answer(batch, outcome.err().as_ref());
+        }
+        let planned =
+            self.plan(&mut batch).and_then(|(plan, accepted)| Ok((plan.seal()?, accepted)));
+        match planned {
+            Ok((sealed, accepted)) => {
+                let after = self.aftermath();
+                sealed.submit(move |outcome| after.settle(batch, accepted, outcome));
             }
+            Err(failure) => answer(batch, Some(&failure)),
         }
     }
 
-    fn commit(&self, batch: &mut [Box<dyn Operation>], more_wait: bool) -> Result<(), StoreError> {
-        if self.stopped.load(Ordering::Acquire) {
-            return Err(StoreError::Stopped);
+    fn aftermath(&self) -> Aftermath {
+        let Below { meta, meter, small, .. } = &self.below;
+        Aftermath {
+            meta: Arc::downgrade(meta),
+            is_shared: meta.is_shared(),
+            meter: meter.clone(),
+            small: small.clone(),
+            stopped: self.stopped.clone(),
         }
-        let Below { meta, clock, meter, small, .. } = &self.below;
+    }
+
+    /// Plans a batch on the newest state; tells how many were not refused.
+    fn plan(&self, batch: &mut Operations) -> Result<(Plan<'_>, u64), StoreError> {
+        let Below { meta, clock, .. } = &self.below;
         let wants: Vec<Want> = batch.iter().flat_map(|one| one.wants()).cloned().collect();
-        let begun = Instant::now();
-        let accepted = loop {
-            let mut plan = Plan::begin(meta.turn(&wants)?, clock.now())?;
-            let mut accepted = 0;
-            for operation in batch.iter_mut() {
-                if self.planned(operation.as_mut(), &mut plan) {
-                    plan.accept();
-                    accepted += 1;
-                } else {
-                    plan.reject();
-                }
+        let mut plan = Plan::begin(meta.turn(&wants)?, clock.now())?;
+        let mut accepted = 0;
+        for operation in batch.iter_mut() {
+            if self.planned(operation.as_mut(), &mut plan) {
+                plan.accept();
+                accepted += 1;
+            } else {
+                plan.reject();
             }
-            // A shared engine may show what it then loses, unless a later commit of ours stands.
-            if accepted == 0 || (plan.is_empty() && !meta.is_shared()) {
+        }
+        Ok((plan, accepted))
+    }
+
+    /// Commits to an engine that others write to, planning again if one of them came first.
+    fn commit_shared(&self, batch: &mut Operations) -> Result<(), StoreError> {
+        let begun = Instant::now();
+        loop {
+            let (plan, accepted) = self.plan(batch)?;
+            if accepted == 0 {
                 return Ok(());
             }
-            let (outcome, changed) = plan.commit(more_wait)?;
-            match outcome {
+            // Even what changes nothing is written: such an engine may show what it then loses,
+            // unless a later commit of ours stands.
+            match plan.seal_always()?.commit() {
                 Ok(()) => {
-                    if !changed.is_empty() && !meta.is_shared() {
-                        small.apply(&changed);
-                    }
-                    break accepted;
+                    self.aftermath().count(accepted);
+                    return Ok(());
                 }
-                Err(CommitError::Conflict) if meta.is_shared() && begun.elapsed() < AGAIN => {}
-                Err(error) => return Err(self.failed(error)),
+                Err(CommitError::Conflict) if begun.elapsed() < AGAIN => {}
+                Err(error) => return Err(self.aftermath().failed(error)),
             }
-        };
-        Meter::count(&meter.commits);
-        meter.changes.fetch_add(accepted, Ordering::Relaxed);
-        meter.largest_batch.fetch_max(accepted, Ordering::Relaxed);
-        Ok(())
+        }
     }
 
     /// Plans an operation and what follows from it for indexes; true if it was not refused.
@@ -382,12 +415,44 @@ impl Thread {
             }
         }
     }
+}
+
+impl Aftermath {
+    /// Gives the answers once a commit has ended.
+    fn settle(
+        &self,
+        batch: Operations,
+        accepted: u64,
+        outcome: Result<Option<Changed>, CommitError>,
+    ) {
+        let failure = match outcome {
+            Ok(None) => None,
+            Ok(Some(changed)) => {
+                if !changed.is_empty() {
+                    self.small.apply(&changed);
+                }
+                self.count(accepted);
+                None
+            }
+            Err(error) => Some(self.failed(error)),
+        };
+        answer(batch, failure.as_ref());
+    }
+
+    fn count(&self, accepted: u64) {
+        Meter::count(&self.meter.commits);
+        self.meter.changes.fetch_add(accepted, Ordering::Relaxed);
+        self.meter.largest_batch.fetch_max(accepted, Ordering::Relaxed);
+    }
 
     fn failed(&self, error: CommitError) -> StoreError {
         tracing::error!(%error, "a commit failed");
         match error {
+            CommitError::NoSpace { available, needed } => {
+                StoreError::NoSpace { available, floor: needed }
+            }
             CommitError::Rejected(_) => {
-                if self.below.meta.must_reopen() {
+                if self.meta.upgrade().is_none_or(|meta| meta.must_reopen()) {
                     self.stopped.store(true, Ordering::Release);
                 }
                 StoreError::NotStored(Arc::new(error))
@@ -406,10 +471,16 @@ impl Thread {
 
     /// A shared engine is its own judge of what it holds; any other has to be opened anew.
     fn stop_unless_shared(&self) {
-        if !self.below.meta.is_shared() {
-            self.below.small.forget();
+        if !self.is_shared {
+            self.small.forget();
             self.stopped.store(true, Ordering::Release);
         }
+    }
+}
+
+fn answer(batch: Operations, failure: Option<&StoreError>) {
+    for operation in batch {
+        operation.answer(failure.map(StoreError::again));
     }
 }
 
@@ -472,7 +543,7 @@ mod tests {
         ]
         .into_iter()
         .unzip();
-        thread.serve(batch, false);
+        thread.serve(batch);
         let answers: Vec<_> = answers.iter().map(|answer| answer.recv().unwrap()).collect();
         assert!(
             matches!(

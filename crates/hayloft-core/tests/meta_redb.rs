@@ -265,24 +265,6 @@ fn a_rotten_file_gives_errors_and_no_panic() {
 }
 
 #[test]
-fn large_files_save_their_quick_recovery_only_now_and_then() {
-    // Every commit that saves it needs a second flush, which the count of changes shows.
-    let flushes = |quick_repair_up_to, more_wait| {
-        let fs = SimFs::new(1);
-        let options = RedbOptions { quick_repair_up_to, ..options() };
-        let store = RedbStore::create(&fs.shared(), Path::new("/meta.redb"), &options).unwrap();
-        store.commit(&put(b"a", b"1")).unwrap();
-        let before = fs.changes();
-        for number in 0..60_u8 {
-            store.commit(&Batch { more_wait, ..put(b"a", &[number]) }).unwrap();
-        }
-        fs.changes() - before
-    };
-    let (always, rarely) = (flushes(u64::MAX, false), flushes(0, false));
-    assert!(rarely * 3 < always * 2, "{rarely} of {always}");
-}
-
-#[test]
 fn a_visitor_that_panics_leaves_the_file_in_use() {
     let place = simulated();
     let store = place.create();

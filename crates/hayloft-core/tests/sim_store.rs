@@ -34,6 +34,7 @@ struct History {
     states: Vec<State>,
     images: Vec<SimImage>,
     end: i64,
+    checkpoints: u64,
 }
 
 fn setup(seed: u64) -> Setup {
@@ -50,10 +51,12 @@ fn history(base: &SimImage, setup: Setup, seed: u64, operations: usize, m: Mutat
     let mut engine = setup.open(&fs, &clock).unwrap();
     let mut states =
         vec![State { at: 0, view: view(&engine.store).unwrap(), operation: "open".to_owned() }];
+    let mut checkpoints = 0;
     for _ in 0..operations {
         let operation = Operation::any(&mut random);
         clock.step(1_000);
         if matches!(operation, Operation::Reopen) {
+            checkpoints += engine.store.metrics().log.checkpoints;
             engine.store.close().unwrap();
             drop(engine);
             engine = setup.open(&fs, &clock).unwrap();
@@ -66,8 +69,9 @@ fn history(base: &SimImage, setup: Setup, seed: u64, operations: usize, m: Mutat
         states.push(State { at, view: view(&engine.store).unwrap(), operation });
     }
     let end = clock.now().millis();
+    checkpoints += engine.store.metrics().log.checkpoints;
     drop(engine);
-    History { setup, states, images: fs.images(), end }
+    History { setup, states, images: fs.images(), end, checkpoints }
 }
 
 /// Judges one power cut, and `depth` more during the recovery from it.
@@ -111,9 +115,10 @@ fn power_cuts_at_every_change_of_short_histories() {
     let (mut judged, mut histories) = (0, 0);
     let first = seed(1);
     for seed in first..first + 9 {
-        let setup = setup(seed);
+        let setup = Setup { half: 8 << 10, ..setup(seed) };
         let base = setup.base();
-        let history = history(&base, setup, seed, 6, Mutations::default());
+        let history = history(&base, setup, seed, 10, Mutations::default());
+        assert!(history.checkpoints >= 3, "seed {seed}: {}", history.checkpoints);
         histories += 1;
         for image in &history.images {
             judged += judge(&history, image, seed, 0).unwrap_or_else(|why| panic!("{why}"));
@@ -131,6 +136,7 @@ fn power_cuts_in_long_histories_and_in_the_recovery_from_them() {
         let setup = setup(seed);
         let base = setup.base();
         let history = history(&base, setup, seed, 60, Mutations::default());
+        assert!(history.checkpoints >= 3, "{}", history.checkpoints);
         histories += 1;
         let mut random = Random::new(seed);
         for depth in [0, 1, 2, 3].repeat(30) {
@@ -436,7 +442,7 @@ fn fill(engine: &Engine, name: &'static str) -> u64 {
 #[case::to_the_last_byte(0)]
 fn a_full_disk_refuses_uploads_and_works_again_once_there_is_room(#[case] free_space_floor: u64) {
     const CAPACITY: u64 = 8 << 20;
-    let setup = Setup { inline_limit: 1_000, free_space_floor };
+    let setup = Setup { free_space_floor, ..Setup::inline(1_000) };
     let fs = setup.base().reboot(1);
     fs.set_capacity(CAPACITY);
     let engine = setup.open(&fs, &clock()).unwrap();

@@ -1,4 +1,4 @@
-use hayloft::{Create, Finding, OpenOptions, Repair, VerifyLevel};
+use hayloft::{Create, DamagedLog, Finding, OpenOptions, Repair, VerifyLevel};
 use serde_json::{Value, json};
 
 use super::STORE;
@@ -37,6 +37,9 @@ fn look(invocation: &Invocation, console: &mut Console) -> Result<(), Failure> {
     let place = StorePlace::of(invocation);
     let mut options = OpenOptions::default();
     options.create = Create::Never;
+    if invocation.flag("repair") {
+        options.log.damaged = DamagedLog::Quarantine;
+    }
     let store = open_store(&place, options, console)?;
     // What a crash left unfinished is cleared away after any opening, at some time. Here it comes
     // first, for it is no damage.

@@ -198,6 +198,12 @@ impl Fs for RealFs {
         }
     }
 
+    #[cfg(target_os = "linux")]
+    fn forget_cached(&self, path: &Path) -> io::Result<()> {
+        let file = fs_err::File::open(path)?;
+        Ok(rustix::fs::fadvise(&file, 0, None, rustix::fs::Advice::DontNeed)?)
+    }
+
     fn real_path(&self, path: &Path) -> Option<PathBuf> {
         Some(path.to_owned())
     }

@@ -10,7 +10,7 @@ use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard};
 
 use redb::{
     Database, DatabaseError, Durability, ReadableDatabase, ReadableTable, StorageError,
@@ -33,16 +33,13 @@ pub type RepairProgress = Arc<dyn Fn(f64) + Send + Sync>;
 pub struct RedbOptions {
     /// Memory for cached pages, in bytes.
     pub cache_bytes: usize,
-    /// Up to this size of file, in bytes, each commit also saves what makes recovery quick; above
-    /// it only every 64th commit that no other waits behind.
-    pub quick_repair_up_to: u64,
     /// Called while a file that was not closed is repaired.
     pub on_repair: Option<RepairProgress>,
 }
 
 impl Default for RedbOptions {
     fn default() -> Self {
-        Self { cache_bytes: 128 << 20, quick_repair_up_to: 8 << 30, on_repair: None }
+        Self { cache_bytes: 128 << 20, on_repair: None }
     }
 }
 
@@ -50,7 +47,6 @@ impl fmt::Debug for RedbOptions {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("RedbOptions")
             .field("cache_bytes", &self.cache_bytes)
-            .field("quick_repair_up_to", &self.quick_repair_up_to)
             .finish_non_exhaustive()
     }
 }
@@ -89,26 +85,14 @@ struct Closed;
 /// own commit, closes the store for writing until it is opened anew, since what lies on the disk
 /// is then known only after recovery.
 pub struct RedbStore {
-    /// `None` only while dropping.
-    database: Option<Database>,
-    fs: Arc<dyn Fs>,
+    /// `None` once closed.
+    database: RwLock<Option<Database>>,
     path: PathBuf,
     options: RedbOptions,
-    writer: Mutex<Writer>,
+    /// Held by the one commit that runs.
+    writer: Mutex<()>,
     broken: Arc<AtomicBool>,
 }
-
-/// What the commits so far have left for the next one.
-#[derive(Debug, Default)]
-struct Writer {
-    commits: u64,
-    quick_due: bool,
-    large: bool,
-}
-
-/// How many commits pass between looks at the size of the file, and in a large file between those
-/// that save what makes recovery quick.
-const QUICK_EVERY: u64 = 64;
 
 impl fmt::Debug for RedbStore {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -139,7 +123,8 @@ impl RedbStore {
                 fs.remove_file(&draft).map_err(at)?;
             }
             drop(fs.create(&draft).map_err(at)?);
-            Self::open_file(fs, &draft, options)?.close(path)?;
+            let made = Self::open_file(fs, &draft, options)?;
+            made.close_file().map_err(|error| OpenMetaError::Damaged(path.to_owned(), error))?;
             fs.rename(&draft, path).map_err(at)?;
             if let Some(parent) = path.parent() {
                 fs.sync_directory(parent).map_err(at)?;
@@ -196,33 +181,41 @@ impl RedbStore {
             }
         };
         Ok(Self {
-            database: Some(database),
-            fs: fs.clone(),
+            database: RwLock::new(Some(database)),
             path: path.to_owned(),
             options: options.clone(),
-            writer: Mutex::new(Writer::default()),
+            writer: Mutex::new(()),
             broken: Arc::new(AtomicBool::new(false)),
         })
     }
 
-    /// Closes the file and tells if that failed; `name` is what errors call it.
-    fn close(mut self, name: &Path) -> Result<(), OpenMetaError> {
-        let Some(database) = self.database.take() else { return Ok(()) };
+    /// Closes the file and tells if that failed. A commit under way is waited for.
+    fn close_file(&self) -> Result<(), Cause> {
+        let _last = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
+        let database = self.database.write().unwrap_or_else(PoisonError::into_inner).take();
+        let Some(database) = database else { return Ok(()) };
         match guarded(|| database.close()) {
             Ok(Ok(())) => Ok(()),
-            Ok(Err(error)) => Err(OpenMetaError::Damaged(name.to_owned(), Box::new(error))),
-            Err(panicked) => Err(OpenMetaError::Damaged(name.to_owned(), Box::new(panicked))),
+            Ok(Err(error)) => Err(Box::new(error)),
+            Err(panicked) => Err(Box::new(panicked)),
         }
+    }
+
+    fn database(&self) -> RwLockReadGuard<'_, Option<Database>> {
+        self.database.read().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Verifies the checksums of all pages; false if something was wrong and has been repaired.
     ///
     /// Reads the whole file, and needs the store for itself.
     pub fn check_integrity(&mut self) -> Result<bool, MetaError> {
-        let Some(database) = self.database.as_mut() else {
+        let mut database = self.database.write().unwrap_or_else(PoisonError::into_inner);
+        let Some(opened) = database.as_mut() else {
             return Err(MetaError::Engine(Box::new(Closed)));
         };
-        match guarded(|| database.check_integrity()) {
+        let checked = guarded(|| opened.check_integrity());
+        drop(database);
+        match checked {
             Ok(Ok(clean)) => Ok(clean),
             Ok(Err(error)) => Err(self.failed(Box::new(error))),
             Err(panicked) => Err(self.failed(Box::new(panicked))),
@@ -234,18 +227,15 @@ impl RedbStore {
         MetaError::Engine(cause)
     }
 
-    /// Begins a transaction and applies the batch to it, up to but without the commit.
-    fn apply(
-        &self,
-        database: &Database,
-        batch: &Batch,
-        quick: bool,
-    ) -> Result<WriteTransaction, ApplyError> {
+    /// Begins a transaction and applies the batch to it, up to but without the commit. Each commit
+    /// saves what makes recovery quick, and with it undoes what the one before had saved: there is
+    /// no doing it only now and then.
+    fn apply(&self, database: &Database, batch: &Batch) -> Result<WriteTransaction, ApplyError> {
         let mut transaction = database.begin_write()?;
         transaction
             .set_durability(Durability::Immediate)
             .map_err(|error| ApplyError::Refused(Box::new(error)))?;
-        transaction.set_quick_repair(quick);
+        transaction.set_quick_repair(true);
         match apply_rows(&transaction, batch) {
             Ok(()) => Ok(transaction),
             Err(error) => {
@@ -262,10 +252,10 @@ impl RedbStore {
 
 impl Drop for RedbStore {
     fn drop(&mut self) {
-        let database = self.database.take();
         // Closing writes the state of the allocator, and redb may panic on pages that are damaged.
-        if guarded(|| drop(database)).is_err() {
-            tracing::error!(path = %self.path.display(), "the metadata file was not closed cleanly");
+        if let Err(error) = self.close_file() {
+            let path = self.path.display();
+            tracing::error!(%error, %path, "the metadata file was not closed cleanly");
         }
     }
 }
@@ -282,11 +272,16 @@ impl MetaStore for RedbStore {
     fn must_reopen(&self) -> bool {
         self.broken.load(Ordering::Acquire)
     }
+
+    fn close(&self) -> Result<(), MetaError> {
+        self.close_file().map_err(|error| self.failed(error))
+    }
 }
 
 impl RedbStore {
     fn read(&self) -> Result<read::RedbRead, MetaError> {
-        let Some(database) = &self.database else {
+        let database = self.database();
+        let Some(database) = database.as_ref() else {
             return Err(MetaError::Engine(Box::new(Closed)));
         };
         match guarded(|| database.begin_read()) {
@@ -298,12 +293,12 @@ impl RedbStore {
 
     /// Applies a batch without reading first; durable when this returns `Ok`.
     pub fn commit(&self, batch: &Batch) -> Result<(), CommitError> {
-        let mut writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
-        let Some(database) = self.database.as_ref().filter(|_| !self.must_reopen()) else {
+        let _one_at_a_time = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
+        let database = self.database();
+        let Some(database) = database.as_ref().filter(|_| !self.must_reopen()) else {
             return Err(CommitError::Rejected(Box::new(Closed)));
         };
-        let quick = writer.quick_repair(batch, || self.is_large());
-        let transaction = match guarded(|| self.apply(database, batch, quick)) {
+        let transaction = match guarded(|| self.apply(database, batch)) {
             Ok(Ok(transaction)) => transaction,
             Ok(Err(ApplyError::Conflict)) => return Err(CommitError::Conflict),
             Ok(Err(ApplyError::Refused(cause))) => return Err(CommitError::Rejected(cause)),
@@ -324,30 +319,6 @@ impl RedbStore {
         };
         self.broken.store(true, Ordering::Release);
         Err(CommitError::Unknown(unknown))
-    }
-
-    fn is_large(&self) -> bool {
-        let len = self.fs.file_len(&self.path).ok().flatten().unwrap_or(0);
-        len > self.options.quick_repair_up_to
-    }
-}
-
-impl Writer {
-    /// True if the next commit shall save what makes recovery quick.
-    fn quick_repair(&mut self, batch: &Batch, is_large: impl FnOnce() -> bool) -> bool {
-        if self.commits.is_multiple_of(QUICK_EVERY) {
-            self.large = is_large();
-            self.quick_due = true;
-        }
-        self.commits += 1;
-        if !self.large {
-            return true;
-        }
-        let quick = self.quick_due && !batch.more_wait;
-        if quick {
-            self.quick_due = false;
-        }
-        quick
     }
 }
 

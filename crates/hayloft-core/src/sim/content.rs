@@ -32,6 +32,8 @@ pub(super) struct FileBytes {
     pending: Vec<Change>,
     /// A failed flush lost changes that `current` still shows.
     diverged: bool,
+    /// A write that the power cut tears may ruin all of a page that it touches.
+    ruins_pages: bool,
 }
 
 impl Content {
@@ -178,6 +180,20 @@ impl FileBytes {
         self.diverged = true;
     }
 
+    /// Of a file that a torn write may ruin whole pages of.
+    pub(super) fn ruining() -> Self {
+        Self { ruins_pages: true, ..Self::default() }
+    }
+
+    /// Drops what the cache shows beside the medium; what waits to be flushed stays.
+    pub(super) fn forget(&mut self) {
+        self.current = self.durable.clone();
+        for change in &self.pending {
+            self.current.apply(change);
+        }
+        self.diverged = false;
+    }
+
     /// True if a power cut changes nothing.
     pub(super) fn is_clean(&self) -> bool {
         self.pending.is_empty() && !self.diverged
@@ -186,7 +202,8 @@ impl FileBytes {
     /// The same file after the power was cut.
     pub(super) fn rebooted(&self, random: &mut Random) -> Self {
         let found = self.after_power_cut(random);
-        Self { durable: found.clone(), current: found, ..Self::default() }
+        let ruins_pages = self.ruins_pages;
+        Self { durable: found.clone(), current: found, ruins_pages, ..Self::default() }
     }
 
     /// Changes bytes behind everyone's back.
@@ -205,6 +222,10 @@ impl FileBytes {
     fn after_power_cut(&self, random: &mut Random) -> Content {
         let mut found = self.durable.clone();
         if self.pending.is_empty() {
+            return found;
+        }
+        if self.ruins_pages && random.below(3) == 0 {
+            self.ruin_pages(&mut found, random);
             return found;
         }
         match random.below(7) {
@@ -227,6 +248,39 @@ impl FileBytes {
             _ => self.leave_garbage(&mut found, random),
         }
         found
+    }
+
+    /// Of each page that was written to, the medium has what was there before, what was written, or
+    /// neither; but writing what was there anyway harms nothing.
+    fn ruin_pages(&self, found: &mut Content, random: &mut Random) {
+        for change in &self.pending {
+            let Change::Write { offset, bytes } = change else {
+                found.apply(change);
+                continue;
+            };
+            let page = PAGE as u64;
+            let end = offset.saturating_add(bytes.len() as u64);
+            let mut at = offset - offset % page;
+            while at < end {
+                let from = at.max(*offset);
+                let first = usize::try_from(from - offset).unwrap_or(0);
+                let last = usize::try_from((at + page).min(end) - offset).unwrap_or(0);
+                let bytes = bytes.get(first..last).unwrap_or_default();
+                let mut there = vec![0; bytes.len()];
+                let known = found.read(from, &mut there);
+                match random.below(3) {
+                    0 => {}
+                    _ if known == bytes.len() && there == bytes => {}
+                    1 => found.write(from, bytes),
+                    _ => {
+                        let mut noise = [0; PAGE];
+                        random.fill(&mut noise);
+                        found.write(at, &noise);
+                    }
+                }
+                at += page;
+            }
+        }
     }
 
     /// Changes reached the medium in order, up to the middle of one.

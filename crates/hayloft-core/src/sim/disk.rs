@@ -96,6 +96,11 @@ impl Default for Disk {
     }
 }
 
+/// True for the log of the metadata.
+pub(super) fn is_log(path: &Path) -> bool {
+    path.to_string_lossy().contains("meta.log")
+}
+
 fn not_found(path: &Path) -> io::Error {
     let text = format!("no such name as `{}`", path.display());
     io::Error::new(io::ErrorKind::NotFound, text)
@@ -163,7 +168,8 @@ impl Disk {
         if self.names(directory)?.current.contains_key(name) {
             return Err(io::ErrorKind::AlreadyExists.into());
         }
-        self.add(directory, name, Node::File(FileNode::default()))
+        let bytes = if is_log(path) { FileBytes::ruining() } else { FileBytes::default() };
+        self.add(directory, name, Node::File(FileNode { bytes, protected: false }))
     }
 
     pub(super) fn create_directory(&mut self, path: &Path) -> io::Result<()> {
@@ -304,6 +310,11 @@ impl SimImage {
     /// How many changes had been made: the power cut is before the next.
     pub fn changes(&self) -> u64 {
         self.changes
+    }
+
+    /// What the death of the process at this moment leaves: the system's cache stays.
+    pub fn kill(&self, seed: u64) -> SimFs {
+        SimFs::with_disk(self.disk.clone(), seed)
     }
 
     /// What a power cut at this moment leaves, by the seed.

@@ -29,17 +29,20 @@ pub enum FaultKind {
     Interrupted,
     /// A write takes half of what it was given.
     ShortWrite,
+    /// `EIO`, of flushes of files.
+    FailedSync,
 }
 
 impl FaultKind {
     /// All of them.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::Io,
         Self::NoSpace,
         Self::Quota,
         Self::TooManyFiles,
         Self::Interrupted,
         Self::ShortWrite,
+        Self::FailedSync,
     ];
 }
 
@@ -116,7 +119,7 @@ impl Plan {
         }
         self.fired += 1;
         Some(match self.fault.kind {
-            FaultKind::Io => Outcome::Fail(io::Error::from_raw_os_error(5)),
+            FaultKind::Io | FaultKind::FailedSync => Outcome::Fail(io::Error::from_raw_os_error(5)),
             FaultKind::NoSpace => Outcome::Fail(io::Error::from_raw_os_error(28)),
             FaultKind::Quota => Outcome::Fail(io::Error::from_raw_os_error(122)),
             FaultKind::TooManyFiles => Outcome::Fail(io::Error::from_raw_os_error(24)),
@@ -144,5 +147,6 @@ fn can_fail(kind: FaultKind, call: Call) -> bool {
         ),
         FaultKind::Interrupted => matches!(call, Call::Read | Call::Write),
         FaultKind::ShortWrite => call == Call::Write,
+        FaultKind::FailedSync => call == Call::Sync,
     }
 }

@@ -18,6 +18,7 @@ pub(super) struct SimFile {
     position: u64,
     mode: Mode,
     is_metadata: bool,
+    is_log: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,8 +34,23 @@ impl SimFile {
         boot: u64,
         node: NodeId,
         is_metadata: bool,
+        is_log: bool,
     ) -> Self {
-        Self { state, boot, node, position: 0, mode: Mode::Write, is_metadata }
+        Self { state, boot, node, position: 0, mode: Mode::Write, is_metadata, is_log }
+    }
+
+    /// Lets whoever watches the log look around before it changes.
+    fn watched(&self, flush: bool) -> io::Result<()> {
+        if !self.is_log {
+            return Ok(());
+        }
+        let state = self.state()?;
+        let (watch, changes) = (state.watch.clone(), state.changes());
+        drop(state);
+        if let Some(watch) = watch {
+            (watch.0)(changes, flush);
+        }
+        Ok(())
     }
 
     pub(super) fn read_only(self) -> Self {
@@ -74,6 +90,7 @@ impl Read for SimFile {
 impl Write for SimFile {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         self.check_writable()?;
+        self.watched(false)?;
         let mut guard = self.state()?;
         let state = &mut *guard;
         let end = state.disk.file(self.node)?.bytes.current().len();
@@ -123,6 +140,7 @@ impl Seek for SimFile {
 
 impl FsFile for SimFile {
     fn sync_data(&self) -> io::Result<()> {
+        self.watched(true)?;
         let mut state = self.state()?;
         let state = &mut *state;
         let outcome = state.call(Call::Sync)?;

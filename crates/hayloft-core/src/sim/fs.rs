@@ -7,7 +7,7 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use super::disk::{Disk, NodeId, SimImage};
+use super::disk::{Disk, NodeId, SimImage, is_log};
 use super::fault::{Call, Fault, Outcome, Plan};
 use super::file::SimFile;
 use super::random::Random;
@@ -42,6 +42,17 @@ impl fmt::Debug for Interruption {
     }
 }
 
+/// Is called with the number of changes so far before each write, and each flush (`true`), of the
+/// log.
+#[derive(Clone)]
+pub(super) struct Watch(pub(super) Arc<dyn Fn(u64, bool) + Send + Sync>);
+
+impl fmt::Debug for Watch {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str("Watch")
+    }
+}
+
 #[derive(Debug)]
 pub(super) struct State {
     pub(super) disk: Disk,
@@ -59,6 +70,7 @@ pub(super) struct State {
     images: Vec<SimImage>,
     pub(super) mutations: Mutations,
     interruption: Option<Interruption>,
+    pub(super) watch: Option<Watch>,
     locks: BTreeSet<NodeId>,
     capacity: Option<u64>,
 }
@@ -90,6 +102,10 @@ impl State {
             Some(Outcome::Fail(error)) => Err(error),
             _ => Ok(()),
         }
+    }
+
+    pub(super) fn changes(&self) -> u64 {
+        self.changes
     }
 
     pub(super) fn boot(&self) -> u64 {
@@ -135,6 +151,7 @@ impl SimFs {
             images: Vec::new(),
             mutations: Mutations::default(),
             interruption: None,
+            watch: None,
             locks: BTreeSet::new(),
             capacity: None,
         };
@@ -216,6 +233,12 @@ impl SimFs {
         self.state().interruption = Some(Interruption { before: change, run: Box::new(run) });
     }
 
+    /// Runs something before each write and each flush of the log, on the thread that makes it, with
+    /// the number of changes so far and `true` for a flush.
+    pub fn watch_log(&self, watch: impl Fn(u64, bool) + Send + Sync + 'static) {
+        self.state().watch = Some(Watch(Arc::new(watch)));
+    }
+
     /// The disk's state, before a change of names.
     fn changing(&self) -> MutexGuard<'_, State> {
         let mut state = self.state();
@@ -246,7 +269,7 @@ impl SimFs {
     fn opened(&self, state: &State, node: NodeId, path: &Path) -> SimFile {
         // Only the metadata has its own flushes; every other flushed file is one to be published.
         let is_metadata = path.to_string_lossy().contains(".redb");
-        SimFile::new(self.state.clone(), state.boot, node, is_metadata)
+        SimFile::new(self.state.clone(), state.boot, node, is_metadata, is_log(path))
     }
 }
 
@@ -398,6 +421,14 @@ impl Fs for SimFs {
             return Err(io::ErrorKind::WouldBlock.into());
         }
         Ok(Box::new(SimLock { state: self.state.clone(), boot: state.boot, node }))
+    }
+
+    fn forget_cached(&self, path: &Path) -> io::Result<()> {
+        let mut state = self.state();
+        state.whole_call(Call::Look)?;
+        let node = state.disk.find(path)?;
+        state.disk.file_mut(node)?.bytes.forget();
+        Ok(())
     }
 
     fn real_path(&self, _path: &Path) -> Option<PathBuf> {

@@ -13,7 +13,8 @@ use std::sync::Arc;
 
 use hayloft_core::sim::{SimFs, SimImage};
 use hayloft_core::{
-    Actor, Background, FeedDraft, FeedTypes, ManualClock, OpenError, OpenOptions, Store, Timestamp,
+    Actor, Background, Checkpoints, FeedDraft, FeedTypes, ManualClock, OpenError, OpenOptions,
+    Store, Timestamp,
 };
 
 pub(crate) const FEEDS: [&str; 2] = ["main", "next"];
@@ -38,12 +39,14 @@ pub(crate) fn actor() -> Actor {
 pub(crate) struct Setup {
     pub(crate) inline_limit: u64,
     pub(crate) free_space_floor: u64,
+    /// Bytes of a half of the log: a few pages, so that histories meet checkpoints.
+    pub(crate) half: u64,
 }
 
 impl Setup {
     /// Files of more bytes lie beside the metadata.
     pub(crate) fn inline(inline_limit: u64) -> Self {
-        Self { inline_limit, free_space_floor: 1 << 20 }
+        Self { inline_limit, free_space_floor: 1 << 20, half: 32 << 10 }
     }
 
     pub(crate) fn options(self, clock: &Arc<ManualClock>) -> OpenOptions {
@@ -52,6 +55,9 @@ impl Setup {
         options.free_space_floor = self.free_space_floor;
         options.cache = 4 << 20;
         options.background = Background::Caller;
+        options.log.half = self.half;
+        options.log.checkpoints = Checkpoints::Caller;
+        options.log.spare = 0;
         options.clock = clock.clone();
         options
     }

@@ -1,0 +1,108 @@
+//! A view of the engine below with the rows of the log on top.
+
+use std::ops::ControlFlow;
+use std::sync::Arc;
+
+use super::generation::{Generation, Overlay, Value, comes_first, is_empty};
+use crate::{Direction, KeyRange, MetaError, MetaRead, Row, Table, Visit, Want};
+
+/// Rows up to one commit. It holds the generations that were in memory when it was taken, so
+/// nothing that a checkpoint does later changes what it shows.
+pub(super) struct LoggedRead {
+    pub(super) base: Box<dyn MetaRead>,
+    /// The newest first.
+    pub(super) generations: Vec<Arc<Generation>>,
+    pub(super) sequence: u64,
+}
+
+impl LoggedRead {
+    /// What the log made of a row; the outer `None` if nothing.
+    fn logged(&self, table: Table, key: &[u8]) -> Option<Value> {
+        self.generations.iter().find_map(|one| one.get(table, key, self.sequence))
+    }
+}
+
+impl MetaRead for LoggedRead {
+    fn get(&self, table: Table, key: &[u8]) -> Result<Option<Vec<u8>>, MetaError> {
+        match self.logged(table, key) {
+            Some(value) => Ok(value.map(|value| value.to_vec())),
+            None => self.base.get(table, key),
+        }
+    }
+
+    fn scan(
+        &self,
+        table: Table,
+        range: KeyRange,
+        direction: Direction,
+        limit: usize,
+    ) -> Result<Vec<Row>, MetaError> {
+        /// Rows for which room is made before the first is read.
+        const ROOM: usize = 256;
+        let mut found = Vec::with_capacity(limit.min(ROOM));
+        self.visit(table, &range, direction, limit, &mut |key, value| {
+            found.push((key.to_vec(), value.to_vec()));
+            ControlFlow::Continue(())
+        })?;
+        Ok(found)
+    }
+
+    /// Goes through the engine below once, in its own pages, and fits in what the log changed.
+    fn visit(
+        &self,
+        table: Table,
+        range: &KeyRange,
+        direction: Direction,
+        limit: usize,
+        visit: Visit<'_>,
+    ) -> Result<(), MetaError> {
+        let slices = (range.0.as_ref().map(Vec::as_slice), range.1.as_ref().map(Vec::as_slice));
+        if limit == 0 || is_empty(&slices) {
+            return Ok(());
+        }
+        let generations = self.generations.iter().map(Arc::as_ref);
+        let mut overlay = Overlay::new(generations, table, range, direction, self.sequence, limit);
+        if overlay.peek().is_none() {
+            return self.base.visit(table, range, direction, limit, visit);
+        }
+        let mut left = limit;
+        let mut show = |key: &[u8], value: &[u8]| {
+            left -= 1;
+            if visit(key, value).is_break() || left == 0 {
+                ControlFlow::Break(())
+            } else {
+                ControlFlow::Continue(())
+            }
+        };
+        let mut ended = false;
+        self.base.visit(table, range, direction, usize::MAX, &mut |key, value| {
+            while let Some((next, _)) = overlay.peek() {
+                if comes_first(direction, key, next) {
+                    break;
+                }
+                let replaces = next == key;
+                if let Some((next, Some(value))) = overlay.next(direction)
+                    && show(&next, &value).is_break()
+                {
+                    ended = true;
+                    return ControlFlow::Break(());
+                }
+                if replaces {
+                    return ControlFlow::Continue(());
+                }
+            }
+            ended = show(key, value).is_break();
+            if ended { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        })?;
+        while !ended && let Some((key, value)) = overlay.next(direction) {
+            if let Some(value) = value {
+                ended = show(&key, &value).is_break();
+            }
+        }
+        Ok(())
+    }
+
+    fn prefetch(&self, wants: &[Want]) -> Result<(), MetaError> {
+        self.base.prefetch(wants)
+    }
+}
