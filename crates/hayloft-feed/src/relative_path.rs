@@ -43,7 +43,8 @@ pub enum PathFault {
     Backslash,
     /// Holds a colon, which names a stream of a file on Windows.
     Colon,
-    /// Holds a control character.
+    /// Holds a control character of either set, or a character that is not seen but turns or hides
+    /// what stands around it.
     Control,
     /// A component is called as a device of Windows, with whatever extension.
     Device,
@@ -63,7 +64,7 @@ impl PathFault {
             Self::EmptyComponent => "contains an empty component (`//`)",
             Self::Backslash => "contains a backslash",
             Self::Colon => "contains a colon",
-            Self::Control => "contains a control character",
+            Self::Control => "contains a control character, or one that is not seen",
             Self::Device => "is the name of a device on Windows",
             Self::TrailingDotOrBlank => "has a component that ends in a dot or blank",
         }
@@ -126,9 +127,11 @@ fn misread(path: &[u8]) -> Option<PathFault> {
             match byte {
                 b'\\' => return Some(PathFault::Backslash),
                 b':' => return Some(PathFault::Colon),
-                0..0x20 | 0x7f => return Some(PathFault::Control),
                 _ => {}
             }
+        }
+        if component.utf8_chunks().any(|chunk| chunk.valid().contains(is_hidden)) {
+            return Some(PathFault::Control);
         }
         if is_device(component) {
             return Some(PathFault::Device);
@@ -138,6 +141,25 @@ fn misread(path: &[u8]) -> Option<PathFault> {
         }
     }
     (!named).then_some(PathFault::Empty)
+}
+
+/// Joiners and variation selectors are not among these: names in some scripts, and pictures, are
+/// spelled with them.
+fn is_hidden(each: char) -> bool {
+    each.is_control()
+        || matches!(
+            each,
+            '\u{ad}'
+                | '\u{61c}'
+                | '\u{180e}'
+                | '\u{200b}'
+                | '\u{200e}'..='\u{200f}'
+                | '\u{2028}'..='\u{202e}'
+                | '\u{2060}'..='\u{206f}'
+                | '\u{feff}'
+                | '\u{fff9}'..='\u{fffb}'
+                | '\u{e0000}'..='\u{e007f}'
+        )
 }
 
 fn is_separator(byte: u8) -> bool {
@@ -218,6 +240,7 @@ mod tests {
     #[case::dots_in_a_name("a..b/..c/...d", "a..b/..c/...d")]
     #[case::blank_inside("a b/ c", "a b/ c")]
     #[case::letters_of_the_world("ä/日本.txt", "ä/日本.txt")]
+    #[case::joined("می\u{200c}خواهم/👩\u{200d}💻\u{fe0f}", "می\u{200c}خواهم/👩\u{200d}💻\u{fe0f}")]
     #[case::like_a_device("console/com10/null.txt/lpt/aux1", "console/com10/null.txt/lpt/aux1")]
     fn safe_paths_are_kept(#[case] path: &str, #[case] expected: &str) {
         let parsed: RelativePath = path.parse().unwrap();
@@ -257,6 +280,16 @@ mod tests {
     #[case::hidden_stream("ab/xy::$DATA", PathFault::Colon)]
     #[case::line("a\nb", PathFault::Control)]
     #[case::escape("a\u{1b}[2J", PathFault::Control)]
+    #[case::delete("a/b\u{7f}", PathFault::Control)]
+    #[case::of_the_other_set("a\u{9b}31m", PathFault::Control)]
+    #[case::next_line("a\u{85}b", PathFault::Control)]
+    #[case::turned("a/\u{202e}gpj.exe", PathFault::Control)]
+    #[case::isolated("a\u{2066}b", PathFault::Control)]
+    #[case::line_separator("a\u{2028}b", PathFault::Control)]
+    #[case::no_width("a\u{200b}b", PathFault::Control)]
+    #[case::mark("\u{feff}a", PathFault::Control)]
+    #[case::hyphen("pass\u{ad}word", PathFault::Control)]
+    #[case::tag("a\u{e0041}", PathFault::Control)]
     #[case::device("nul", PathFault::Device)]
     #[case::device_in_capitals("a/CON", PathFault::Device)]
     #[case::device_with_extension("a/Aux.tar.gz", PathFault::Device)]
@@ -276,6 +309,7 @@ mod tests {
         assert_eq!(PathFault::of(b"nul/a\\../../x"), Some(PathFault::Parent));
         assert_eq!(PathFault::of(b"a./b//c"), Some(PathFault::EmptyComponent));
         assert_eq!(PathFault::of(b"\xff/a"), None);
+        assert_eq!(PathFault::of(b"\xff\xc2\x9b"), Some(PathFault::Control));
         assert_eq!(PathFault::of(b"\xff\\.."), Some(PathFault::Parent));
     }
 }
