@@ -9,6 +9,7 @@ use hayloft_feed::{
 };
 
 use crate::TAG;
+use crate::data::check_names;
 
 /// Member that carries the repackaging history; dpkg skips names that begin with `_`.
 pub(crate) const HISTORY: &str = "_repackhist";
@@ -26,6 +27,8 @@ pub(crate) struct Container {
     members: Vec<ArMember>,
     control: usize,
     compression: Compression,
+    data: usize,
+    data_compression: Compression,
 }
 
 /// A file is not a Debian package.
@@ -64,6 +67,9 @@ pub enum ContainerError {
     /// A path that would be unpacked outside, or to `control` by dpkg alone.
     #[error("the control archive has an entry with the path `{}`; use `./` and plain names", shorten(.0))]
     Path(String),
+    /// dpkg would unpack it beside the directory that it was told.
+    #[error("the data archive has an entry with the path `{}`, which leads upwards", shorten(.0))]
+    Upwards(String),
     /// A link, a device or the like.
     #[error("the entry `{}` of the control archive is neither a plain file nor a directory", shorten(.0))]
     Kind(String),
@@ -105,8 +111,8 @@ impl Container {
         let at = |index: usize, wanted| members.get(index).ok_or(ContainerError::Missing(wanted));
         check_format_version(content, at(0, "debian-binary")?)?;
         let compression = control_compression(at(control, "control.tar")?)?;
-        check_data(content, at(data, "data.tar")?)?;
-        Ok(Self { members, control, compression })
+        let data_compression = check_data(content, at(data, "data.tar")?)?;
+        Ok(Self { members, control, compression, data, data_compression })
     }
 
     /// All members in their order.
@@ -137,6 +143,16 @@ impl Container {
             _ => Trailing::OneMember,
         };
         Ok(decoder_with(self.compression, Box::new(section), &control_limits(limits), trailing)?)
+    }
+
+    /// Fails if the data leads out of where it is unpacked.
+    pub(crate) fn check_names(
+        &self,
+        content: &mut dyn ReadSeek,
+        limits: &Limits,
+    ) -> Result<(), ContainerError> {
+        let member = self.members.get(self.data).ok_or(ContainerError::Missing("data.tar"))?;
+        check_names(content, member, self.data_compression, limits)
     }
 
     /// The text of `control`, and how many bytes the control archive has.
@@ -354,7 +370,10 @@ fn control_compression(member: &ArMember) -> Result<Compression, ContainerError>
 }
 
 /// The data archive is never unpacked; its first bytes tell gross mislabeling.
-fn check_data(content: &mut dyn ReadSeek, member: &ArMember) -> Result<(), ContainerError> {
+fn check_data(
+    content: &mut dyn ReadSeek,
+    member: &ArMember,
+) -> Result<Compression, ContainerError> {
     let compression = match member.name.as_str() {
         "data.tar" => Compression::None,
         "data.tar.gz" => Compression::Gzip,
@@ -371,7 +390,7 @@ fn check_data(content: &mut dyn ReadSeek, member: &ArMember) -> Result<(), Conta
     let read = read_start(&mut Section::new(content, member.data.clone()), &mut start)?;
     match Compression::sniff(start.get(..read).unwrap_or_default()) {
         Some(found) if found != compression => Err(ContainerError::Mislabeled(member.name.clone())),
-        _ => Ok(()),
+        _ => Ok(compression),
     }
 }
 

@@ -18,6 +18,7 @@ pub(crate) fn inspect(upload: Upload<'_>, limits: &Limits) -> Result<Inspected, 
         Container::open(content, limits).map_err(ContainerError::into_feed_type_error)?;
     let text = container.control_text(content, limits);
     let (text, _) = text.map_err(ContainerError::into_feed_type_error)?;
+    container.check_names(content, limits).map_err(ContainerError::into_feed_type_error)?;
     let history = container.history_text(content, limits);
     let history = history.map_err(ContainerError::into_feed_type_error)?;
 

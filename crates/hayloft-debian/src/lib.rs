@@ -20,6 +20,7 @@
 
 mod container;
 mod control;
+mod data;
 mod inspect;
 mod manifest;
 mod name;

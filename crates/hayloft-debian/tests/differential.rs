@@ -377,3 +377,63 @@ fn what_is_accepted_is_the_same_package_to_dpkg_and_apt() {
     assert!(wrong.is_empty(), "\n{wrong}");
     assert!(accepted >= 20, "only {accepted} of {} are accepted", all.len());
 }
+
+#[test]
+fn nothing_that_is_accepted_is_unpacked_beside_the_directory() {
+    if Command::new("dpkg-deb").arg("--version").output().is_err() {
+        println!("skipped: dpkg-deb is not installed");
+        return;
+    }
+    let text = |path: &str| member(path, b'0', b"x");
+    let folder = |path: &str| member(path, b'5', b"");
+    let cases: Vec<(&str, Vec<Vec<u8>>, bool)> = vec![
+        ("plain", vec![text("./a")], true),
+        ("absolute", vec![text("/a")], true),
+        ("twice", vec![text("//a"), text(".//b")], true),
+        ("up", vec![text("../out")], false),
+        ("up behind a dot", vec![text("./../out")], false),
+        ("up behind a folder", vec![folder("./a/"), text("./a/../../out")], false),
+        ("up and down", vec![folder("./a/"), text("./a/../b")], false),
+        ("at the end", vec![folder("./a/..")], false),
+        ("dots in names", vec![text("./..a"), text("./a..b"), text("./...")], true),
+        ("link up", vec![link("./l", b'2', "../../x"), text("./l/out")], true),
+        ("link to the root", vec![link("./l", b'2', "/tmp"), text("./l/out")], true),
+        ("hard link up", vec![link("./h", b'1', "../p.deb")], false),
+        ("hard link to the root", vec![link("./h", b'1', "/etc/passwd")], true),
+        ("path of a record", vec![pax("path", "../out"), text("./a")], false),
+    ];
+    for (name, data, accepted) in cases {
+        let data = tar(&[vec![folder("./")], data].concat());
+        for compression in
+            [Compression::None, Compression::Gzip, Compression::Xz, Compression::Zstd]
+        {
+            let extension = match compression {
+                Compression::None => "",
+                Compression::Gzip => ".gz",
+                Compression::Xz => ".xz",
+                _ => ".zst",
+            };
+            let package = ar(&[
+                ("debian-binary", b"2.0\n"),
+                ("control.tar", &tar(&[file("./control", "a")])),
+                (&format!("data.tar{extension}"), &packed(compression, &data)),
+            ]);
+            let found = inspect(&Debian, &package, None, &[("distro", "sid")]);
+            assert_eq!(found.is_ok(), accepted, "{name}{extension}");
+            if !accepted {
+                continue;
+            }
+            let directory = tempfile::tempdir().unwrap();
+            let file = directory.path().join("p.deb");
+            fs::write(&file, &package).unwrap();
+            let root = directory.path().join("root");
+            fs::create_dir_all(&root).unwrap();
+            // It fails for some, having written what it could.
+            Command::new("dpkg-deb").arg("-x").arg(&file).arg(&root).output().unwrap();
+            let names = fs::read_dir(directory.path()).unwrap();
+            let mut names: Vec<_> = names.map(|entry| entry.unwrap().file_name()).collect();
+            names.sort();
+            assert_eq!(names, ["p.deb", "root"], "{name}");
+        }
+    }
+}
