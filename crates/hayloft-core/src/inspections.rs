@@ -27,12 +27,12 @@ const MOST_WAITING: (usize, usize) = (32, 16);
 
 /// Compressed data that unfolds to more than this, and more than [`RATIO`] times its size beyond,
 /// is suspicious.
-const SUSPICIOUS: u64 = 256 << 20;
+const SUSPICIOUS: u64 = 64 << 20;
 /// Compressed data that unfolds to more than this, and more than [`RATIO`] times its size beyond,
-/// is refused.
-const HOSTILE: u64 = 4 << 30;
+/// is refused: that much work is a second's, whoever sends it and however little it is.
+const HOSTILE: u64 = 1 << 30;
 /// Real archives of that size shrink to a tenth, seldom to a thirtieth.
-const RATIO: u64 = 50;
+const RATIO: u64 = 30;
 
 /// Admits the readings of package files.
 #[derive(Debug)]
