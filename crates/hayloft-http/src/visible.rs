@@ -1,5 +1,7 @@
 use std::collections::HashMap;
 
+use hayloft::{Origin, PackageFile};
+
 use crate::{ApiError, Right, Session};
 
 /// Which feeds a caller may see, by the names that records tell. Asks once per name.
@@ -62,6 +64,19 @@ impl VisibleFeeds {
     pub(crate) fn step(&mut self, from: &str, to: &str) -> Result<Option<Seen>, ApiError> {
         let seen = Seen { from: self.has(from)?, to: self.has(to)? };
         Ok((seen.from || seen.to).then_some(seen))
+    }
+
+    /// Takes out who brought a file here from a feed that cannot be seen: what a step is told of
+    /// without its other end does not say who made it.
+    pub(crate) fn blank_publisher(&mut self, file: &mut PackageFile) -> Result<(), ApiError> {
+        let from = match &file.origin {
+            Origin::Promoted { from_feed } | Origin::Repackaged { from_feed, .. } => from_feed,
+            _ => return Ok(()),
+        };
+        if !self.has(from)? {
+            file.published_by.clear();
+        }
+        Ok(())
     }
 
     fn has(&mut self, name: &str) -> Result<bool, ApiError> {

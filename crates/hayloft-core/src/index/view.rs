@@ -16,7 +16,7 @@ use super::log::{Log, read_lines};
 use super::search;
 use crate::records::{
     FileValue, IndexPartRecord, IndexRowRecord, IndexState, IndexStateRecord, LogPositionRecord,
-    PackageRecord, RoleValue, StatusRecord, SubjectRecord, VersionRecord,
+    OriginValue, PackageRecord, RoleValue, StatusRecord, SubjectRecord, VersionRecord,
 };
 use crate::resolve::{FeedHandle, StatusRow, qualifiers};
 use crate::tables::{self, FragmentKind};
@@ -284,12 +284,21 @@ fn show(
         .collect();
     let published = Timestamp::from_millis(record.created);
     let mut entry = VersionEntry::new(&version, status, published);
-    entry.published_by = record.files.first().map_or("", |file| file.published_by.as_str());
+    entry.published_by = record.files.first().map_or("", |file| publisher(record, file));
     entry.downloads = *downloads;
     entry.files = &files;
     entry.fragments = &entries;
     visit(&entry);
     Ok(())
+}
+
+/// Who sent a file. Documents are the same for everybody: who brought one here from another feed
+/// is told to those alone who see both.
+fn publisher<'f>(record: &VersionRecord, file: &'f FileValue) -> &'f str {
+    match record.origin {
+        OriginValue::Uploaded => &file.published_by,
+        OriginValue::Promoted { .. } | OriginValue::Repackaged { .. } => "",
+    }
 }
 
 /// What lies beside the row of a version.
@@ -375,7 +384,7 @@ fn card(record: &VersionRecord, file: &FileValue) -> Result<FileCard, StoreError
     let mut card = FileCard::new(id, role, &file.file_name, file.size, (&file.digests).into());
     card.qualifiers = qualifiers(file)?;
     card.published = Timestamp::from_millis(file.published);
-    card.published_by.clone_from(&file.published_by);
+    publisher(record, file).clone_into(&mut card.published_by);
     card.documents.clone_from(&file.documents);
     Ok(card)
 }

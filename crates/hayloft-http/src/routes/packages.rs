@@ -14,6 +14,7 @@ use crate::access::{
 use crate::package_query::{Keywords, PackageQuery};
 use crate::parameters::Parameters;
 use crate::transfer::json_list;
+use crate::visible::VisibleFeeds;
 use crate::wire::{
     Artifact, AuditResult, FeedInfo, PackageMetadata, PackageState, PackageVersionInfo,
     StatusObject,
@@ -59,7 +60,7 @@ async fn latest(
         let query =
             LatestQuery { group: filter.group, name: filter.name, pick, ..LatestQuery::default() };
         let rows = session.store().latest(&feed.name, &query)?;
-        Ok(shown(rows, filter.qualifiers))
+        Ok(shown(VisibleFeeds::of(session)?, rows, filter.qualifiers))
     });
     json_list(&app, rows.await?).await
 }
@@ -80,19 +81,24 @@ async fn versions(
             ..VersionsQuery::default()
         };
         let rows = session.store().versions(&feed.name, &query)?;
-        Ok(shown(rows, filter.qualifiers))
+        Ok(shown(VisibleFeeds::of(session)?, rows, filter.qualifiers))
     });
     json_list(&app, rows.await?).await
 }
 
 fn shown(
+    mut visible: VisibleFeeds,
     rows: Rows<PackageFile>,
     filter: Qualifiers,
 ) -> impl Iterator<Item = Result<PackageVersionInfo, ApiError>> + Send + 'static {
     let fits = move |row: &Result<PackageFile, StoreError>| {
         row.as_ref().is_ok_and(|file| file.qualifiers.satisfies(&filter)) || row.is_err()
     };
-    rows.filter(fits).map(|row| Ok(PackageVersionInfo::from(&row?)))
+    rows.filter(fits).map(move |row| {
+        let mut file = row?;
+        visible.blank_publisher(&mut file)?;
+        Ok(PackageVersionInfo::from(&file))
+    })
 }
 
 async fn metadata(
@@ -106,6 +112,8 @@ async fn metadata(
             select(session, &PACKAGES_METADATA, &feed, &parameters, Keywords::LatestIsStable)?;
         let mut files = session.store().files(&feed.name, &selector)?;
         files.retain(|file| file.role == FileRole::Package);
+        let mut visible = VisibleFeeds::of(session)?;
+        files.iter_mut().try_for_each(|file| visible.blank_publisher(file))?;
         described(&files)
             .map(Json)
             .ok_or_else(|| ApiError::not_found("the qualifier fits no package file"))
@@ -122,7 +130,7 @@ fn described(files: &[PackageFile]) -> Option<PackageMetadata> {
         version: first.version.clone(),
         state: PackageState::Local,
         published: Some(first.published.to_string()),
-        published_by: Some(first.published_by.clone()),
+        published_by: publisher(first),
         size: Some(files.iter().map(|file| file.size).sum()),
         downloads: Some(first.version_downloads),
         artifacts: several.then(|| files.iter().map(artifact).collect()),
@@ -138,9 +146,13 @@ fn artifact(file: &PackageFile) -> Artifact {
         size: Some(file.size),
         downloads: Some(file.file_downloads),
         published: Some(file.published.to_string()),
-        published_by: Some(file.published_by.clone()),
+        published_by: publisher(file),
         status: Some(status(file)),
     }
+}
+
+fn publisher(file: &PackageFile) -> Option<String> {
+    Some(file.published_by.clone()).filter(|name| !name.is_empty())
 }
 
 fn status(file: &PackageFile) -> StatusObject {

@@ -3,6 +3,7 @@
 use hayloft::{Feed, Store, StoreError};
 use hayloft_http::{Caller, Credential, Gatekeeper, Refusal, Right};
 use hayloft_testkit::nupkg;
+use serde_json::Value;
 
 use crate::server::Server;
 
@@ -171,5 +172,20 @@ fn who_sees_one_end_of_a_step_does_not_learn_of_the_other() {
     }
     for step in steps("view:nu1%2Bview:secret") {
         assert_eq!((&step["toFeed"], &step["comments"]), (&"secret".into(), &"hush".into()));
+    }
+
+    // Nor, at the other end, of who made the step.
+    let publishers = |key: &str| {
+        ["versions?name=A", "latest?name=A", "metadata?name=A&version=2.0.0"].map(|list| {
+            let answer = server.get(&format!("/api/packages/secret/{list}&apikey={key}")).json();
+            let rows = answer.as_array().cloned().unwrap_or_else(|| vec![answer]);
+            rows.into_iter().map(|row| row["publishedBy"].clone()).collect::<Vec<_>>()
+        })
+    };
+    let maker = Value::from(key[0].1);
+    for (key, expected) in [("view:secret", Value::Null), ("view:nu1%2Bview:secret", maker)] {
+        for shown in publishers(key) {
+            assert!(!shown.is_empty() && shown.iter().all(|shown| *shown == expected), "{shown:?}");
+        }
     }
 }

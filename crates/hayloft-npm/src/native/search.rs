@@ -67,7 +67,8 @@ fn derive(entry: &VersionEntry<'_>) -> Option<(String, SearchRecord)> {
     keywords.retain(|keyword| !keyword.is_empty() && keyword.len() <= 100);
     keywords.truncate(KEYWORDS);
     let listed: Vec<String> = keywords.iter().map(|keyword| quoted(keyword)).collect();
-    let user = format!(r#"{{"username":{}}}"#, quoted(entry.published_by));
+    let user = (!entry.published_by.is_empty())
+        .then(|| format!(r#"{{"username":{}}}"#, quoted(entry.published_by)));
     let scope = name.strip_prefix('@').and_then(|name| name.split('/').next());
     let mut card = Object::default();
     card.set("name", quoted(&name));
@@ -82,8 +83,9 @@ fn derive(entry: &VersionEntry<'_>) -> Option<(String, SearchRecord)> {
             card.set(key, value.0.to_owned());
         }
     }
-    card.set("maintainers", format!("[{user}]"));
-    card.set("publisher", user);
+    card.set("maintainers", format!("[{}]", user.as_deref().unwrap_or_default()));
+    // npm reads a member of it without looking whether there is one.
+    card.set("publisher", user.unwrap_or_else(|| "{}".to_owned()));
     Some((card.print(), SearchRecord { terms: terms(&name, &keywords, &description), flags: 0 }))
 }
 
