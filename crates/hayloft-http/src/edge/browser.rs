@@ -3,11 +3,13 @@
 use std::net::SocketAddr;
 
 use axum::extract::ConnectInfo;
-use axum::http::header::{CONTENT_SECURITY_POLICY, HOST, ORIGIN, X_CONTENT_TYPE_OPTIONS};
+use axum::http::header::{
+    AUTHORIZATION, CONTENT_SECURITY_POLICY, HOST, ORIGIN, X_CONTENT_TYPE_OPTIONS,
+};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
 
-use crate::access::{is_forwarded, shows_key};
+use crate::access::shows_key;
 use crate::settings::Settings;
 use crate::{ApiError, App};
 
@@ -74,13 +76,14 @@ fn is_origin_of(origin: &str, host: &str) -> bool {
 }
 
 /// True if a name that is not this machine's leads a browser on it here: an author of a page can
-/// let a name of theirs point to any address.
+/// let a name of theirs point to any address, and their page then adds what headers it likes. A
+/// credential for that name the browser has not.
 fn is_rebound(parts: &Parts, host: &str) -> bool {
     let near = parts
         .extensions
         .get::<ConnectInfo<SocketAddr>>()
         .is_some_and(|info| info.0.ip().to_canonical().is_loopback());
-    near && !is_forwarded(&parts.headers) && !is_local(host)
+    near && !parts.headers.contains_key(AUTHORIZATION) && !is_local(host)
 }
 
 /// True for the names of the machine itself, and for addresses, which nobody else can give away.

@@ -56,13 +56,18 @@ fn changes_are_made_for(#[case] headers: &[(&str, &str)], #[case] status: u16) {
     assert_eq!(server.send("POST", path, &own, br#"{"listed":false}"#).status, status);
 }
 
-#[test]
-fn a_foreign_name_of_this_machine_is_not_believed_until_it_is_set() {
+#[rstest]
+#[case::plain("")]
+#[case::as_if_through_a_proxy("X-Forwarded-For: 192.0.2.1\r\nVia: 1.1 x\r\n")]
+#[case::as_if_for_another_host("X-Forwarded-Host: 127.0.0.1:8624\r\n")]
+fn a_foreign_name_of_this_machine_is_not_believed_until_it_is_set(#[case] more: &str) {
     let server = nuget(&["1.0.0"]);
     let ask = || {
-        let request = "POST /api/packages/nu1/audit?name=A&version=1.0.0 HTTP/1.1\r\n\
-            Host: rebound.example:8624\r\nOrigin: http://rebound.example:8624\r\n\
-            Content-Length: 0\r\nConnection: close\r\n\r\n";
+        let request = format!(
+            "POST /api/packages/nu1/audit?name=A&version=1.0.0 HTTP/1.1\r\n\
+             Host: rebound.example:8624\r\nOrigin: http://rebound.example:8624\r\n\
+             Content-Length: 0\r\nConnection: close\r\n{more}\r\n"
+        );
         server.raw(request.as_bytes())
     };
     assert!(ask().starts_with("HTTP/1.1 403"), "{}", ask());
@@ -80,16 +85,43 @@ fn reading_is_no_change() {
 }
 
 #[rstest]
-#[case("x-forwarded-for")]
-#[case("x-forwarded-proto")]
-#[case("forwarded")]
-#[case("via")]
-#[case("x-real-ip")]
-#[case("cf-connecting-ip")]
-fn metrics_are_not_for_who_comes_through_a_proxy(#[case] header: &str) {
+fn metrics_are_not_for_who_comes_through_a_proxy(
+    #[values(
+        "x-forwarded-for",
+        "x-forwarded-proto",
+        "forwarded",
+        "via",
+        "x-real-ip",
+        "x-client-ip",
+        "cf-connecting-ip",
+        "cf-ray",
+        "cdn-loop",
+        "true-client-ip",
+        "fastly-client-ip",
+        "x-envoy-external-address",
+        "x-original-forwarded-for",
+        "x-original-host",
+        "x-original-url",
+        "x-proxyuser-ip",
+        "x-azure-clientip",
+        "x-amzn-trace-id",
+        "x-request-id",
+        "traceparent",
+        "x-made-up",
+        "referer",
+        "origin",
+        "cookie",
+        "sec-fetch-site",
+        "accept-language"
+    )]
+    header: &str,
+) {
     let server = Server::start_with(|app| app.limits(RequestLimits::default()));
-    server.get("/metrics").done();
-    server.send("GET", "/metrics", &[(header, "192.0.2.1")], b"").refused(403, &["permissions"]);
+    let monitor = [("user-agent", "Prometheus/2"), ("accept", "*/*"), ("accept-encoding", "gzip")];
+    server.send("GET", "/metrics", &monitor, b"").done();
+    // No page of another site can ask at all, once there is an origin.
+    let seen = server.send("GET", "/metrics", &[(header, "192.0.2.1")], b"");
+    seen.refused(403, &["permissions"]);
     let grant = KeyGrant {
         kind: "system".to_owned(),
         system_apis: vec!["full-control".to_owned()],
@@ -98,4 +130,28 @@ fn metrics_are_not_for_who_comes_through_a_proxy(#[case] header: &str) {
     let (_, key) = server.store.create_key(grant, None, &Actor::system()).unwrap();
     let headers = [(header, "192.0.2.1"), ("x-apikey", key.reveal())];
     server.send("GET", "/metrics", &headers, b"").done();
+}
+
+#[rstest]
+#[case::this_machine("GET /metrics HTTP/1.1\r\nHost: localhost:8624\r\n", "200")]
+#[case::by_address("GET /metrics HTTP/1.1\r\nHost: 127.0.0.1:8624\r\n", "200")]
+#[case::by_the_other_address("GET /metrics HTTP/1.1\r\nHost: [::1]:8624\r\n", "200")]
+#[case::a_public_name("GET /metrics HTTP/1.1\r\nHost: feeds.example\r\n", "403")]
+#[case::a_name_that_begins_alike(
+    "GET /metrics HTTP/1.1\r\nHost: localhost.evil.example\r\n",
+    "403"
+)]
+#[case::another_address("GET /metrics HTTP/1.1\r\nHost: 192.0.2.1:8624\r\n", "403")]
+#[case::two_names("GET /metrics HTTP/1.1\r\nHost: localhost\r\nHost: feeds.example\r\n", "403")]
+#[case::no_name("GET /metrics HTTP/1.1\r\n", "403")]
+#[case::as_nginx_asks("GET /metrics HTTP/1.0\r\nHost: 127.0.0.1:8624\r\n", "403")]
+#[case::as_a_proxy_is_asked(
+    "GET http://feeds.example/metrics HTTP/1.1\r\nHost: localhost\r\n",
+    "403"
+)]
+fn metrics_are_for_monitors_that_name_this_machine(#[case] head: &str, #[case] status: &str) {
+    let server = Server::start_with(|app| app.limits(RequestLimits::default()));
+    let answer = server.raw(format!("{head}Connection: close\r\n\r\n").as_bytes());
+    let version = answer.split(' ').next().unwrap_or_default();
+    assert!(answer.starts_with(&format!("{version} {status}")), "{answer}");
 }
