@@ -15,7 +15,7 @@ use std::path::PathBuf;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use hayloft_testkit::streamed_upack;
+use hayloft_testkit::{npm_tgz, streamed_upack};
 use hayloft_tests::{Request, Server};
 use rstest::rstest;
 use socket2::{Domain, Socket, Type};
@@ -70,6 +70,8 @@ enum Kind {
     RefusedBody,
     /// Sends JSON byte by byte, before anybody can know whether it has a key.
     SlowText,
+    /// One byte of a small body for an endpoint that only keys open.
+    SmallText,
     UnreadDownload,
 }
 
@@ -81,6 +83,9 @@ impl Kind {
             Self::HalfHead => "GET /health HTTP/1.1\r\nHost: h\r\nX-Slow: ".to_owned(),
             Self::RefusedBody => format!("PUT /nuget/dev/v3/package HTTP/1.1\r\n{body}"),
             Self::SlowText => format!("POST /api/promotions/promote HTTP/1.1\r\n{body}"),
+            Self::SmallText => "POST /api/management/feeds/create HTTP/1.1\r\nHost: h\r\n\
+                 Content-Length: 1000\r\n\r\n{"
+                .to_owned(),
             Self::UnreadDownload => {
                 "GET /api/packages/dev/download?name=large&version=1.0.0 HTTP/1.1\r\nHost: h\r\n\r\n"
                     .to_owned()
@@ -89,7 +94,7 @@ impl Kind {
     }
 
     fn goes_on(self) -> bool {
-        matches!(self, Self::HalfHead | Self::RefusedBody | Self::SlowText)
+        matches!(self, Self::HalfHead | Self::RefusedBody | Self::SlowText | Self::SmallText)
     }
 }
 
@@ -104,14 +109,81 @@ fn health(server: &Server, from: IpAddr) -> Duration {
     started.elapsed()
 }
 
-fn enough_files() -> bool {
+fn enough_files(wanted: usize) -> bool {
     let limits = fs_err::read_to_string("/proc/self/limits").unwrap();
     let line = limits.lines().find(|line| line.starts_with("Max open files")).unwrap();
     let allowed: usize = line.split_whitespace().nth(3).unwrap().parse().unwrap_or(usize::MAX);
-    if allowed < 2 * STRANGERS {
+    if allowed < 2 * wanted {
         println!("skipped: this process may open {allowed} files only");
     }
-    allowed >= 2 * STRANGERS
+    allowed >= 2 * wanted
+}
+
+/// More than the server has places, in all and for each address.
+const HORDE: usize = 2_200;
+
+/// What a client with a key does all the time, also with a body.
+fn work(server: &Server, from: IpAddr, number: usize) {
+    let get = Request::get("/api/management/feeds/list");
+    let body = format!(r#"{{"name":"feed{number}","feedType":"universal"}}"#);
+    let post = Request::post("/api/management/feeds/create").json(&body);
+    for request in [get, post] {
+        let wire = request.key(&server.key).bytes(server.address);
+        let mut stream = connect(from, server.address);
+        stream.write_all(&wire).unwrap();
+        let mut answer = [0; 12];
+        stream.read_exact(&mut answer).expect("an answer");
+        assert_eq!(String::from_utf8_lossy(&answer), "HTTP/1.1 200");
+    }
+}
+
+#[rstest]
+fn whoever_has_a_key_is_served_whatever_strangers_do(
+    #[values(
+        Kind::Silent,
+        Kind::HalfHead,
+        Kind::RefusedBody,
+        Kind::SlowText,
+        Kind::SmallText,
+        Kind::UnreadDownload
+    )]
+    kind: Kind,
+) {
+    if !enough_files(HORDE) {
+        return;
+    }
+    let (_directory, store) = directory();
+    // Nothing ends by itself while the test runs.
+    let patience = ["--stall-timeout=600", "--text-timeout=600", "--head-timeout=600"];
+    let server = Server::start_with(&store, &patience);
+    server.create_feed("dev", "universal");
+    let target = "/api/settings/set?name=anonymous.access&value=read";
+    server.send(Request::post(target)).expect(200);
+    if matches!(kind, Kind::UnreadDownload) {
+        let mut package = Vec::new();
+        streamed_upack("large", "1.0.0", LARGE).read_to_end(&mut package).unwrap();
+        server.upload("dev", package);
+    }
+    let mut strangers: Vec<TcpStream> = Vec::new();
+    for number in 0..HORDE {
+        let mut stream = connect(From::Many.address(number), server.address);
+        let _ = stream.write_all(kind.begins_with().as_bytes());
+        strangers.push(stream);
+        // Of an address that has strangers, and of one that has none.
+        if number % 550 == 549 {
+            work(&server, [127, 0, 1, 7].into(), number);
+            work(&server, [127, 0, 0, 1].into(), HORDE + number);
+        }
+    }
+    for round in 2..6 {
+        if kind.goes_on() {
+            for stream in &mut strangers {
+                let _ = stream.write_all(b" ");
+            }
+        }
+        work(&server, [127, 0, 0, 1].into(), round * HORDE);
+    }
+    drop(strangers);
 }
 
 #[rstest]
@@ -126,7 +198,7 @@ fn health_is_told_whatever_strangers_do(
     kind: Kind,
     #[values(From::One, From::Many)] from: From,
 ) {
-    if !enough_files() {
+    if !enough_files(STRANGERS) {
         return;
     }
     let (_directory, store) = directory();
@@ -183,6 +255,46 @@ fn health_is_told_whatever_strangers_do(
         assert!(started.elapsed() < Duration::from_secs(30), "there is no place for a client");
     }
     drop(strangers);
+}
+
+/// Documents as large as manifests make them, which nobody takes: what is held of them follows the
+/// budgets of the server, not their size.
+#[test]
+fn large_documents_that_nobody_takes_stay_within_the_budgets() {
+    const VERSIONS: usize = 60;
+    const READERS: usize = 12;
+    let (_directory, store) = directory();
+    let server = Server::start(&store);
+    server.create_feed("js", "npm");
+    let target = "/api/settings/set?name=anonymous.access&value=read";
+    server.send(Request::post(target)).expect(200);
+    for version in 0..VERSIONS {
+        let word = format!("{version:08}");
+        let package = npm_tgz("wide", &format!("1.0.{version}"))
+            .field("wide", &format!("\"{}\"", word.repeat(900_000 / word.len())));
+        server.upload("js", package.build());
+    }
+    let process = server.process();
+    process.forget_peak();
+    let before = process.memory();
+    let unread: Vec<TcpStream> = (0..READERS)
+        .map(|_| {
+            let mut stream = connect([127, 0, 0, 1].into(), server.address);
+            stream.write_all(b"GET /npm/js/wide HTTP/1.1\r\nHost: h\r\n\r\n").unwrap();
+            stream
+        })
+        .collect();
+    // Until each has the beginning of its answer.
+    for mut stream in &unread {
+        let mut start = [0; 12];
+        stream.read_exact(&mut start).unwrap();
+        assert_eq!(String::from_utf8_lossy(&start), "HTTP/1.1 200");
+    }
+    let grown = process.peak().saturating_sub(before) / MEBIBYTE;
+    println!("{READERS} unread documents of {} MB: {grown} MiB", VERSIONS * 900_000 / 1_000_000);
+    // What is sent, what is kept, one render, and what the allocator keeps of each.
+    assert!(grown < 64 + 32 + 64, "{grown} MiB");
+    drop(unread);
 }
 
 /// Sends a package at a pace; the status of the answer.

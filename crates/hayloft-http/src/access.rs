@@ -19,5 +19,7 @@ pub use session::Session;
 pub(crate) use study::{Study, network};
 pub(crate) use table::*;
 pub use table::{Demand, ENDPOINTS, Endpoint, Guard, Place};
+#[cfg(feature = "fuzzing")]
+pub(crate) use visitor::credential;
 pub use visitor::{Credential, Visitor};
-pub(crate) use visitor::{Native, is_forwarded, is_key_name, shows_key};
+pub(crate) use visitor::{Native, is_key_name, shows_key};

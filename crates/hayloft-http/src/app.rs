@@ -6,7 +6,7 @@ use axum::http::StatusCode;
 use axum::middleware::from_fn_with_state;
 use axum::{Extension, Router};
 use hayloft::Store;
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::access::{Begun, Gatekeeper, KeyGatekeeper, Native, Session, Study, Visitor};
 use crate::edge::{edge, unknown_path, wrong_method};
@@ -42,6 +42,8 @@ struct Shared {
     study: Study,
     /// Bounds the bodies in memory.
     large_texts: Arc<Semaphore>,
+    /// The same for those of whom no key is known.
+    strange_texts: Arc<Semaphore>,
     send_memory: SendMemory,
     cache: Arc<Cache>,
     limits: RequestLimits,
@@ -64,6 +66,8 @@ pub struct AppBuilder {
 const RESERVE: usize = 2;
 /// Bodies of up to 1 MiB that are received into memory at once.
 const LARGE_TEXTS: usize = 16;
+/// The same for strangers.
+const STRANGE_TEXTS: usize = 4;
 
 impl App {
     /// Serves `store` with its own API keys, without a native protocol and with 64 calls at once.
@@ -92,8 +96,29 @@ impl App {
         self.0.base_url.as_deref()
     }
 
-    pub(crate) fn large_texts(&self) -> &Arc<Semaphore> {
-        &self.0.large_texts
+    /// A place for a body of some size in memory. Strangers have few of their own and do not wait
+    /// for them, for nobody could tell how long.
+    pub(crate) async fn large_text(&self, known: bool) -> Result<OwnedSemaphorePermit, ApiError> {
+        if known {
+            return self.0.large_texts.clone().acquire_owned().await.map_err(ApiError::internal);
+        }
+        self.0.strange_texts.clone().try_acquire_owned().map_err(|_| {
+            ApiError::new(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "too many large bodies come from callers without a key; send the key in a header",
+            )
+        })
+    }
+
+    /// Whether the visitor shows a credential that opens something; fails if one opens nothing.
+    ///
+    /// Asked before a body is read: from then on the connection keeps its place, and who shows a
+    /// wrong key is not listened to.
+    pub(crate) async fn knows(&self, visitor: &Visitor) -> Result<bool, ApiError> {
+        if !visitor.shows_credential() {
+            return Ok(false);
+        }
+        self.run(visitor.clone(), |session| Ok(!session.caller().anonymous)).await
     }
 
     pub(crate) fn send_memory(&self) -> &SendMemory {
@@ -323,6 +348,7 @@ impl AppBuilder {
             reserve: Arc::new(Semaphore::new(RESERVE)),
             study: Study::new(&self.limits),
             large_texts: Arc::new(Semaphore::new(LARGE_TEXTS)),
+            strange_texts: Arc::new(Semaphore::new(STRANGE_TEXTS)),
             send_memory: SendMemory::new(self.limits.send_memory),
             cache: Cache::new(self.limits.cache_memory),
             limits: self.limits,

@@ -13,7 +13,7 @@ pub(crate) async fn json_body<T: DeserializeOwned>(
     visitor: Visitor,
     body: TextBody,
 ) -> Result<(T, Visitor), ApiError> {
-    let text = receive_text(app, body).await?;
+    let text = receive_text(app, &visitor, body).await?;
     let (value, key) = object(&text)?;
     Ok((value, visitor.or_key(key)))
 }
@@ -30,7 +30,7 @@ pub(crate) fn json_object(text: &str) -> serde_json::Result<Map<String, Value>> 
     })
 }
 
-fn object<T: DeserializeOwned>(text: &str) -> Result<(T, Option<String>), ApiError> {
+pub(crate) fn object<T: DeserializeOwned>(text: &str) -> Result<(T, Option<String>), ApiError> {
     if text.trim_start_matches('\u{feff}').trim().is_empty() {
         return Err(ApiError::bad_request("The body is empty; send a JSON object."));
     }

@@ -10,6 +10,9 @@ mod base_url;
 mod edge;
 mod error;
 mod feed_object;
+#[cfg(feature = "fuzzing")]
+#[doc(hidden)]
+pub mod fuzzing;
 mod json_body;
 mod limits;
 pub mod native;

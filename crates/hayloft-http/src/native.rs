@@ -21,6 +21,8 @@ use crate::App;
 
 pub(crate) use cache::Cache;
 pub(crate) use executor::routes;
+#[cfg(feature = "fuzzing")]
+pub(crate) use intake::fuzzing;
 
 /// Routes of one's own below `/{path}/{feed}`.
 pub trait Protocol: fmt::Debug + Send + Sync + 'static {

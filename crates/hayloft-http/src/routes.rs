@@ -40,6 +40,13 @@ pub(crate) fn router() -> Router<App> {
         .merge(storage::routes())
 }
 
+/// Bodies that have readers of their own, for the fuzz targets.
+#[cfg(feature = "fuzzing")]
+pub(crate) mod fuzzing {
+    /// Each reads a text and says nothing.
+    pub(crate) const BODIES: [fn(&str); 2] = [super::status::read_any, super::keys::read_any];
+}
+
 /// A feed in which the caller has the rights that an endpoint demands, and the version in it that
 /// the parameters mean.
 fn select(
@@ -61,7 +68,7 @@ async fn receive_parameters(
     query: Parameters,
     body: TextBody,
 ) -> Result<(Parameters, Visitor), ApiError> {
-    let asked = Parameters::of_body(&receive_text(app, body).await?)?;
+    let asked = Parameters::of_body(&receive_text(app, &visitor, body).await?)?;
     let visitor = visitor.or_key(asked.key());
     Ok((asked.or(query), visitor))
 }

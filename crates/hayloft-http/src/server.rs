@@ -24,6 +24,7 @@ use tower::Service;
 
 use self::patient::Patient;
 use self::places::{Places, Standing};
+pub(crate) use self::visit::Guest;
 use self::visit::{Side, Visit, Watched};
 use crate::ApiError;
 use crate::access::{HEALTH, HEALTH_JSON};
@@ -51,7 +52,7 @@ pub struct ServeOptions {
     /// Speaks TLS with this certificate and these protocols; `None` is plain HTTP.
     pub tls: Option<Arc<ServerConfig>>,
     /// Connections at once; 1,024. A further one takes the place of the one that has been without a
-    /// request for longest.
+    /// request for longest, or has let the server wait for longest without a known key.
     pub max_connections: usize,
     /// The same for connections of one address, or of one network of version 6; 512.
     pub max_connections_per_address: usize,
@@ -254,7 +255,8 @@ async fn answer(
     longest: Duration,
 ) -> Result<hyper::Response<Watched<Body>>, MadeRoom> {
     let (standing, number) = visit.begin();
-    let request = request.map(|body| Watched::new(body, Side::Request, number, visit.clone()));
+    let mut request = request.map(|body| Watched::new(body, Side::Request, number, visit.clone()));
+    request.extensions_mut().insert(Guest::new(visit.clone(), number));
     let placed = match standing {
         Standing::Placed => true,
         Standing::Evicted => return Err(MadeRoom),

@@ -14,7 +14,8 @@ pub(crate) use list::json_list;
 pub(crate) use memory::SendMemory;
 pub(crate) use range::Part;
 pub(crate) use receive::{
-    FileWriter, TextBody, discard, is_multipart, next_frame, receive, receive_text, upload_limit,
+    FileWriter, SMALL_TEXT, TextBody, discard, is_multipart, next_frame, receive, receive_text,
+    upload_limit,
 };
 pub(crate) use send::{FileRequest, Outgoing};
 

@@ -39,6 +39,9 @@ impl Session {
             Err(Refusal::Unknown) => return Err(ApiError::unknown_key()),
             Err(Refusal::Store(error)) => return Err(error.into()),
         };
+        if let Some(guest) = visitor.guest.as_ref().filter(|_| !caller.anonymous) {
+            guest.is_known();
+        }
         let session = Self { store: store.clone(), gatekeeper, visitor, caller };
         Ok(Begun::Session(Box::new(session)))
     }

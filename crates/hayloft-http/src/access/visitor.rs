@@ -2,10 +2,11 @@ use std::convert::Infallible;
 use std::net::{IpAddr, SocketAddr};
 
 use axum::extract::{ConnectInfo, FromRequestParts};
-use axum::http::HeaderMap;
 use axum::http::header::AUTHORIZATION;
 use axum::http::request::Parts;
 use data_encoding::BASE64;
+
+use crate::server::Guest;
 
 /// Marks requests of native protocols, whose clients need a 401 where the API has a 403.
 #[derive(Debug, Clone, Copy)]
@@ -18,6 +19,8 @@ pub struct Visitor {
     pub(crate) address: Option<IpAddr>,
     pub(crate) native: bool,
     pub(crate) lenient: bool,
+    /// Its request on a connection of this crate's server.
+    pub(crate) guest: Option<Guest>,
 }
 
 /// What a visitor shows. The debug text does not tell it.
@@ -80,13 +83,14 @@ impl<S: Send + Sync> FromRequestParts<S> for Visitor {
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
         let address = parts.extensions.get::<ConnectInfo<SocketAddr>>().map(|info| info.0.ip());
         let native = parts.extensions.get::<Native>().is_some();
-        Ok(Self { credential: credential(parts), address, native, lenient: false })
+        let guest = parts.extensions.get::<Guest>().cloned();
+        Ok(Self { credential: credential(parts), address, native, lenient: false, guest })
     }
 }
 
 /// The first place that holds something counts, also if that is of no use: who shows a bad
 /// credential is not to be taken for one who shows none.
-fn credential(parts: &Parts) -> Option<Credential> {
+pub(crate) fn credential(parts: &Parts) -> Option<Credential> {
     let header = |name: &str| {
         let value = parts.headers.get(name)?;
         let text = value.to_str().map(str::trim);
@@ -116,22 +120,6 @@ pub(crate) fn shows_key(parts: &Parts) -> bool {
         || shown("x-nuget-apikey")
         || query_key(parts.uri.query().unwrap_or_default()).is_some()
         || scheme.is_some_and(|value| !value.is_empty() && !by_itself(value))
-}
-
-/// Whether a proxy has passed the request on, so that its address is not that of the client.
-pub(crate) fn is_forwarded(headers: &HeaderMap) -> bool {
-    const NAMES: [&str; 7] = [
-        "forwarded",
-        "via",
-        "x-real-ip",
-        "x-client-ip",
-        "x-cluster-client-ip",
-        "true-client-ip",
-        "cf-connecting-ip",
-    ];
-    headers
-        .keys()
-        .any(|name| NAMES.contains(&name.as_str()) || name.as_str().starts_with("x-forwarded"))
 }
 
 fn key_of(text: &str) -> Credential {

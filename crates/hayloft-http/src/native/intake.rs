@@ -12,14 +12,16 @@ use axum::http::header::CONTENT_ENCODING;
 use flate2::write::MultiGzDecoder;
 use hayloft::Staged;
 use hayloft::feed_type::native::{Deframe, Field, Fields, Framing, Piece, Refusal, query_pairs};
+use tokio::sync::OwnedSemaphorePermit;
 
 use self::json::JsonParser;
 use self::multipart::MultipartParser;
 use super::executor::Worded;
 use crate::transfer::{
-    FileWriter, is_multipart, next_frame, receive as receive_file, receive_text, upload_limit,
+    FileWriter, SMALL_TEXT, is_multipart, next_frame, receive as receive_file, receive_text,
+    upload_limit,
 };
-use crate::{ApiError, App};
+use crate::{ApiError, App, Visitor};
 
 /// Most bytes of all fields together.
 const KEPT: usize = 1 << 20;
@@ -63,34 +65,50 @@ impl Found {
 trait Parser: Send {
     fn push(&mut self, bytes: &[u8], found: &mut Found) -> Result<(), String>;
     fn finish(&mut self, found: &mut Found) -> Result<(), String>;
+    /// Bytes that it holds beside what it has found.
+    fn kept(&self) -> usize;
 }
 
 /// A framing of a type's own.
-struct CustomParser(Box<dyn Deframe>);
+struct CustomParser {
+    deframe: Box<dyn Deframe>,
+    /// Bytes that went in since something last came out.
+    kept: usize,
+}
 
 impl Parser for CustomParser {
     fn push(&mut self, bytes: &[u8], found: &mut Found) -> Result<(), String> {
-        let mut give = |piece: Piece<'_>| match piece {
-            Piece::Field { name, value } => found
-                .field(vec![name.to_owned()], value.to_owned())
-                .map_err(hayloft::feed_type::native::DeframeError),
-            Piece::File(bytes) => {
-                found.begun = true;
-                found.file.extend_from_slice(bytes);
-                Ok(())
+        self.kept = self.kept.saturating_add(bytes.len());
+        let kept = &mut self.kept;
+        let mut give = |piece: Piece<'_>| {
+            *kept = 0;
+            match piece {
+                Piece::Field { name, value } => found
+                    .field(vec![name.to_owned()], value.to_owned())
+                    .map_err(hayloft::feed_type::native::DeframeError),
+                Piece::File(bytes) => {
+                    found.begun = true;
+                    found.file.extend_from_slice(bytes);
+                    Ok(())
+                }
             }
         };
-        self.0.push(bytes, &mut give).map_err(|error| error.to_string())
+        self.deframe.push(bytes, &mut give).map_err(|error| error.to_string())
     }
 
     fn finish(&mut self, _: &mut Found) -> Result<(), String> {
-        self.0.finish().map_err(|error| error.to_string())
+        self.deframe.finish().map_err(|error| error.to_string())
+    }
+
+    fn kept(&self) -> usize {
+        self.kept
     }
 }
 
 /// Reads a body by its form.
 pub(super) async fn receive(
     app: &App,
+    visitor: &Visitor,
     framing: Framing,
     headers: &HeaderMap,
     body: Body,
@@ -99,7 +117,7 @@ pub(super) async fn receive(
     let parser: Box<dyn Parser> = match framing {
         Framing::None => return Ok(nothing),
         Framing::Form => {
-            let text = receive_text(app, body).await?;
+            let text = receive_text(app, visitor, body).await?;
             let pairs = query_pairs(&text);
             let fields = pairs.map(|(name, value)| Field { path: vec![name], value }).collect();
             return Ok(Received { fields: Fields(fields), ..nothing });
@@ -113,12 +131,13 @@ pub(super) async fn receive(
             return Ok(Received { file: Some((file, None)), ..nothing });
         }
         Framing::Json { wanted, file } => Box::new(JsonParser::new(wanted, file)),
-        Framing::Custom(deframe) => Box::new(CustomParser(deframe)),
+        Framing::Custom(deframe) => Box::new(CustomParser { deframe, kept: 0 }),
         other => {
             return Err(Refusal::Unsupported(format!("{other:?} bodies are not read here")).into());
         }
     };
-    taken_apart(app, parser, is_gzip(headers)?, body).await
+    // Who shows a key that opens nothing has not come so far.
+    taken_apart(app, visitor.shows_credential(), parser, is_gzip(headers)?, body).await
 }
 
 fn is_gzip(headers: &HeaderMap) -> Result<bool, Worded> {
@@ -132,6 +151,7 @@ fn is_gzip(headers: &HeaderMap) -> Result<bool, Worded> {
 
 async fn taken_apart(
     app: &App,
+    known: bool,
     parser: Box<dyn Parser>,
     gzip: bool,
     body: Body,
@@ -140,6 +160,8 @@ async fn taken_apart(
     let limit = upload_limit(app);
     let mut apart = Apart {
         app,
+        known,
+        place: None,
         parser,
         found: Found::default(),
         file: None,
@@ -170,6 +192,9 @@ async fn taken_apart(
 /// A body on its way through a parser.
 struct Apart<'a> {
     app: &'a App,
+    known: bool,
+    /// For what is kept of a body, once that is much.
+    place: Option<OwnedSemaphorePermit>,
     parser: Box<dyn Parser>,
     found: Found,
     file: Option<FileWriter<'a>>,
@@ -182,6 +207,10 @@ impl Apart<'_> {
         let limit = upload_limit(self.app);
         self.left = self.left.checked_sub(length).ok_or(Refusal::TooLarge { limit })?;
         self.parser.push(bytes, &mut self.found).map_err(Refusal::Invalid)?;
+        let kept = self.found.kept.saturating_add(self.parser.kept());
+        if self.place.is_none() && kept > SMALL_TEXT {
+            self.place = Some(self.app.large_text(self.known).await?);
+        }
         self.pass_on().await
     }
 
@@ -217,4 +246,45 @@ fn too_large(app: &App, error: ApiError) -> Worded {
         return Refusal::TooLarge { limit: upload_limit(app) }.into();
     }
     error.into()
+}
+
+/// Bodies taken apart for the fuzz targets.
+#[cfg(feature = "fuzzing")]
+pub(crate) mod fuzzing {
+    use axum::http::HeaderMap;
+    use hayloft::feed_type::native::{FilePart, JsonFile};
+
+    use super::{Found, JsonParser, KEPT, MultipartParser, Parser};
+    use crate::fuzzing::Taken;
+
+    pub(crate) fn multipart(
+        headers: &HeaderMap,
+        wanted: FilePart,
+        fields: &'static [&'static str],
+        body: &[u8],
+        step: usize,
+    ) -> Result<Taken, String> {
+        taken(MultipartParser::new(headers, wanted, fields)?, body, step)
+    }
+
+    pub(crate) fn json(
+        wanted: &[&'static str],
+        file: Option<JsonFile>,
+        body: &[u8],
+        step: usize,
+    ) -> Result<Taken, String> {
+        taken(JsonParser::new(wanted, file), body, step)
+    }
+
+    fn taken(mut parser: impl Parser, body: &[u8], step: usize) -> Result<Taken, String> {
+        let mut found = Found::default();
+        for piece in body.chunks(step.max(1)) {
+            parser.push(piece, &mut found)?;
+            assert!(parser.kept() <= 2 * KEPT, "what is held has a limit");
+        }
+        parser.finish(&mut found)?;
+        assert!(found.kept <= KEPT, "fields have a limit");
+        let fields = found.fields.into_iter().map(|field| (field.path, field.value)).collect();
+        Ok(Taken { fields, file: found.begun.then_some(found.file) })
+    }
 }

@@ -26,7 +26,7 @@ async fn set(
     parameters: Parameters,
     body: TextBody,
 ) -> Result<StatusCode, ApiError> {
-    let body = receive_text(&app, body).await?;
+    let body = receive_text(&app, &visitor, body).await?;
     let said = Parameters::of_body(&body);
     let key = said.as_ref().ok().and_then(Parameters::key);
     let too_long = said.err().filter(|_| json_object(&body).is_ok());
@@ -48,6 +48,13 @@ async fn set(
         Ok(StatusCode::OK)
     })
     .await
+}
+
+#[cfg(feature = "fuzzing")]
+pub(super) fn read_any(body: &str) {
+    if let Ok(status) = read(body) {
+        let _ = StatusChange::from(status.change());
+    }
 }
 
 /// Names of properties compare without case: one that is not known would clear a block.

@@ -4,7 +4,7 @@ use std::task::{Context, Poll};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use super::visit::Visit;
+use super::visit::{Side, Visit};
 use crate::pace::Pace;
 
 /// A stream whose writes fail once the other side takes too little, and that tells what happens on
@@ -28,9 +28,16 @@ impl<S> Patient<S> {
         moved: impl FnOnce(&T) -> usize,
     ) -> Poll<io::Result<T>> {
         let slow = match &polled {
-            Poll::Ready(Ok(value)) => self.pace.moved(moved(value)).is_err(),
+            Poll::Ready(Ok(value)) => {
+                let bytes = moved(value);
+                self.visit.moved(Side::Answer, bytes);
+                self.pace.moved(bytes).is_err()
+            }
             Poll::Ready(Err(_)) => false,
-            Poll::Pending => self.pace.wait(context).is_ready(),
+            Poll::Pending => {
+                self.visit.stall(Side::Answer);
+                self.pace.wait(context).is_ready()
+            }
         };
         if slow { Poll::Ready(Err(io::ErrorKind::TimedOut.into())) } else { polled }
     }

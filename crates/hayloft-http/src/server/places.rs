@@ -11,8 +11,11 @@ use crate::access::network;
 /// Who may be connected: so many in all and so many of each address.
 ///
 /// Whoever comes later takes the place of the connection that has rested for longest, of the same
-/// address if that has too many. Only if all are at work does a newcomer go to the reserve, where
-/// the health of the server is told at once and everything else waits for a place.
+/// address if that has too many. A connection rests without a request, and also while it lets the
+/// server wait, for more of a body or for room for an answer, unless a known key came with the
+/// request: strangers cannot use up what others need. Those whose last request had a known key go
+/// last. Only if all are at work does a newcomer go to the reserve, where the health of the server
+/// is told at once and everything else waits for a place.
 #[derive(Debug)]
 pub(super) struct Places {
     most: usize,
@@ -30,8 +33,8 @@ struct State {
     /// Connections with a place.
     full: usize,
     of_address: HashMap<IpAddr, usize>,
-    /// Connections with a place that rest, by when they began to.
-    resting: BTreeMap<u64, u64>,
+    /// Connections with a place that rest, in the order in which they lose it.
+    resting: BTreeMap<Rank, u64>,
     /// Connections in the reserve, the oldest first.
     reserve: BTreeMap<u64, u64>,
 }
@@ -40,9 +43,19 @@ struct State {
 struct Taken {
     address: IpAddr,
     kind: Kind,
-    /// Its key in `resting` or `reserve`.
-    order: Option<u64>,
+    rank: Rank,
+    /// Whether it is in `resting`; in the reserve all are.
+    rests: bool,
     evicted: Arc<Notify>,
+}
+
+/// Who loses a place first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Rank {
+    /// Whether its last request had a known key.
+    known: bool,
+    /// Since when it has sent or taken nothing to speak of.
+    since: u64,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -125,18 +138,34 @@ impl State {
     }
 
     fn take(&mut self, number: u64, address: IpAddr, kind: Kind, evicted: Arc<Notify>) {
-        let order = self.tick();
+        let rank = Rank { known: false, since: self.tick() };
         match kind {
             Kind::Place => {
                 self.full += 1;
                 *self.of_address.entry(address).or_default() += 1;
-                self.resting.insert(order, number);
+                self.resting.insert(rank, number);
             }
             Kind::Reserve => {
-                self.reserve.insert(order, number);
+                self.reserve.insert(rank.since, number);
             }
         }
-        self.taken.insert(number, Taken { address, kind, order: Some(order), evicted });
+        self.taken.insert(number, Taken { address, kind, rank, rests: true, evicted });
+    }
+
+    /// Changes a connection with a place and whether it rests.
+    fn change(&mut self, number: u64, step: impl FnOnce(&mut Taken, u64)) {
+        let now = self.tick();
+        let Some(taken) = self.taken.get_mut(&number) else { return };
+        if taken.kind != Kind::Place {
+            return;
+        }
+        if taken.rests {
+            self.resting.remove(&taken.rank);
+        }
+        step(taken, now);
+        if taken.rests {
+            self.resting.insert(taken.rank, number);
+        }
     }
 
     /// True if there was one to evict.
@@ -157,10 +186,12 @@ impl State {
                         self.of_address.remove(&taken.address);
                     }
                 }
-                taken.order.and_then(|order| self.resting.remove(&order));
+                if taken.rests {
+                    self.resting.remove(&taken.rank);
+                }
             }
             Kind::Reserve => {
-                taken.order.and_then(|order| self.reserve.remove(&order));
+                self.reserve.remove(&taken.rank.since);
             }
         }
         Some(taken)
@@ -173,33 +204,57 @@ impl Seat {
         self.evicted.notified().await;
     }
 
-    /// A request has come: what rests no longer is not evicted.
+    /// A request has come, of whose key nothing is known: what rests no longer is not evicted.
     pub(super) fn begin(&self) -> Standing {
-        let mut guard = self.places.lock();
-        let state = &mut *guard;
-        match state.taken.get_mut(&self.number) {
+        let mut state = self.places.lock();
+        match state.taken.get(&self.number).map(|taken| taken.kind) {
             None => Standing::Evicted,
-            Some(Taken { kind: Kind::Reserve, .. }) => Standing::InReserve,
-            Some(taken) => {
-                taken.order.take().and_then(|order| state.resting.remove(&order));
+            Some(Kind::Reserve) => Standing::InReserve,
+            Some(Kind::Place) => {
+                state.change(self.number, |taken, now| {
+                    taken.rank = Rank { known: false, since: now };
+                    taken.rests = false;
+                });
                 Standing::Placed
             }
         }
     }
 
+    /// The request came with a known key, so that its place is its own.
+    pub(super) fn know(&self) {
+        self.places.lock().change(self.number, |taken, _| {
+            taken.rank.known = true;
+            taken.rests = false;
+        });
+    }
+
+    /// The server waits for the client, whose key it does not know. What has `moved` counts from
+    /// now on, anything else from when it last did.
+    pub(super) fn stall(&self, moved: bool) {
+        self.change_resting(|taken, now| {
+            if moved {
+                taken.rank.since = now;
+            }
+            taken.rests = true;
+        });
+    }
+
+    /// The server is at work for the client again.
+    pub(super) fn resume(&self) {
+        self.places.lock().change(self.number, |taken, _| taken.rests = false);
+    }
+
     /// The connection has nothing to do.
     pub(super) fn rest(&self) {
-        let mut guard = self.places.lock();
-        let state = &mut *guard;
-        let order = state.tick();
-        if let Some(taken) = state.taken.get_mut(&self.number)
-            && taken.kind == Kind::Place
-        {
-            taken.order.replace(order).and_then(|order| state.resting.remove(&order));
-            state.resting.insert(order, self.number);
-            drop(guard);
-            self.places.freed.notify_waiters();
-        }
+        self.change_resting(|taken, now| {
+            taken.rank.since = now;
+            taken.rests = true;
+        });
+    }
+
+    fn change_resting(&self, step: impl FnOnce(&mut Taken, u64)) {
+        self.places.lock().change(self.number, step);
+        self.places.freed.notify_waiters();
     }
 
     /// Waits in the reserve for a place; true with one.
@@ -300,6 +355,54 @@ mod tests {
         assert_eq!(first.begin(), Standing::Evicted);
         drop(second);
         assert_eq!(places.seat(from(3)).begin(), Standing::Placed);
+    }
+
+    #[test]
+    fn who_lets_the_server_wait_keeps_a_place_only_with_a_known_key() {
+        let places = Places::new(2, 2, 2);
+        let (stranger, client) = (places.seat(from(1)), places.seat(from(1)));
+        for seat in [&stranger, &client] {
+            assert_eq!(seat.begin(), Standing::Placed);
+        }
+        client.know();
+        stranger.stall(false);
+        let other = places.seat(from(1));
+        assert_eq!(
+            [&stranger, &client, &other].map(Seat::begin),
+            [Standing::Evicted, Standing::Placed, Standing::Placed]
+        );
+    }
+
+    #[test]
+    fn a_trickle_does_not_make_a_stranger_younger() {
+        let places = Places::new(2, 2, 2);
+        let (trickle, stream) = (places.seat(from(1)), places.seat(from(1)));
+        for seat in [&stream, &trickle] {
+            seat.begin();
+            seat.stall(true);
+            seat.resume();
+        }
+        stream.stall(true);
+        trickle.stall(false);
+        let other = places.seat(from(1));
+        assert_eq!(
+            [&trickle, &stream, &other].map(Seat::begin),
+            [Standing::Evicted, Standing::Placed, Standing::Placed]
+        );
+    }
+
+    #[test]
+    fn connections_of_strangers_go_before_those_of_clients() {
+        let places = Places::new(2, 2, 2);
+        let (client, stranger) = (places.seat(from(1)), places.seat(from(1)));
+        client.begin();
+        client.know();
+        client.rest();
+        let other = places.seat(from(1));
+        assert_eq!(
+            [&client, &stranger, &other].map(Seat::begin),
+            [Standing::Placed, Standing::Evicted, Standing::Placed]
+        );
     }
 
     #[test]

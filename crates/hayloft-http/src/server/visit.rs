@@ -3,11 +3,15 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use axum::body::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use tokio::sync::watch;
 use tokio::time::{Instant, timeout_at};
 
 use super::places::{Seat, Standing};
+
+/// Bytes of a body after which a client counts as active again; a trickle has fewer.
+const SIGN_OF_LIFE: usize = 16 << 10;
 
 /// What a connection is doing, known to its socket and to the bodies on it.
 #[derive(Debug, Clone)]
@@ -24,12 +28,24 @@ struct Shared {
 struct Progress {
     /// Which request the rest is about.
     request: u64,
+    /// It came with a known key.
+    known: bool,
+    /// The server waits for the client to send more, or to take more.
+    awaited: [bool; 2],
+    /// Bytes of bodies that moved since that counted last.
+    moved: usize,
     /// Nobody wants more of the request.
     received: bool,
     /// The answer has ended.
     answered: bool,
     /// All of it has left.
     sent: bool,
+}
+
+impl Progress {
+    fn awaits(&self) -> bool {
+        self.awaited.contains(&true)
+    }
 }
 
 /// What the client is expected to do.
@@ -45,7 +61,15 @@ enum Phase {
 
 impl Visit {
     pub(super) fn new(seat: Seat) -> Self {
-        let progress = Progress { request: 0, received: true, answered: true, sent: true };
+        let progress = Progress {
+            request: 0,
+            known: false,
+            awaited: [false; 2],
+            moved: 0,
+            received: true,
+            answered: true,
+            sent: true,
+        };
         let (phase, _) = watch::channel(Phase::Head(Instant::now()));
         Self(Arc::new(Shared { seat, progress: Mutex::new(progress), phase }))
     }
@@ -88,12 +112,54 @@ impl Visit {
 
     /// The head of a request is complete; gives its number, too.
     pub(super) fn begin(&self) -> (Standing, u64) {
-        let standing = self.0.seat.begin();
         let mut progress = self.lock();
-        progress.request += 1;
+        let standing = self.0.seat.begin();
         self.0.phase.send_replace(Phase::Busy);
-        (progress.received, progress.answered, progress.sent) = (false, false, false);
-        (standing, progress.request)
+        let request = progress.request + 1;
+        *progress = Progress {
+            request,
+            known: false,
+            awaited: [false; 2],
+            moved: 0,
+            received: false,
+            answered: false,
+            sent: false,
+        };
+        (standing, request)
+    }
+
+    /// The server waits for the client to go on with a body.
+    pub(super) fn stall(&self, side: Side) {
+        let mut progress = self.lock();
+        let waits = progress.awaits();
+        let [request, answer] = &mut progress.awaited;
+        match side {
+            Side::Request => *request = true,
+            Side::Answer => *answer = true,
+        }
+        if progress.known || progress.sent || waits {
+            return;
+        }
+        let moved = progress.moved >= SIGN_OF_LIFE;
+        if moved {
+            progress.moved = 0;
+        }
+        self.0.seat.stall(moved);
+    }
+
+    /// The client has sent or taken so many bytes of a body.
+    pub(super) fn moved(&self, side: Side, bytes: usize) {
+        let mut progress = self.lock();
+        progress.moved = progress.moved.saturating_add(bytes);
+        let waited = progress.awaits();
+        let [request, answer] = &mut progress.awaited;
+        match side {
+            Side::Request => *request = false,
+            Side::Answer => *answer = false,
+        }
+        if waited && !progress.awaits() && !progress.known && !progress.sent {
+            self.0.seat.resume();
+        }
     }
 
     /// All that was written has left.
@@ -114,11 +180,13 @@ impl Visit {
             self.0.phase.send_replace(Phase::Resting(Instant::now()));
         }
         // What is still thrown away of a body does not keep a place from others.
-        let free = progress.sent && !before;
-        drop(progress);
-        if free {
+        if progress.sent && !before {
             self.0.seat.rest();
         }
+    }
+
+    fn is_at(&self, request: u64) -> bool {
+        self.lock().request == request
     }
 
     fn lock(&self) -> MutexGuard<'_, Progress> {
@@ -126,7 +194,29 @@ impl Visit {
     }
 }
 
-/// Which of the two bodies of a request ends.
+/// A request on a connection, told to who finds out whose it is.
+#[derive(Debug, Clone)]
+pub(crate) struct Guest {
+    visit: Visit,
+    request: u64,
+}
+
+impl Guest {
+    pub(super) fn new(visit: Visit, request: u64) -> Self {
+        Self { visit, request }
+    }
+
+    /// The key of the request is known: it keeps its place whatever strangers do.
+    pub(crate) fn is_known(&self) {
+        let mut progress = self.visit.lock();
+        if progress.request == self.request && !progress.sent && !progress.known {
+            progress.known = true;
+            self.visit.0.seat.know();
+        }
+    }
+}
+
+/// Which of the two bodies of a request is meant.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Side {
     Request,
@@ -148,7 +238,7 @@ impl<B> Watched<B> {
     }
 }
 
-impl<B: Body + Unpin> Body for Watched<B> {
+impl<B: Body<Data = Bytes> + Unpin> Body for Watched<B> {
     type Data = B::Data;
     type Error = B::Error;
 
@@ -156,7 +246,20 @@ impl<B: Body + Unpin> Body for Watched<B> {
         self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<B::Data>, B::Error>>> {
-        Pin::new(&mut self.get_mut().body).poll_frame(context)
+        let this = self.get_mut();
+        let polled = Pin::new(&mut this.body).poll_frame(context);
+        // Answers are waited for by the server alone; their client is met when they are written.
+        if matches!(this.side, Side::Request) && this.visit.is_at(this.request) {
+            match &polled {
+                Poll::Pending => this.visit.stall(Side::Request),
+                Poll::Ready(Some(Ok(frame))) => {
+                    let bytes = frame.data_ref().map_or(0, Bytes::len);
+                    this.visit.moved(Side::Request, bytes);
+                }
+                Poll::Ready(_) => this.visit.moved(Side::Request, 0),
+            }
+        }
+        polled
     }
 
     fn is_end_stream(&self) -> bool {

@@ -13,12 +13,12 @@ use tokio::time::timeout;
 
 use super::CHUNK;
 use crate::pace::TooSlow;
-use crate::{ApiError, App};
+use crate::{ApiError, App, Visitor};
 
 /// Largest body that is read as text: parameters and settings.
 const TEXT_LIMIT: usize = 1 << 20;
 /// Bytes of a text that need no place: more than nearly all clients ever send.
-const SMALL_TEXT: usize = 64 << 10;
+pub(crate) const SMALL_TEXT: usize = 64 << 10;
 
 /// Receives a body into a file that no package refers to yet.
 ///
@@ -81,11 +81,16 @@ impl<S: Send + Sync> FromRequest<S> for TextBody {
     }
 }
 
-/// Receives a body of at most 1 MiB of UTF-8; 415 for one that only a page sends.
+/// Receives a body of at most 1 MiB of UTF-8; 415 for one that only a page sends, 401 or 403 before
+/// the first byte for who shows an unknown key.
 ///
 /// Only so many large ones are received at a time, for they lie in memory and anybody may send
 /// them.
-pub(crate) async fn receive_text(app: &App, body: impl Into<TextBody>) -> Result<String, ApiError> {
+pub(crate) async fn receive_text(
+    app: &App,
+    visitor: &Visitor,
+    body: impl Into<TextBody>,
+) -> Result<String, ApiError> {
     let body = body.into();
     if body.of_a_page {
         return Err(ApiError::new(
@@ -93,18 +98,18 @@ pub(crate) async fn receive_text(app: &App, body: impl Into<TextBody>) -> Result
             "send JSON with the content type application/json, or a form with its own",
         ));
     }
-    let received = timeout(app.limits().text_deadline, all_text(app, body.body));
+    let known = app.knows(visitor).await?;
+    let received = timeout(app.limits().text_deadline, all_text(app, known, body.body));
     received.await.unwrap_or_else(|_| Err(too_slow()))
 }
 
-async fn all_text(app: &App, body: Body) -> Result<String, ApiError> {
+async fn all_text(app: &App, known: bool, body: Body) -> Result<String, ApiError> {
     let mut frames = body.into_data_stream();
     let mut text = Vec::new();
     let mut place = None;
     while let Some(bytes) = next_frame(&mut frames).await? {
         if place.is_none() && bytes.len() > SMALL_TEXT.saturating_sub(text.len()) {
-            let places = app.large_texts().clone();
-            place = Some(places.acquire_owned().await.map_err(ApiError::internal)?);
+            place = Some(app.large_text(known).await?);
         }
         if bytes.len() > TEXT_LIMIT.saturating_sub(text.len()) {
             return Err(ApiError::new(

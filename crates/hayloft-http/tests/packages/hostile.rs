@@ -1,7 +1,12 @@
 //! What every endpoint does with texts that are too long and values that are of no use: the table
 //! of endpoints and the description of the API say what there is, so nothing can be left out.
 
-use hayloft_http::{ENDPOINTS, Endpoint};
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::time::Duration;
+
+use hayloft::{Actor, KeyGrant};
+use hayloft_http::{ENDPOINTS, Endpoint, Guard, RequestLimits};
 use serde_json::{Value, json};
 
 use crate::server::{Answer, Server};
@@ -268,4 +273,40 @@ fn bodies_that_are_no_objects_are_refused_everywhere() {
         }
     }
     assert!(endpoints >= 7, "{endpoints} take JSON");
+}
+
+#[test]
+fn a_wrong_key_is_refused_before_the_body_at_every_endpoint() {
+    let server = Server::start_with(|app| app.limits(RequestLimits::default()));
+    server.feed("nu1", "nuget");
+    let grant = KeyGrant {
+        kind: "system".to_owned(),
+        system_apis: vec!["full-control".to_owned()],
+        ..KeyGrant::default()
+    };
+    let (key, text) = server.store.create_key(grant, None, &Actor::system()).unwrap();
+    server.store.delete_key(key.id, &Actor::system()).unwrap();
+    let mut asked = 0;
+    for endpoint in ENDPOINTS.iter().filter(|endpoint| !matches!(endpoint.guard, Guard::Open)) {
+        for method in endpoint.methods.iter().filter(|method| **method != "GET") {
+            let path = endpoint.path.replace("{feed}", "nu1").replace("{file}", "a");
+            let path = format!("{path}?name=A&version=1.0.0&feed=nu1&id=1");
+            let mut stream = TcpStream::connect(server.address).unwrap();
+            stream.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
+            let key = text.reveal();
+            let head = format!(
+                "{method} {path} HTTP/1.1\r\nHost: {}\r\nX-ApiKey: {key}\r\n\
+                 Content-Type: application/json\r\nContent-Length: 1000\r\n\r\n",
+                server.address
+            );
+            stream.write_all(head.as_bytes()).unwrap();
+            let mut answer = [0; 12];
+            let read = stream.read_exact(&mut answer);
+            assert!(read.is_ok(), "{method} {}: waits for a body", endpoint.path);
+            let answer = String::from_utf8_lossy(&answer);
+            assert!(matches!(&answer[9..], "401" | "403"), "{method} {}: {answer}", endpoint.path);
+            asked += 1;
+        }
+    }
+    assert!(asked > 20, "{asked}");
 }

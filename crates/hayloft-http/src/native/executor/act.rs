@@ -41,7 +41,7 @@ pub(super) async fn act(
         .await?
     };
     found?;
-    let Received { fields, file } = receive(app, intake.framing, headers, body).await?;
+    let Received { fields, file } = receive(app, &visitor, intake.framing, headers, body).await?;
     let work = {
         let (served, asked) = (served.clone(), asked.clone());
         move |session: &Session| {

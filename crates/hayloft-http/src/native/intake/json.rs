@@ -295,6 +295,13 @@ impl JsonParser {
 }
 
 impl Parser for JsonParser {
+    fn kept(&self) -> usize {
+        match &self.state {
+            State::Keeping(_, kept) => kept.len(),
+            _ => 0,
+        }
+    }
+
     fn push(&mut self, bytes: &[u8], found: &mut Found) -> Result<(), String> {
         let mut rest = bytes;
         while let Some((byte, after)) = rest.split_first() {

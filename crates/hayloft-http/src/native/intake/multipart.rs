@@ -146,6 +146,10 @@ impl Parser for MultipartParser {
         Ok(())
     }
 
+    fn kept(&self) -> usize {
+        self.value.len() + self.pending.len()
+    }
+
     fn finish(&mut self, _: &mut Found) -> Result<(), String> {
         match self.state {
             State::Ended => Ok(()),
