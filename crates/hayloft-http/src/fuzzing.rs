@@ -2,8 +2,8 @@
 
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, Request};
-use hayloft::{FeedDraft, Store};
 use hayloft::feed_type::native::{FilePart, JsonFile};
+use hayloft::{FeedDraft, Store};
 
 use crate::access::Credential;
 use crate::feed_object::{FeedChange, set_storage};
