@@ -415,11 +415,11 @@ fn nothing_that_is_accepted_is_unpacked_beside_the_directory() {
             };
             let package = ar(&[
                 ("debian-binary", b"2.0\n"),
-                ("control.tar", &tar(&[file("./control", "a")])),
+                ("control.tar", &tar(&[file("./control", "hay")])),
                 (&format!("data.tar{extension}"), &packed(compression, &data)),
             ]);
             let found = inspect(&Debian, &package, None, &[("distro", "sid")]);
-            assert_eq!(found.is_ok(), accepted, "{name}{extension}");
+            assert_eq!(found.is_ok(), accepted, "{name}{extension}: {found:?}");
             if !accepted {
                 continue;
             }
