@@ -69,9 +69,10 @@ impl VisibleFeeds {
     /// Takes out who brought a file here from a feed that cannot be seen: what a step is told of
     /// without its other end does not say who made it.
     pub(crate) fn blank_publisher(&mut self, file: &mut PackageFile) -> Result<(), ApiError> {
-        let from = match &file.origin {
-            Origin::Promoted { from_feed } | Origin::Repackaged { from_feed, .. } => from_feed,
-            _ => return Ok(()),
+        let (Origin::Promoted { from_feed: from } | Origin::Repackaged { from_feed: from, .. }) =
+            &file.origin
+        else {
+            return Ok(());
         };
         if !self.has(from)? {
             file.published_by.clear();

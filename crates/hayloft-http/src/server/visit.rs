@@ -25,6 +25,7 @@ struct Shared {
 }
 
 #[derive(Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "each ends by itself, in any order")]
 struct Progress {
     /// Which request the rest is about.
     request: u64,

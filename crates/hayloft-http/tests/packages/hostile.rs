@@ -304,7 +304,11 @@ fn a_wrong_key_is_refused_before_the_body_at_every_endpoint() {
             let read = stream.read_exact(&mut answer);
             assert!(read.is_ok(), "{method} {}: waits for a body", endpoint.path);
             let answer = String::from_utf8_lossy(&answer);
-            assert!(matches!(&answer[9..], "401" | "403"), "{method} {}: {answer}", endpoint.path);
+            assert!(
+                answer.ends_with("401") || answer.ends_with("403"),
+                "{method} {}: {answer}",
+                endpoint.path
+            );
             asked += 1;
         }
     }
