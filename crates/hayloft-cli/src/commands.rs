@@ -2,6 +2,7 @@
 
 mod completions;
 mod demo;
+mod export;
 mod feeds;
 mod going;
 pub(crate) mod health;
@@ -58,6 +59,7 @@ pub(crate) static ROOT: Command = Command::group(
         feeds::COMMAND,
         upack::COMMAND,
         settings::COMMAND,
+        export::COMMAND,
         verify::COMMAND,
         use_feed::COMMAND,
         serve::COMMAND,

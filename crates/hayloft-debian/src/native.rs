@@ -343,13 +343,28 @@ fn release_paths(view: &dyn FeedView, visit: &mut dyn FnMut(&str)) -> Result<(),
         suites.extend(rows::suite_of_current(key));
         ControlFlow::Continue(())
     })?;
+    // Those that have no release yet: to ask for one makes it.
+    let mut after: Option<Vec<u8>> = None;
+    loop {
+        let mut found = None;
+        view.rows(&rows::all_journals(), after.as_deref(), &mut |key, _| {
+            found = rows::suite_of_journal(key);
+            ControlFlow::Break(())
+        })?;
+        let Some((suite, end)) = found else { break };
+        if !suites.contains(&suite) {
+            suites.push(suite);
+        }
+        after = Some(end);
+    }
     let feed = hayloft_feed::native::encoded(&view.feed().name);
     for extension in ["asc", "gpg"] {
         visit(&format!("/keys/{feed}.{extension}"));
     }
     for suite in suites {
-        let Some((release, _)) = Release::read(view, &suite)? else { continue };
-        for (directory, index) in &release.indexes {
+        let release = Release::read(view, &suite)?;
+        let indexes = release.map(|(release, _)| release.indexes).unwrap_or_default();
+        for (directory, index) in &indexes {
             let directory = format!("/dists/{suite}/{directory}");
             for (name, form) in [("Packages", index.text), ("Packages.gz", index.packed)] {
                 let digest = data_encoding::HEXLOWER.encode(&form.sha256);

@@ -113,7 +113,8 @@ pub trait Native: fmt::Debug + Send + Sync {
     }
 
     /// Lists the paths of a static export: of one package, or of the feed as a whole. Each is one
-    /// that [`Native::resolve`] answers, now or with not found.
+    /// that [`Native::resolve`] answers, now or with not found. What names others by their digests
+    /// comes after them.
     fn paths(
         &self,
         view: &dyn FeedView,
@@ -122,6 +123,13 @@ pub trait Native: fmt::Debug + Send + Sync {
     ) -> Result<(), ViewError> {
         let _ = (view, package, visit);
         Ok(())
+    }
+
+    /// Where a static export keeps the answer to one of [`Native::paths`], so that a plain web
+    /// server finds it under that path: a path below the feed, encoded as that one is. What ends in
+    /// a slash is a folder with a page, everything else a file of its own name.
+    fn exported_as(&self, path: &str) -> String {
+        if path.ends_with('/') { format!("{path}index.html") } else { path.to_owned() }
     }
 
     /// One request of each kind that the protocol knows, reads and writes, for tests of rights and

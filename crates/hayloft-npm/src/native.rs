@@ -179,6 +179,11 @@ impl Native for Npm {
         }
     }
 
+    /// Tarballs lie below the document of their package.
+    fn exported_as(&self, path: &str) -> String {
+        if path.contains("/-/") { path.to_owned() } else { format!("{path}/index.json") }
+    }
+
     fn samples(&self) -> Vec<SampleRequest> {
         setup::samples()
     }

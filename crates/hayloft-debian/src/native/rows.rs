@@ -80,6 +80,18 @@ pub(super) fn journals(suite: &str) -> Vec<u8> {
     of_suite(JOURNAL, suite)
 }
 
+/// All that changed in all distributions.
+pub(super) fn all_journals() -> Vec<u8> {
+    vec![JOURNAL]
+}
+
+/// The distribution that a key of the journal speaks of, and the end of all its keys.
+pub(super) fn suite_of_journal(key: &[u8]) -> Option<(String, Vec<u8>)> {
+    let suite = key.strip_prefix(&[JOURNAL])?.split(|byte| *byte == 0).next()?;
+    let end = [&[JOURNAL], suite, &[1]].concat();
+    Some((std::str::from_utf8(suite).ok()?.to_owned(), end))
+}
+
 /// What a key of the journal speaks of.
 pub(super) fn journaled(suite: &str, key: &[u8]) -> Option<(Section, [u8; 16])> {
     let rest = key.strip_prefix(journals(suite).as_slice())?;
