@@ -1,11 +1,13 @@
 //! All commands, one file per word below `hayloft`.
 
+mod bundle;
 mod completions;
 mod demo;
 mod export;
 mod feeds;
 mod going;
 pub(crate) mod health;
+mod import;
 mod keys;
 mod listing;
 mod manual;
@@ -60,6 +62,8 @@ pub(crate) static ROOT: Command = Command::group(
         upack::COMMAND,
         settings::COMMAND,
         export::COMMAND,
+        import::COMMAND,
+        bundle::COMMAND,
         verify::COMMAND,
         use_feed::COMMAND,
         serve::COMMAND,

@@ -1,5 +1,6 @@
 //! What a store can do: requests, answers and errors of each operation, and its implementation.
 
+mod adopt;
 mod api_keys;
 mod audit;
 mod delete;
@@ -18,6 +19,7 @@ mod tags;
 mod upload;
 mod verify;
 
+pub use adopt::AdoptError;
 pub use api_keys::{ApiKey, KeyDigest, KeyError, KeyGrant, KeyText, QuickLookup};
 pub(crate) use audit::Entry;
 pub use audit::{Action, AuditQuery, AuditRow};

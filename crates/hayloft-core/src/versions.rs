@@ -54,6 +54,8 @@ impl NewFile {
 pub(crate) struct Terms {
     pub(crate) overwrite: Overwrite,
     pub(crate) published_by: String,
+    /// When, in milliseconds; `None` is now.
+    pub(crate) published: Option<i64>,
     pub(crate) origin: OriginValue,
     pub(crate) arrival: Arrival,
     /// Tags to point at the version.
@@ -210,7 +212,7 @@ fn begin(
         text: identity.version.text().to_owned(),
         identity: identity.version.identity().to_owned(),
         stability,
-        created: plan.now().millis(),
+        created: terms.published.unwrap_or_else(|| plan.now().millis()),
         origin: terms.origin.clone(),
         next_file: 0,
         more: 0,
@@ -381,7 +383,7 @@ fn write_file(
         file_name: file.file_name.clone(),
         size: file.size,
         digests: file.digests,
-        published: plan.now().millis(),
+        published: terms.published.unwrap_or_else(|| plan.now().millis()),
         published_by: terms.published_by.clone(),
         history: file.history,
         documents: file.documents.clone(),

@@ -64,6 +64,10 @@ impl FeedType for Debian {
         TAG
     }
 
+    fn file_endings(&self) -> &'static [&'static str] {
+        &[".deb", ".udeb", ".ddeb"]
+    }
+
     fn package_type(&self) -> &'static str {
         "deb"
     }

@@ -33,6 +33,12 @@ pub trait FeedType: fmt::Debug + Send + Sync + 'static {
         self.tag()
     }
 
+    /// What the names of its package files end in, in lower case, such as `.nupkg`: how they are
+    /// told from others in a folder. None: any file may be one.
+    fn file_endings(&self) -> &'static [&'static str] {
+        &[]
+    }
+
     /// Raised when a release derives other keys from the same text; the store then reindexes.
     fn revision(&self) -> u32 {
         1

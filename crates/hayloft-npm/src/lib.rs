@@ -67,6 +67,10 @@ impl FeedType for Npm {
         TAG
     }
 
+    fn file_endings(&self) -> &'static [&'static str] {
+        &[".tgz", ".tar.gz"]
+    }
+
     fn package_name(&self, group: &str, name: &str) -> Result<PackageName, FeedTypeError> {
         NpmName::from_parts(group, name).and_then(|parsed| parsed.package()).map_err(|error| {
             let text = if group.is_empty() { name.to_owned() } else { format!("{group}/{name}") };

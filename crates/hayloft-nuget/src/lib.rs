@@ -132,6 +132,10 @@ impl FeedType for NuGet {
         TAG
     }
 
+    fn file_endings(&self) -> &'static [&'static str] {
+        &[".nupkg", ".snupkg"]
+    }
+
     fn package_name(&self, group: &str, name: &str) -> Result<PackageName, FeedTypeError> {
         if !group.is_empty() {
             let full = format!("{group}/{name}");

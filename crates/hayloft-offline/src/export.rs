@@ -6,8 +6,8 @@
 //! that it is incomplete, and is completed by the next run.
 
 mod content;
-mod cursor;
-mod ledger;
+pub(crate) mod cursor;
+pub(crate) mod ledger;
 mod run;
 mod snippet;
 

@@ -96,9 +96,7 @@ impl Folder {
 
 impl Inner {
     fn path(&self, name: &TargetName) -> PathBuf {
-        let mut path = self.root.clone();
-        path.extend(name.as_str().split('/'));
-        path
+        name.below(&self.root)
     }
 
     fn changed(&self, directory: &Path) {

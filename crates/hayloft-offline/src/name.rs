@@ -1,4 +1,5 @@
 use std::fmt;
+use std::path::{Path, PathBuf};
 
 use hayloft_feed::native::decoded;
 use hayloft_feed::{PathFault, shorten};
@@ -70,6 +71,13 @@ impl TargetName {
     /// Components between slashes.
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+
+    /// The file of this name in a folder.
+    pub fn below(&self, folder: &Path) -> PathBuf {
+        let mut path = folder.to_owned();
+        path.extend(self.0.split('/'));
+        path
     }
 
     /// True for what an export keeps for itself.

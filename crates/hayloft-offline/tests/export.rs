@@ -170,7 +170,7 @@ fn what_is_gone_or_blocked_goes() {
         let folder = directory.path().join("export");
         run(&store, feed_type, &folder);
         let group = if feed_type == "universal" { "group" } else { "" };
-        let select = |name, version| Selector::exact(name, version).in_group(group);
+        let select = |name, version| Selector::grouped(group, name, version);
         store.delete_version(feed_type, &select("beta", "2.0.0"), &Actor::api()).unwrap();
         let block = StatusChange { allow: Some(Some(Allow::Never)), ..StatusChange::default() };
         store.set_status(feed_type, &select("alpha", "1.1.0"), &block, &Actor::api()).unwrap();
@@ -302,7 +302,7 @@ fn wherever_a_run_ends_readers_see_whole_documents_and_the_next_run_completes_it
     };
     upload(&store, "npm", &package("npm", "gamma", "1.0.0"));
     upload(&store, "npm", &package("npm", "beta", "2.1.0"));
-    store.delete_version("npm", &Selector::exact("alpha", "1.0.0"), &Actor::api()).unwrap();
+    store.delete_version("npm", &Selector::ungrouped("alpha", "1.0.0"), &Actor::api()).unwrap();
     let wanted = directory.path().join("wanted");
     run(&store, "npm", &wanted);
     let wanted = contents(&wanted);

@@ -102,6 +102,10 @@ impl FeedType for Pypi {
         TAG
     }
 
+    fn file_endings(&self) -> &'static [&'static str] {
+        &[".whl", ".tar.gz", ".zip", ".tar.bz2", ".tar.xz", ".tgz"]
+    }
+
     fn package_name(&self, group: &str, name: &str) -> Result<PackageName, FeedTypeError> {
         PypiName::package(group, name).map_err(|error| bad_name(name, error))
     }

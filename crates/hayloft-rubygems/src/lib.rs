@@ -70,6 +70,10 @@ impl FeedType for RubyGems {
         TAG
     }
 
+    fn file_endings(&self) -> &'static [&'static str] {
+        &[".gem"]
+    }
+
     fn package_type(&self) -> &'static str {
         "gem"
     }

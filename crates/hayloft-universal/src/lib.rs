@@ -94,6 +94,10 @@ impl FeedType for Universal {
         TAG
     }
 
+    fn file_endings(&self) -> &'static [&'static str] {
+        &[".upack", ".vpack"]
+    }
+
     fn package_type(&self) -> &'static str {
         "upack"
     }

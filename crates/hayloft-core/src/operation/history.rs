@@ -46,6 +46,29 @@ pub struct Promotion {
     pub comments: String,
 }
 
+impl Promotion {
+    /// A record of a package's promotion that says nothing more yet, for
+    /// [`Store::adopt_promotions`].
+    pub fn new(
+        feed_type: impl Into<String>,
+        group: impl Into<String>,
+        name: impl Into<String>,
+    ) -> Self {
+        Self {
+            id: 0,
+            feed_type: feed_type.into(),
+            from_feed: String::new(),
+            to_feed: String::new(),
+            group: group.into(),
+            name: name.into(),
+            version: String::new(),
+            date: Timestamp::default(),
+            user: String::new(),
+            comments: String::new(),
+        }
+    }
+}
+
 /// Which promotions to list; all filters compare without ASCII case. A feed is found by any of its
 /// names, a package and a version by the rules of their type.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -226,7 +249,7 @@ pub(crate) trait HistoryRecord: Record + Send + 'static {
     fn fits(&self, filter: &Filter) -> bool;
 }
 
-fn each_of_package<R: HistoryRecord>(
+pub(super) fn each_of_package<R: HistoryRecord>(
     read: &dyn MetaRead,
     tag: &str,
     name_key: &[u8],

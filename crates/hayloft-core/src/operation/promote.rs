@@ -226,6 +226,7 @@ fn promote(
     let terms = Terms {
         overwrite: request.overwrite,
         published_by: actor.name.clone(),
+        published: None,
         origin: OriginValue::Promoted { from_feed: from.record.name.clone() },
         arrival: Arrival::Untagged,
         tags: Vec::new(),

@@ -539,6 +539,7 @@ impl Step {
         let terms = Terms {
             overwrite: Overwrite::Refuse,
             published_by: self.actor.name.clone(),
+            published: None,
             origin: OriginValue::Repackaged {
                 from_feed: from.record.name.clone(),
                 from_version: job.source.record.text.clone(),

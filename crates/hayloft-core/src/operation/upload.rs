@@ -17,7 +17,7 @@ use crate::tables::{self, FragmentKind};
 use crate::versions::{AddError, Added, FILES_PER_VERSION, NewFile, Terms, add_files};
 use crate::{
     Action, Actor, Kept, LookupError, Manifests, NoSuchFeed, PackageFile, Staged, Staging, Store,
-    StoreError, TooLong, UnknownFeedType,
+    StoreError, Timestamp, TooLong, UnknownFeedType,
 };
 
 use super::audit::Entry;
@@ -46,6 +46,8 @@ pub struct UploadRequest {
     pub tags: Vec<String>,
     /// What the caller takes the file for; one that is another is refused.
     pub expect: Option<(PackageName, Version)>,
+    /// When and by whom it was published, where that was elsewhere; else it is now, by the caller.
+    pub published: Option<(Timestamp, String)>,
 }
 
 /// What became of a file that was to be stored.
@@ -216,6 +218,9 @@ impl Store {
     ) -> Result<Uploaded, UploadError> {
         actor.check()?;
         Kept::Tags.check_list(Kept::Tag, &request.tags)?;
+        if let Some((_, by)) = &request.published {
+            Kept::Actor.check_text(by)?;
+        }
         if !staged.is_of(&self.inner.staging) {
             return Err(StoreError::Foreign { what: "staged file" }.into());
         }
@@ -252,7 +257,11 @@ impl Store {
         let warnings = inspected.warnings.clone();
         let terms = Terms {
             overwrite: request.overwrite,
-            published_by: actor.name.clone(),
+            published_by: request
+                .published
+                .as_ref()
+                .map_or_else(|| actor.name.clone(), |(_, by)| by.clone()),
+            published: request.published.as_ref().map(|(at, _)| at.millis()),
             origin: OriginValue::Uploaded,
             arrival: if request.tags.is_empty() { Arrival::Untagged } else { Arrival::Tagged },
             tags: request.tags.clone(),

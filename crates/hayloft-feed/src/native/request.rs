@@ -18,6 +18,9 @@ pub struct Request<'a> {
     pub user: Option<&'a str>,
     /// True once a refresh that an answer asked for was tried: serve what is there.
     pub refreshed: bool,
+    /// True if the answer becomes a file that others read who cannot write: it leaves out what only
+    /// helps to change the feed, so that equal feeds of two stores give equal files.
+    pub exported: bool,
 }
 
 impl<'a> Request<'a> {
@@ -31,6 +34,7 @@ impl<'a> Request<'a> {
             feed_url,
             user: None,
             refreshed: false,
+            exported: false,
         }
     }
 
@@ -67,6 +71,13 @@ impl<'a> Request<'a> {
     pub fn refreshed(mut self) -> Self {
         self.refreshed = true;
         self
+    }
+
+    /// For a file of a static export, which takes what is there.
+    #[must_use]
+    pub fn exported(mut self) -> Self {
+        self.exported = true;
+        self.refreshed()
     }
 
     /// The first header of this name.

@@ -47,10 +47,13 @@ pub(super) fn resolve<'a>(
         Form::Abbreviated => (Form::Abbreviated, ABBREVIATED_TYPE),
     };
     let variant = if form == Form::Full { "full" } else { "abbreviated" };
-    let validator = view.validator(head.revision, &[variant, request.feed_url]);
+    let exported = if request.exported { "exported" } else { "" };
+    let validator = view.validator(head.revision, &[variant, exported, request.feed_url]);
     let place = Place::of(name, request.feed_url);
+    // Clients send it back with what they changed.
+    let revision = (!request.exported).then_some(head.revision);
     let resource = Resource::document(validator, media_type, move |out| {
-        render(view, &head, &latest, &place, form, out)
+        render(view, &head, revision, &latest, &place, form, out)
     });
     let resource = resource.vary(&["accept"]);
     Ok(Answer::Resource(if writes { resource.unkept() } else { resource }))
@@ -119,6 +122,7 @@ pub(super) fn revision_text(revision: u64) -> String {
 fn render(
     view: &dyn FeedView,
     head: &PackageHead,
+    revision: Option<u64>,
     latest: &Version,
     place: &Place,
     form: Form,
@@ -126,11 +130,13 @@ fn render(
 ) -> Result<(), RenderError> {
     let name = quoted(&head.name.spelled());
     match form {
-        Form::Full => write!(
-            out,
-            r#"{{"_id":{name},"_rev":"{}","name":{name},"#,
-            revision_text(head.revision)
-        )?,
+        Form::Full => {
+            write!(out, r#"{{"_id":{name},"#)?;
+            if let Some(revision) = revision {
+                write!(out, r#""_rev":"{}","#, revision_text(revision))?;
+            }
+            write!(out, r#""name":{name},"#)?;
+        }
         Form::Abbreviated => write!(out, r#"{{"name":{name},"modified":"{}","#, head.changed)?,
     }
     out.write_all(br#""versions":{"#)?;

@@ -5,10 +5,10 @@ use std::collections::BTreeSet;
 use data_encoding::HEXLOWER;
 use hayloft_core::{Action, AuditQuery, Store, StoreError};
 
-use super::ledger::Cursor;
+pub(crate) use super::ledger::Cursor;
 
 /// The newest row.
-pub(super) fn newest(store: &Store) -> Result<Cursor, StoreError> {
+pub(crate) fn newest(store: &Store) -> Result<Cursor, StoreError> {
     let row = store.audit_log(&AuditQuery::default())?.next().transpose()?;
     Ok(row.map_or_else(Cursor::default, |row| Cursor {
         id: row.id,
@@ -19,7 +19,7 @@ pub(super) fn newest(store: &Store) -> Result<Cursor, StoreError> {
 /// Groups and names of the packages of a feed that changed after a row, up to the newest one;
 /// `None` if the log cannot tell, because it does not hold that row, or because more than packages
 /// changed.
-pub(super) fn changed_since(
+pub(crate) fn changed_since(
     store: &Store,
     feed: &str,
     cursor: &Cursor,

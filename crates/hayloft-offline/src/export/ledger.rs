@@ -1,13 +1,17 @@
 //! What an export wrote, kept beside it, package by package: so that the next one touches only what
 //! changed, and removes what is gone.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::io;
+use std::path::{Path, PathBuf};
 
 use data_encoding::HEXLOWER;
+use fs_err as fs;
+use hayloft_feed::Limits;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+use crate::name::OWN;
 use crate::{Target, TargetName};
 
 /// Raised when older releases cannot read the records.
@@ -42,10 +46,10 @@ pub(super) struct Context {
 
 /// A row of the audit log.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Cursor {
-    pub(super) id: u64,
+pub(crate) struct Cursor {
+    pub(crate) id: u64,
     /// Its chain value: the same number in another store has another one.
-    pub(super) chain: String,
+    pub(crate) chain: String,
 }
 
 /// The files of one package, or those of the feed itself.
@@ -111,6 +115,30 @@ pub(super) fn read<T: for<'a> Deserialize<'a>>(
 ) -> io::Result<Option<T>> {
     let bytes = target.read(name, LARGEST)?;
     Ok(bytes.and_then(|bytes| serde_json::from_slice(&bytes).ok()))
+}
+
+/// The package files of the export in a folder; `None` if there is none, or not all of one.
+pub(crate) fn packages_of(root: &Path) -> io::Result<Option<HashSet<PathBuf>>> {
+    let own = root.join(OWN);
+    if !own.join("state.json").is_file() || own.join("incomplete").exists() {
+        return Ok(None);
+    }
+    let mut found = HashSet::new();
+    let shards = own.join("packages");
+    if !shards.is_dir() {
+        return Ok(Some(found));
+    }
+    for shard in fs::read_dir(shards)? {
+        for record in fs::read_dir(shard?.path())? {
+            let mut file = fs::File::open(record?.path())?;
+            let bytes = Limits::read(&mut file, LARGEST).map_err(io::Error::other)?;
+            let Ok(ledger) = serde_json::from_slice::<Ledger>(&bytes) else { return Ok(None) };
+            let packages = ledger.files.iter().filter(|(_, file)| file.package);
+            let names = packages.filter_map(|(name, _)| TargetName::of_text(name).ok());
+            found.extend(names.map(|name| name.below(root)));
+        }
+    }
+    Ok(Some(found))
 }
 
 pub(super) fn write<T: Serialize>(

@@ -247,7 +247,7 @@ impl Run<'_> {
         let Some(old) = self.read_ledger(&ledger::feed_name())? else { return Ok(false) };
         let mut looked = 0;
         for path in paths(self.native, self.view, None)? {
-            let request = Request::get(&path, self.feed_url).refreshed();
+            let request = Request::get(&path, self.feed_url).exported();
             let Answer::Resource(resource) = self.native.resolve(self.view, &request)? else {
                 continue;
             };
@@ -359,7 +359,7 @@ impl Run<'_> {
         };
         let mut documents = Vec::new();
         for path in paths(self.native, self.view, Some(head))? {
-            let request = Request::get(&path, self.feed_url).refreshed();
+            let request = Request::get(&path, self.feed_url).exported();
             let Answer::Resource(resource) = self.native.resolve(self.view, &request)? else {
                 continue;
             };
@@ -389,7 +389,7 @@ impl Run<'_> {
     fn documents(&mut self, begun: Begun) -> Result<(), Interrupted> {
         let Begun { key, old, mut new, documents } = begun;
         for path in documents {
-            let request = Request::get(&path, self.feed_url).refreshed();
+            let request = Request::get(&path, self.feed_url).exported();
             let Answer::Resource(resource) = self.native.resolve(self.view, &request)? else {
                 continue;
             };
@@ -419,7 +419,7 @@ impl Run<'_> {
         let mut new = Ledger::default();
         let mut drafts = Vec::new();
         for path in paths(self.native, self.view, None)? {
-            let request = Request::get(&path, self.feed_url).refreshed();
+            let request = Request::get(&path, self.feed_url).exported();
             let Answer::Resource(resource) = self.native.resolve(self.view, &request)? else {
                 continue;
             };

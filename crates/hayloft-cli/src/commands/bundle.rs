@@ -1,0 +1,132 @@
+//! `hayloft bundle`: packages from one store to another in one file.
+
+use std::path::Path;
+
+use hayloft::{Actor, Create, OpenOptions, Overwrite, Store};
+use hayloft_offline::{
+    ApplyOptions, BundleError, BundleHeader, BundleOptions, apply, create, inspect,
+};
+use serde_json::json;
+
+use super::{FEED, STORE};
+use crate::arguments::{Command, Invocation, Opt, Word};
+use crate::connection::{StorePlace, open_store, user_of_the_system};
+use crate::console::Console;
+use crate::failure::Failure;
+
+pub(super) const COMMAND: Command = Command::group(
+    "bundle",
+    "Carries packages of a feed to another store in one file",
+    &[],
+    &[CREATE, INSPECT, APPLY],
+);
+
+const FILE: Opt = Opt::text("file", "The file of the bundle");
+
+const CREATE: Command = Command::action(
+    "create",
+    "Writes packages of a feed, with their state and history, into a file",
+    &[
+        FEED,
+        FILE,
+        Opt::text("package", "Only this package, with its group before a slash; words name more"),
+        Opt::text("since", "An earlier bundle of the feed: only what has changed since"),
+        STORE,
+    ],
+    run_create,
+)
+.words(&[Word::Value("feed"), Word::Value("file"), Word::Values("package")])
+.examples(&[
+    "hayloft bundle create prod monday.hayloft",
+    "hayloft bundle create prod tuesday.hayloft --since=monday.hayloft",
+]);
+
+const INSPECT: Command =
+    Command::action("inspect", "Verifies a bundle and tells what it holds", &[FILE], run_inspect)
+        .words(&[Word::Value("file")])
+        .examples(&["hayloft bundle inspect monday.hayloft"]);
+
+const APPLY: Command = Command::action(
+    "apply",
+    "Brings what a bundle holds into a feed, once all of it is verified",
+    &[
+        FEED,
+        FILE,
+        Opt::flag("overwrite", "Replace stored files by other bytes, if the feed allows it"),
+        STORE,
+    ],
+    run_apply,
+)
+.words(&[Word::Value("feed"), Word::Value("file")])
+.examples(&["hayloft bundle apply prod monday.hayloft"]);
+
+fn store(invocation: &Invocation, console: &Console) -> Result<Store, Failure> {
+    let mut open = OpenOptions::default();
+    open.create = Create::Never;
+    open_store(&StorePlace::of(invocation), open, console)
+}
+
+fn failed(error: BundleError) -> Failure {
+    Failure::Other(anyhow::Error::new(error))
+}
+
+fn run_create(invocation: &Invocation, console: &mut Console) -> Result<(), Failure> {
+    let feed = invocation.required("feed")?;
+    let file = Path::new(invocation.required("file")?);
+    let mut options = BundleOptions::default();
+    let listed = invocation.listed().iter().map(String::as_str);
+    for package in listed.chain(invocation.text("package")) {
+        let (group, name) = package.rsplit_once('/').unwrap_or(("", package));
+        options.packages.push((group.to_owned(), name.to_owned()));
+    }
+    options.since = invocation.text("since").map(Into::into);
+    let store = store(invocation, console)?;
+    console.say(format_args!("Bundling {feed} into {}...", file.display()))?;
+    console.flush()?;
+    let header = create(&store, feed, file, &options).map_err(failed)?;
+    store.close().map_err(anyhow::Error::new)?;
+    if header.blocked > 0 {
+        console.note(format_args!("{} files of blocked versions are left out.", header.blocked));
+    }
+    tell(&header, console)
+}
+
+fn run_inspect(invocation: &Invocation, console: &mut Console) -> Result<(), Failure> {
+    let header = inspect(Path::new(invocation.required("file")?)).map_err(failed)?;
+    console.line(format_args!("Feed: {} ({})", header.feed, header.feed_type))?;
+    if header.since.is_some() {
+        console.line("It follows an earlier bundle, which has to be applied first.")?;
+    }
+    tell(&header, console)
+}
+
+fn tell(header: &BundleHeader, console: &mut Console) -> Result<(), Failure> {
+    console.line(format_args!(
+        "{} files in {} contents ({} bytes), {} promotions.",
+        header.files, header.blobs, header.bytes, header.promotions
+    ))?;
+    console.value(header)
+}
+
+fn run_apply(invocation: &Invocation, console: &mut Console) -> Result<(), Failure> {
+    let feed = invocation.required("feed")?;
+    let file = Path::new(invocation.required("file")?);
+    let mut options = ApplyOptions::default();
+    if invocation.flag("overwrite") {
+        options.overwrite = Overwrite::Replace;
+    }
+    let store = store(invocation, console)?;
+    console.say(format_args!("Applying {} to {feed}...", file.display()))?;
+    console.flush()?;
+    let actor = Actor::named(user_of_the_system());
+    let applied = apply(&store, feed, file, &options, &actor).map_err(failed)?;
+    store.close().map_err(anyhow::Error::new)?;
+    console.line(format_args!(
+        "{} files stored, {} there already, {} statuses and {} tags changed, {} promotions new.",
+        applied.stored, applied.unchanged, applied.statuses, applied.tags, applied.promotions
+    ))?;
+    console.value(&json!({
+        "feed": feed, "stored": applied.stored, "unchanged": applied.unchanged,
+        "statuses": applied.statuses, "tags": applied.tags, "promotions": applied.promotions,
+    }))
+}
