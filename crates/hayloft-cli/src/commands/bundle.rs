@@ -29,13 +29,16 @@ const CREATE: Command = Command::action(
     &[
         FEED,
         FILE,
-        Opt::text("package", "Only this package, with its group before a slash; words name more"),
+        Opt::text(
+            "package",
+            "Only these packages, between commas, each with its group before a slash",
+        ),
         Opt::text("since", "An earlier bundle of the feed: only what has changed since"),
         STORE,
     ],
     run_create,
 )
-.words(&[Word::Value("feed"), Word::Value("file"), Word::Values("package")])
+.words(&[Word::Value("feed"), Word::Value("file")])
 .examples(&[
     "hayloft bundle create prod monday.hayloft",
     "hayloft bundle create prod tuesday.hayloft --since=monday.hayloft",
@@ -74,8 +77,10 @@ fn run_create(invocation: &Invocation, console: &mut Console) -> Result<(), Fail
     let feed = invocation.required("feed")?;
     let file = Path::new(invocation.required("file")?);
     let mut options = BundleOptions::default();
-    let listed = invocation.listed().iter().map(String::as_str);
-    for package in listed.chain(invocation.text("package")) {
+    for package in invocation.text("package").unwrap_or_default().split(',') {
+        if package.is_empty() {
+            continue;
+        }
         let (group, name) = package.rsplit_once('/').unwrap_or(("", package));
         options.packages.push((group.to_owned(), name.to_owned()));
     }

@@ -71,6 +71,7 @@ async fn upload(
         let overwrite = session.overwrite(&feed)?;
         let request = UploadRequest {
             expect: None,
+            published: None,
             file_name: file,
             hints: parameters.hints(),
             overwrite,

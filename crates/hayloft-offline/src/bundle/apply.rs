@@ -8,7 +8,7 @@ use fs_err as fs;
 use hayloft_archive::{TarKind, TarMember, TarReader};
 use hayloft_core::{
     Actor, Allow, DeprecationChange, Listing, Overwrite, Promotion, SelectError, Selector, Staged,
-    StagingError, StatusChange, Store, Stored, TagError, UploadError, UploadRequest,
+    StagingError, StatusChange, Store, Stored, TagError, Timestamp, UploadError, UploadRequest,
 };
 use hayloft_feed::{FileRole, Limits, Qualifiers};
 use sha2::{Digest, Sha256};
@@ -147,7 +147,7 @@ impl Opened {
         }
         let lines = bytes.split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
         let records = lines
-            .map(|line| serde_json::from_slice(line))
+            .map(serde_json::from_slice)
             .collect::<Result<Vec<Record>, _>>()
             .map_err(|_| damaged("one of its records cannot be read"))?;
         Ok(Self { header, records })

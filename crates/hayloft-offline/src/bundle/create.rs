@@ -128,10 +128,12 @@ impl Found {
         feed: &str,
         package: &PackageInfo,
     ) -> Result<(), BundleError> {
-        let mut query = VersionsQuery::default();
-        query.group = Some(package.group.clone());
-        query.name = Some(package.name.clone());
-        query.files = Files::All;
+        let query = VersionsQuery {
+            group: Some(package.group.clone()),
+            name: Some(package.name.clone()),
+            files: Files::All,
+            ..VersionsQuery::default()
+        };
         for file in store.versions(feed, &query)? {
             let file = file?;
             if file.status.is_blocked() {

@@ -170,6 +170,7 @@ impl Order<'_> {
             },
             tags: order.tags.clone(),
             expect: order.expect.clone(),
+            published: None,
         };
         let actor = self.session.actor();
         let uploaded = store.upload_staged(&feed.name, &request, staged, &actor).map_err(
