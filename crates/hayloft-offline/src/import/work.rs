@@ -190,14 +190,9 @@ impl Work<'_> {
         hints: &BTreeMap<String, String>,
     ) -> Result<Stored, Unstored> {
         let mut content = staged.read().map_err(Unstored::Failed)?;
-        let upload = Upload {
-            content: content.as_mut(),
-            size: staged.size(),
-            digests: staged.digests(),
-            file_name: name,
-            hints,
-            remembered: &BTreeMap::new(),
-        };
+        let upload = Upload::new(content.as_mut(), staged.size(), staged.digests())
+            .with_file_name(name)
+            .with_hints(hints);
         let inspected = self.feed_type.inspect(upload, &self.store.options().limits);
         let inspected = inspected.map_err(|error| Unstored::Refused(told(&error)))?;
         let identity = inspected.identity;
