@@ -15,6 +15,7 @@ const DEBIAN: &[(&str, &str)] = &[
     ("mmdebstrap", "mmdebstrap"),
     ("mono", "mono-runtime"),
     ("al", "mono-devel"),
+    ("nginx", "nginx-light"),
     ("node", "nodejs"),
     ("npm", "npm"),
     ("python3", "python3"),
