@@ -16,8 +16,8 @@ use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use hayloft_testkit::{Package, gem, npm_tgz, wheel};
-use hayloft_tests::{Hayloft, Request, has_program, python, run, tree};
+use hayloft_testkit::{Package, deb, gem, npm_tgz, nupkg, wheel};
+use hayloft_tests::{Hayloft, Request, has_program, nuget, python, run, tree};
 use tempfile::TempDir;
 
 /// A store without a server, and the folder that it is exported to.
@@ -61,7 +61,10 @@ impl Scene {
         for package in packages {
             fs_err::write(folder.path().join(package.file_name()), package.build()).unwrap();
         }
-        self.hayloft(&["import", "dev", folder.path().to_str().unwrap()]);
+        let from = folder.path().to_str().unwrap();
+        let place = ["--distribution=stable", "--component=main"];
+        let place = if self.feed_type == "debian" { &place[..] } else { &[] };
+        self.hayloft(&[&["import", "dev", from], place].concat());
     }
 
     fn export_command(&self, web: &Web) -> Command {
@@ -166,7 +169,6 @@ fn drive(
     });
     renewed();
     assert!(!scene.path("www/feed/.hayloft-export/incomplete").exists());
-    assert!(!scene.feed_type.is_empty());
 }
 
 #[test]
@@ -270,6 +272,165 @@ fn gem_installs_from_pythons_own_server() {
             assert!(gems.join("alpha-1.1.0").exists() && gems.join("gamma-1.0.0").exists());
         },
     );
+}
+
+#[test]
+fn bundler_installs_and_updates_from_nginx() {
+    let scene = Scene::new("rubygems");
+    let Some(web) = has_program("bundle").then(|| scene.nginx()).flatten() else { return };
+    let bundle = |label: &str, gems: &str| {
+        let project = scene.path(label);
+        fs_err::create_dir_all(&project).unwrap();
+        let source = format!("source \"http://127.0.0.1:{}/feed/\"\n{gems}\n", web.port);
+        fs_err::write(project.join("Gemfile"), source).unwrap();
+        let mut bundle = Command::new("bundle");
+        bundle.current_dir(&project).env("HOME", &project).env("GEM_HOME", project.join("gems"));
+        bundle
+            .env("GEM_PATH", project.join("gems"))
+            .env("BUNDLE_USER_HOME", project.join("bundle"));
+        bundle.env("BUNDLE_SILENCE_ROOT_WARNING", "1").env_remove("RUBYOPT");
+        run(bundle.arg("install"));
+        fs_err::read_to_string(project.join("Gemfile.lock")).unwrap()
+    };
+    drive(
+        &scene,
+        &web,
+        &[gem("alpha", "1.0.0", "ruby"), gem("beta", "1.0.0", "ruby")],
+        &[gem("alpha", "1.1.0", "ruby"), gem("gamma", "1.0.0", "ruby")],
+        &|label| {
+            let lock = bundle(label, "gem \"alpha\", \"1.0.0\"\ngem \"beta\"");
+            assert!(lock.contains("alpha (1.0.0)") && lock.contains("beta (1.0.0)"), "{lock}");
+        },
+        &|| {
+            // With what it kept of the first export.
+            fs_err::remove_file(scene.path("before/Gemfile.lock")).unwrap();
+            let lock = bundle("before", "gem \"alpha\"\ngem \"gamma\"");
+            assert!(lock.contains("alpha (1.1.0)") && lock.contains("gamma (1.0.0)"), "{lock}");
+        },
+    );
+}
+
+#[test]
+fn nuget_exe_installs_from_pythons_own_server() {
+    let scene = Scene::new("nuget");
+    let Some(web) = nuget().and_then(|_| scene.python_server()) else { return };
+    let install = |label: &str, id: &str, version: &str| {
+        let home = scene.path(label);
+        fs_err::create_dir_all(&home).unwrap();
+        let mut nuget = nuget().unwrap();
+        nuget.args(["install", id, "-Version", version, "-Source"]);
+        nuget.arg(format!("http://127.0.0.1:{}/feed/v3/index.json", web.port));
+        nuget.args(["-OutputDirectory", "out", "-NoCache", "-DirectDownload", "-NonInteractive"]);
+        nuget.env("HOME", &home).env("NUGET_PACKAGES", home.join("packages"));
+        nuget.env("NUGET_HTTP_CACHE_PATH", home.join("http")).current_dir(&home);
+        let told = run(&mut nuget);
+        assert!(told.contains("Successfully installed"), "{told}");
+        assert!(home.join(format!("out/{id}.{version}/content/payload.bin")).exists());
+    };
+    let package = |id: &str, version: &str| nupkg(id, version).payload(5_000);
+    drive(
+        &scene,
+        &web,
+        &[package("Hay.Alpha", "1.0.0")],
+        &[package("Hay.Alpha", "1.1.0"), package("Hay.Gamma", "1.0.0")],
+        &|label| install(label, "Hay.Alpha", "1.0.0"),
+        &|| {
+            install("after", "Hay.Alpha", "1.1.0");
+            install("after", "Hay.Gamma", "1.0.0");
+        },
+    );
+}
+
+#[test]
+fn apt_updates_and_fetches_from_pythons_own_server() {
+    let scene = Scene::new("debian");
+    let programs = ["apt-get", "dpkg", "gpgv"].into_iter().all(has_program);
+    let Some(web) = programs.then(|| scene.python_server()).flatten() else { return };
+    let apt = |label: &str, arguments: &[&str]| {
+        let home = scene.path(label);
+        for part in ["lists/partial", "cache/archives/partial", "trusted"] {
+            fs_err::create_dir_all(home.join(part)).unwrap();
+        }
+        let at = |part: &str| home.join(part).display().to_string();
+        fs_err::write(home.join("status"), "").unwrap();
+        let key = scene.path("www/feed/keys/dev.asc");
+        let source = format!(
+            "deb [signed-by={}] http://127.0.0.1:{}/feed stable main\n",
+            key.display(),
+            web.port
+        );
+        fs_err::write(home.join("sources"), source).unwrap();
+        let mut apt = Command::new("apt-get");
+        for option in [
+            format!("Dir::Etc::sourcelist={}", at("sources")),
+            "Dir::Etc::sourceparts=-".to_owned(),
+            format!("Dir::Etc::trustedparts={}", at("trusted")),
+            format!("Dir::State::lists={}", at("lists")),
+            format!("Dir::State::status={}", at("status")),
+            format!("Dir::Cache={}", at("cache")),
+            "APT::Sandbox::User=root".to_owned(),
+            "APT::Architecture=amd64".to_owned(),
+            "APT::Architectures=amd64".to_owned(),
+            "Acquire::http::Proxy=false".to_owned(),
+            "Acquire::Languages=none".to_owned(),
+        ] {
+            apt.args(["-o", &option]);
+        }
+        run(apt.args(arguments).current_dir(&home));
+        home
+    };
+    let get = |label: &str, what: &str, file: &str| {
+        apt(label, &["update", "-o", "APT::Update::Error-Mode=any"]);
+        let home = apt(label, &["download", what]);
+        assert!(home.join(file).exists(), "{file}");
+    };
+    drive(
+        &scene,
+        &web,
+        &[deb("alpha", "1.0", "amd64"), deb("beta", "1:1.0", "all")],
+        &[deb("alpha", "1.1", "amd64"), deb("gamma", "1.0", "amd64")],
+        &|label| {
+            get(label, "alpha=1.0", "alpha_1.0_amd64.deb");
+            get(label, "beta", "beta_1%3a1.0_all.deb");
+        },
+        &|| get("before", "alpha", "alpha_1.1_amd64.deb"),
+    );
+}
+
+/// Kills imports and applications of a bundle at random moments; the next one completes them.
+#[test]
+fn killed_imports_and_bundles_are_completed_by_the_next() {
+    let scene = Scene::new("npm");
+    let folder = scene.path("packages");
+    fs_err::create_dir_all(&folder).unwrap();
+    for at in 0..40 {
+        let package = npm_tgz(&format!("p{at}"), "1.0.0").payload(30_000);
+        fs_err::write(folder.join(package.file_name()), package.build()).unwrap();
+    }
+    let from = folder.to_str().unwrap();
+    let bundle = scene.path("bundle");
+    let bundle = bundle.to_str().unwrap();
+    scene.hayloft(&["import", "dev", from]);
+    scene.hayloft(&["bundle", "create", "dev", bundle]);
+    for (store, arguments) in [
+        ("imported", ["import", "dev", from].as_slice()),
+        ("applied", &["bundle", "apply", "dev", bundle]),
+    ] {
+        let target = Hayloft::on_store(&scene.path(store));
+        run(&mut target.command(["feeds", "create", "dev", "npm"]));
+        for round in 0..20_u32 {
+            let mut command = target.command(arguments);
+            let mut child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+            std::thread::sleep(Duration::from_millis(u64::from(round * 23 % 200)));
+            child.kill().unwrap();
+            child.wait().unwrap();
+        }
+        run(&mut target.command(arguments));
+        let again: serde_json::Value =
+            serde_json::from_str(&run(target.command(arguments).arg("--json"))).unwrap();
+        assert_eq!((&again["stored"], &again["unchanged"]), (&0.into(), &40.into()), "{store}");
+        run(&mut target.command(["verify", "--level=deep"]));
+    }
 }
 
 /// Kills exports at random moments; each time what the documents name is there.
