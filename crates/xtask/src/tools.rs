@@ -8,6 +8,8 @@ use crate::run::{Step, target};
 /// Programs that tests drive, with the Debian package that brings each.
 const DEBIAN: &[(&str, &str)] = &[
     ("apt-ftparchive", "apt-utils"),
+    ("aptly", "aptly"),
+    ("reprepro", "reprepro"),
     ("curl", "curl"),
     ("dpkg-deb", "dpkg"),
     ("bundle", "bundler"),
