@@ -7,7 +7,7 @@ use redb::{Database, ReadOnlyTable, ReadableDatabase, TableDefinition};
 use crate::Scale;
 use crate::measure::{Contender, Contest, Work, contest, timed_on_processor};
 use crate::raw::Bytes;
-use crate::stores::{DEEP, Stores, VERSIONS_DEEP, VERSIONS_EACH, WIDE, open, package_name};
+use crate::stores::{DEEP, LARGE, Stores, VERSIONS_DEEP, VERSIONS_EACH, WIDE, open, package_name};
 
 const PACKAGES: TableDefinition<'static, Bytes, Bytes> = TableDefinition::new("pkg-1");
 const VERSIONS: TableDefinition<'static, Bytes, Bytes> = TableDefinition::new("ver-1");
@@ -19,7 +19,7 @@ const DEEP_KEYS: u32 = 2;
 pub(crate) fn contests(scale: Scale, stores: &mut Stores) -> Result<Vec<Contest>> {
     let mut sizes = vec![1_000];
     if scale.million {
-        sizes.push(1_000_000);
+        sizes.push(LARGE);
     }
     let mut found = Vec::new();
     for versions in sizes {
@@ -39,7 +39,7 @@ fn of_size(versions: u32, scale: Scale, store: &Path, copy: &Path) -> Result<Vec
     let transaction = database.begin_read()?;
     let packages = transaction.open_table(PACKAGES)?;
     let rows = transaction.open_table(VERSIONS)?;
-    let of = if versions == 1_000_000 { "1,000,000" } else { "1,000" };
+    let of = if versions == LARGE { "650,000" } else { "1,000" };
     let times = if versions > 1_000 || scale.quick { 1 } else { 50 };
     let repeated = |work: &dyn Fn() -> Result<u32>, expected: u32| {
         timed_on_processor(|| {

@@ -8,7 +8,7 @@ use redb::Database;
 
 use crate::Scale;
 use crate::measure::{Contender, Contest, Work, contest, timed};
-use crate::stores::{Stores, WIDE, open, upload};
+use crate::stores::{LARGE, Stores, WIDE, open, upload};
 
 const READY: &str = "ready";
 
@@ -16,7 +16,7 @@ const READY: &str = "ready";
 pub(crate) fn contests(scale: Scale, stores: &mut Stores) -> Result<Vec<Contest>> {
     let mut sizes = vec![if scale.quick { ("1,000", 1_000) } else { ("100,000", 100_000) }];
     if scale.million {
-        sizes.push(("1,000,000", 1_000_000));
+        sizes.push(("650,000", LARGE));
     }
     sizes
         .into_iter()

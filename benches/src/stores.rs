@@ -20,6 +20,9 @@ pub(crate) const VERSIONS_EACH: u32 = 10;
 /// Versions of the package in [`DEEP`].
 pub(crate) const VERSIONS_DEEP: u32 = 1_000;
 
+/// Versions of the largest store that is measured.
+pub(crate) const LARGE: u32 = 650_000;
+
 /// Clients that fill a store; many, so that one commit takes in many uploads.
 const FILLERS: u32 = 128;
 

@@ -86,6 +86,7 @@ impl LogFile {
         if let Some(parent) = path.parent() {
             fs.sync_directory(parent)?;
         }
+        small_pages(fs, path);
         Ok(Self { file: fs.modify(path)?, identity, half })
     }
 
@@ -128,6 +129,13 @@ impl LogFile {
     pub(super) fn sync(&self) -> io::Result<()> {
         self.file.sync_data()
     }
+}
+
+/// Has the system forget the log after it was written or read in large pieces: it keeps such a piece
+/// as one large page, of which a record would count as written whole. That it could not costs
+/// nothing else.
+pub(super) fn small_pages(fs: &dyn Fs, path: &Path) {
+    let _ = fs.forget_cached(path);
 }
 
 fn head(identity: &Identity, half: u64) -> Vec<u8> {

@@ -7,7 +7,7 @@ use std::sync::mpsc;
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::Instant;
 
-use super::file::{Identity, LogFile, sound_half};
+use super::file::{Identity, LogFile, small_pages, sound_half};
 use super::generation::{Generation, Held};
 use super::mutations::Switches;
 use super::options::{Commits, DamagedLog};
@@ -244,6 +244,7 @@ impl Opening<'_> {
             return Err(LogError::Foreign);
         }
         let halves = [file.read_half(0)?, file.read_half(1)?];
+        small_pages(self.fs, &self.places.log);
         let layout = Layout {
             identity: &file.identity,
             tables: self.tables,
