@@ -14,7 +14,7 @@ const READY: &str = "ready";
 
 /// Opening a store whose process was killed, against opening one that was closed.
 pub(crate) fn contests(scale: Scale, stores: &mut Stores) -> Result<Vec<Contest>> {
-    let mut sizes = vec![if scale.quick { ("1,000", 1_000) } else { ("100,000", 100_000) }];
+    let mut sizes = vec![if scale.quick { ("1,000", 1_000) } else { ("10,000", 10_000) }];
     if scale.million {
         sizes.push(("650,000", LARGE));
     }

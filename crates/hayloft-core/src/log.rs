@@ -15,6 +15,8 @@ mod checkpoint;
 mod commit;
 mod file;
 mod generation;
+#[cfg(feature = "sim")]
+mod made_up;
 mod mutations;
 mod open;
 mod options;
@@ -29,6 +31,8 @@ use std::sync::mpsc::SyncSender;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 
+#[cfg(feature = "sim")]
+pub(crate) use made_up::{ReadEntries, body_of, read_body, read_halves, record_of};
 #[cfg(feature = "sim")]
 pub use mutations::LogMutations;
 pub use open::LogError;

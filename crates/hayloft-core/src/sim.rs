@@ -18,12 +18,14 @@ mod disk;
 mod fault;
 mod file;
 mod fs;
+mod log;
 mod pins;
 mod random;
 
 pub use disk::SimImage;
 pub use fault::{Fault, FaultKind, Lasting};
 pub use fs::{Mutations, SimFs};
+pub use log::{log_record, read_log, read_log_body};
 pub use random::Random;
 
 /// The seed to begin with: `HAYLOFT_SIM_SEED` if it is set, to replay a failure, else `otherwise`.
