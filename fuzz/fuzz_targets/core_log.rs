@@ -7,7 +7,7 @@ use hayloft_core::sim::{log_record, read_log, read_log_body};
 use libfuzzer_sys::fuzz_target;
 
 const TABLES: [Table; 3] = [Table("a"), Table("ver-1"), Table("meta-1")];
-const HALF: usize = 1 << 20;
+const HALF: usize = 128 << 10;
 
 fuzz_target!(|bytes: &[u8]| {
     let bytes = &bytes[..bytes.len().min(HALF / 2)];
