@@ -206,7 +206,7 @@ fn apt_finds_each_architecture_component_and_distribution() {
             let mut files: Vec<String> = fs_err::read_dir(&folder)
                 .unwrap()
                 .map(|entry| entry.unwrap().file_name().into_string().unwrap())
-                .filter(|name| name.ends_with(".deb"))
+                .filter(|name| Path::new(name).extension().is_some_and(|ending| ending == "deb"))
                 .collect();
             files.sort();
             let own = |name| format!("{name}_{first}.{second}_{architecture}.deb");
@@ -248,7 +248,7 @@ fn the_lines_that_are_printed_work() {
     for (part, place) in mounted {
         let part = folder.path().join(part);
         fs_err::create_dir_all(&part).unwrap();
-        script += &format!("mount --bind {} {place}\n", part.display());
+        script.extend(["mount --bind ", part.to_str().unwrap(), " ", place, "\n"]);
     }
     script += "mkdir /etc/apt/apt.conf.d /etc/apt/preferences.d /etc/apt/sources.list.d\n";
     script += "mkdir /etc/apt/trusted.gpg.d /etc/apt/keyrings\n";

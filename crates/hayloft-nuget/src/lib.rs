@@ -33,7 +33,7 @@
 //!
 //! # The protocol
 //!
-//! [`NuGet`] is also what its clients speak, by [`Native`](hayloft_feed::native::Native): V3, and
+//! [`NuGet`] is also what its clients speak, by [`Native`]: V3, and
 //! V2 (`OData`) as far as nuget.exe, Chocolatey and PowerShell need it.
 //!
 //! What is *not* here: HTTP itself, a symbol server, and the rule of galleries against entries

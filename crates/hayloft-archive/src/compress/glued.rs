@@ -6,7 +6,7 @@ use crate::bytes::{count, length};
 /// Parts of one gzip member that are compressed apart and put together later: what does not change
 /// is not compressed again.
 ///
-/// A member is [`GzipPart::HEADER`], the parts one after the other, and [`GzipPart::end`] of all.
+/// A member is [`GzipPart::HEADER`], the parts one after the other, and [`GzipSum::end`] of all.
 /// Clients that read no further than one member read it whole.
 ///
 /// ```

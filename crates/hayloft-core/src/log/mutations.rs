@@ -45,7 +45,6 @@ macro_rules! switches {
                 }
 
                 #[cfg(not(feature = "sim"))]
-                #[expect(clippy::unused_self, reason = "the simulator's form asks its switches")]
                 pub(super) fn $name(self) -> bool {
                     false
                 }
