@@ -21,8 +21,8 @@ mod verify;
 
 pub use adopt::AdoptError;
 pub use api_keys::{ApiKey, KeyDigest, KeyError, KeyGrant, KeyText, QuickLookup};
-pub(crate) use audit::Entry;
-pub use audit::{Action, AuditQuery, AuditRow};
+pub use audit::{Action, AuditCheck, AuditPage, AuditQuery, AuditRow};
+pub(crate) use audit::{Chain, ChainFault, Entry};
 pub use delete::{DeleteError, Deleted, Extent};
 pub use download::Download;
 pub use edit::{EditError, Edited};

@@ -355,6 +355,15 @@ impl Store {
         self.inner.close()
     }
 
+    /// Fails if too little of the disk is free for an upload, or nothing is written any more.
+    pub fn check_space(&self) -> Result<(), StoreError> {
+        drop(self.inner.snapshot()?);
+        if self.inner.writer.is_stopped() {
+            return Err(StoreError::Stopped);
+        }
+        self.inner.staging.check_space()
+    }
+
     /// What the store did since it was opened.
     pub fn metrics(&self) -> Metrics {
         let meta = self.inner.meta.read().unwrap_or_else(PoisonError::into_inner);

@@ -15,9 +15,10 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, LazyLock};
 
 use hayloft_core::{
-    Actor, Allow, Background, Batch, Direction, FeedDraft, FeedTypes, Finding, FindingCode, Fs,
-    KeyGrant, MetaStore, OpenOptions, PromoteRequest, RealFs, RedbOptions, RedbStore,
-    RepackageRequest, Repair, Selector, StatusChange, Store, Table, UploadRequest, VerifyLevel,
+    Action, Actor, Allow, AuditQuery, Background, Batch, Direction, FeedDraft, FeedTypes, Finding,
+    FindingCode, Fs, KeyGrant, MetaStore, OpenOptions, PromoteRequest, RealFs, RedbOptions,
+    RedbStore, RepackageRequest, Repair, Selector, StatusChange, Store, Table, Timestamp,
+    UploadRequest, VerifyLevel,
 };
 use hayloft_feed::{
     FeedType, FeedTypeError, Identity, Inspected, Limits, PackageName, Qualifiers, Repackage,
@@ -658,6 +659,64 @@ fn a_change_of_the_audit_log_is_found() {
         put("audit-1", key, value)
     });
     expect(&text, VerifyLevel::Fast, &[Code::AuditChain], Stays);
+    let check = text.open().check_audit_log(None).unwrap();
+    assert_eq!(check.faults, ["row 4 does not follow from the one before"]);
+    let check = middle.open().check_audit_log(None).unwrap();
+    assert_eq!(check.faults, ["the rows after 3 and before 5 are missing"]);
+}
+
+#[test]
+fn a_noted_chain_value_tells_a_log_that_was_written_anew() {
+    let store = Sample::new().open();
+    let check = store.check_audit_log(None).unwrap();
+    assert!(check.rows > 100 && check.last == check.rows && check.fault_count == 0);
+    let noted = Some((check.last, check.chain));
+    store.set_setting("colour", Some("red"), &Actor::api()).unwrap();
+    assert_eq!(store.check_audit_log(noted).unwrap().faults, [""; 0]);
+    // Whoever owns the store can chain everything anew, but not to the same value.
+    let other = Some((check.last, [7; 32]));
+    let fault = format!("row {} is not what it was when its chain value was noted", check.last);
+    assert_eq!(store.check_audit_log(other).unwrap().faults, [fault]);
+    assert_eq!(store.check_audit_log(Some((9_999, [7; 32]))).unwrap().fault_count, 1);
+}
+
+#[test]
+fn pages_of_the_audit_log_go_on_where_they_ended() {
+    let store = Sample::new().open();
+    let all: Vec<u64> =
+        store.audit_log(&AuditQuery::default()).unwrap().map(|row| row.unwrap().id).collect();
+    assert!(all.is_sorted_by(|a, b| a > b));
+    for forward in [false, true] {
+        let mut query = AuditQuery { after: forward.then_some(0), ..AuditQuery::default() };
+        let mut found = Vec::new();
+        loop {
+            let page = store.audit_page(&query, 7).unwrap();
+            assert!(page.rows.len() <= 7);
+            found.extend(page.rows.iter().map(|row| row.id));
+            let Some(next) = page.next else { break };
+            if forward {
+                query.after = Some(next);
+            } else {
+                query.before = Some(next);
+            }
+        }
+        if forward {
+            found.reverse();
+        }
+        assert_eq!(found, all);
+    }
+    let of = |set: fn(&mut AuditQuery)| {
+        let mut query = AuditQuery::default();
+        set(&mut query);
+        let page = store.audit_page(&query, 1_000).unwrap();
+        page.rows.iter().map(|row| row.action.clone()).collect::<Vec<_>>()
+    };
+    assert_eq!(of(|query| query.name = Some("GONE".into())), ["delete", "upload"]);
+    assert_eq!(of(|query| query.feed = Some("next".into())), ["promote", "feed-create"]);
+    assert_eq!(of(|query| query.action = Some(Action::Setting)), ["setting"]);
+    assert_eq!(of(|query| query.actor = Some("nobody".into())), [""; 0]);
+    assert_eq!(of(|query| query.until = Some(Timestamp::from_millis(0))), [""; 0]);
+    assert_eq!(of(|query| query.since = Some(Timestamp::from_millis(0))).len(), all.len());
 }
 
 #[test]

@@ -1,3 +1,6 @@
+mod chain;
+
+pub(crate) use self::chain::{Chain, ChainFault};
 use crate::plan::Plan;
 use crate::records::AuditRecord;
 use crate::resolve::VersionHandle;
@@ -42,6 +45,25 @@ pub enum Action {
 }
 
 impl Action {
+    /// All of them.
+    pub const ALL: [Self; 15] = [
+        Self::Upload,
+        Self::Replace,
+        Self::Delete,
+        Self::Status,
+        Self::Promote,
+        Self::Repackage,
+        Self::Tag,
+        Self::FeedCreate,
+        Self::FeedUpdate,
+        Self::FeedDelete,
+        Self::KeyCreate,
+        Self::KeyDelete,
+        Self::Setting,
+        Self::Repair,
+        Self::Lost,
+    ];
+
     /// The text in rows and filters.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -109,10 +131,20 @@ pub struct AuditRow {
 pub struct AuditQuery {
     /// Only rows older than this one, for paging.
     pub before: Option<u64>,
+    /// Only rows newer than this one, oldest first.
+    pub after: Option<u64>,
     /// Only this feed, as source or target.
     pub feed: Option<String>,
+    /// Only this npm scope or universal group; an empty one is none.
+    pub group: Option<String>,
     /// Only this package name.
     pub name: Option<String>,
+    /// Only what this one did.
+    pub actor: Option<String>,
+    /// Only from then on.
+    pub since: Option<Timestamp>,
+    /// Only before then.
+    pub until: Option<Timestamp>,
     /// Only this action.
     pub action: Option<Action>,
 }
@@ -196,58 +228,175 @@ pub(crate) fn some_of<'a>(names: impl Iterator<Item = &'a str>) -> Vec<String> {
     shown
 }
 
+/// A part of the audit log.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct AuditPage {
+    /// Those that the query asks for; perhaps none, though others follow.
+    pub rows: Vec<AuditRow>,
+    /// The last row that was looked at, unless it was the last of all: where a next query begins,
+    /// as its `before` or `after`.
+    pub next: Option<u64>,
+}
+
+/// What came of checking the audit log.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct AuditCheck {
+    /// Rows that were read.
+    pub rows: u64,
+    /// Number of the last row; 0 in an empty log.
+    pub last: u64,
+    /// Chain value of the last row. Whoever keeps it elsewhere can tell later whether a row up to
+    /// that one was changed, by whomever.
+    pub chain: [u8; 32],
+    /// Rows that were damaged and replaced by a repair; the chain does not reach across them.
+    pub lost: u64,
+    /// What is wrong, of everything the first hundred.
+    pub faults: Vec<String>,
+    /// How much is wrong.
+    pub fault_count: u64,
+}
+
 impl Store {
-    /// The audit log, newest first.
+    /// The audit log, newest first; with [`AuditQuery::after`] oldest first.
     pub fn audit_log(&self, query: &AuditQuery) -> Result<Rows<AuditRow>, StoreError> {
         self.inner.snapshot()?;
-        Ok(Rows::new(AuditPager {
-            store: self.clone(),
-            query: query.clone(),
-            before: query.before,
-            at_end: false,
-        }))
+        Ok(Rows::new(AuditPager { store: self.clone(), query: query.clone(), at_end: false }))
+    }
+
+    /// At most `count` rows of the audit log. Looks at a bounded number of rows, so that a filter
+    /// that fits nothing costs no more than another.
+    pub fn audit_page(&self, query: &AuditQuery, count: usize) -> Result<AuditPage, StoreError> {
+        const SCANS: usize = 100;
+        let mut query = query.clone();
+        let mut rows = Vec::new();
+        for _ in 0..SCANS {
+            let scan = self.scan_audit(&query)?;
+            for row in scan.rows {
+                if rows.len() == count {
+                    let next = rows.last().map(|row: &AuditRow| row.id);
+                    return Ok(AuditPage { rows, next });
+                }
+                rows.push(row);
+            }
+            let Some(last) = scan.next else { return Ok(AuditPage { rows, next: None }) };
+            query.go_on(last);
+        }
+        let next = query.position();
+        Ok(AuditPage { rows, next })
+    }
+
+    /// Checks that every row of the audit log follows from the one before, and that the last one is
+    /// the last that was written; with an anchor, a row and its chain value as they once were, also
+    /// that this is still so. Reads the whole log.
+    pub fn check_audit_log(
+        &self,
+        anchor: Option<(u64, [u8; 32])>,
+    ) -> Result<AuditCheck, StoreError> {
+        const SHOWN: usize = 100;
+        let read = self.inner.snapshot()?;
+        let mut check = AuditCheck::default();
+        let fault = |check: &mut AuditCheck, fault: ChainFault| {
+            if let ChainFault::Lost(_) = fault {
+                check.lost += 1;
+                return;
+            }
+            check.fault_count += 1;
+            if check.faults.len() < SHOWN {
+                check.faults.push(fault.to_string());
+            }
+        };
+        let mut chain = Chain::default();
+        let mut anchored = anchor.is_none();
+        rows::each(read.as_ref(), tables::AUDIT, &[], |key, value| {
+            check.rows += 1;
+            for found in chain.follow(key, value) {
+                fault(&mut check, found);
+            }
+            if let Some((row, _)) = anchor.filter(|anchor| *anchor == (chain.number, chain.value)) {
+                anchored |= row == chain.number && chain.known;
+            }
+            Ok(())
+        })?;
+        if let Some(found) = chain.end(read.as_ref())? {
+            fault(&mut check, found);
+        }
+        if let Some((row, _)) = anchor.filter(|_| !anchored) {
+            fault(&mut check, ChainFault::Anchor(row));
+        }
+        (check.last, check.chain) = (chain.number, chain.value);
+        Ok(check)
+    }
+
+    /// The next few rows that a query asks for.
+    fn scan_audit(&self, query: &AuditQuery) -> Result<AuditPage, StoreError> {
+        const PAGE: usize = 500;
+        let bound =
+            |id: Option<u64>| id.map_or(Bound::Unbounded, |id| Bound::Excluded(tables::number(id)));
+        let direction =
+            if query.after.is_some() { Direction::Forward } else { Direction::Backward };
+        let page = rows::list::<AuditRecord>(
+            self.inner.snapshot()?.as_ref(),
+            tables::AUDIT,
+            &(bound(query.after), bound(query.before)),
+            direction,
+            PAGE,
+        )?;
+        let next = page.last.as_ref().and_then(|last| tables::u64_at(last, 0));
+        let shown = page.rows.into_iter().filter_map(|(key, record)| {
+            let row = shown(tables::u64_at(&key, 0)?, record);
+            query.fits(&row).then_some(row)
+        });
+        Ok(AuditPage { rows: shown.collect(), next })
     }
 }
 
 struct AuditPager {
     store: Store,
     query: AuditQuery,
-    before: Option<u64>,
     at_end: bool,
 }
 
 impl Pager<AuditRow> for AuditPager {
     fn page(&mut self) -> Result<Option<Vec<AuditRow>>, StoreError> {
-        const PAGE: usize = 500;
-        let end = self.before.map_or(Bound::Unbounded, |id| Bound::Excluded(tables::number(id)));
         if self.at_end {
             return Ok(None);
         }
-        let page = rows::list::<AuditRecord>(
-            self.store.inner.snapshot()?.as_ref(),
-            tables::AUDIT,
-            &(Bound::Unbounded, end),
-            Direction::Backward,
-            PAGE,
-        )?;
-        self.before = page.last.as_ref().and_then(|last| tables::u64_at(last, 0));
-        self.at_end = self.before.is_none();
-        let shown = page.rows.into_iter().filter_map(|(key, record)| {
-            let row = shown(tables::u64_at(&key, 0)?, record);
-            self.query.fits(&row).then_some(row)
-        });
-        Ok(Some(shown.collect()))
+        let page = self.store.scan_audit(&self.query)?;
+        match page.next {
+            Some(last) => self.query.go_on(last),
+            None => self.at_end = true,
+        }
+        Ok(Some(page.rows))
     }
 }
 
 impl AuditQuery {
+    /// Continues behind a row.
+    fn go_on(&mut self, last: u64) {
+        if self.after.is_some() {
+            self.after = Some(last);
+        } else {
+            self.before = Some(last);
+        }
+    }
+
+    fn position(&self) -> Option<u64> {
+        self.after.or(self.before)
+    }
+
     fn fits(&self, row: &AuditRow) -> bool {
         let alike = |wanted: &Option<String>, found: &str| {
             wanted.as_ref().is_none_or(|wanted| wanted.eq_ignore_ascii_case(found))
         };
         (alike(&self.feed, &row.feed)
             || row.to_feed.as_ref().is_some_and(|to| alike(&self.feed, to)))
+            && alike(&self.group, &row.group)
             && alike(&self.name, &row.name)
+            && alike(&self.actor, &row.actor)
+            && self.since.is_none_or(|since| row.at >= since)
+            && self.until.is_none_or(|until| row.at < until)
             && self.action.is_none_or(|action| action.as_str() == row.action)
     }
 }

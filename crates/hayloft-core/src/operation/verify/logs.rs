@@ -1,53 +1,30 @@
 //! The audit log and the records of promotions and repackagings.
 
 use super::run::{Look, Run, look, row};
-use crate::plan::{COUNTERS, Plan};
-use crate::records::{
-    AuditRecord, CountersRecord, MoreRepackagedRecord, PromotionRecord, RepackagingRecord,
-};
+use crate::operation::{Chain, ChainFault};
+use crate::plan::Plan;
+use crate::records::{MoreRepackagedRecord, PromotionRecord, RepackagingRecord};
 use crate::tables::{self, HistoryKind};
-use crate::{Action, FindingCode, MetaRead, StoreError, codec, rows};
+use crate::{FindingCode, MetaRead, StoreError};
 
 impl Run<'_> {
     /// Every row of the audit log follows from the one before, and the last is the last written.
     pub(super) fn audit_chain(&mut self, read: &dyn MetaRead) -> Result<(), StoreError> {
-        let counters: CountersRecord = rows::need(read, tables::META, COUNTERS)?;
-        let (mut number, mut chain) = (0_u64, [0; 32]);
-        // A row that cannot be read breaks the chain, and was reported as such.
-        let mut known = true;
+        let mut chain = Chain::default();
         self.each_bytes(read, tables::AUDIT, |run, key, value| {
-            let found = tables::u64_at(key, 0).unwrap_or_default();
-            if found != number + 1 {
-                let text = format!("the rows after {number} and before {found} are missing");
-                run.found(FindingCode::AuditChain, text);
-                known = false;
-            }
-            number = found;
-            let record: AuditRecord = match codec::decode(tables::AUDIT, key, value) {
-                Ok(record) => record,
-                Err(error) => {
-                    known = false;
-                    run.unreadable(tables::AUDIT, key, &error);
-                    return Ok(());
+            for fault in chain.follow(key, value) {
+                match fault {
+                    ChainFault::Unreadable { error, .. } => {
+                        run.unreadable(tables::AUDIT, key, &error);
+                    }
+                    ChainFault::Lost(_) => {}
+                    fault => run.found(FindingCode::AuditChain, fault.to_string()),
                 }
-            };
-            if record.action == Action::Lost.as_str() {
-                // A repair has put it in the place of one that was damaged.
-                known = false;
-                return Ok(());
             }
-            if known && codec::chain(&chain, key, value) != Some(record.chain) {
-                let text = format!("row {found} does not follow from the one before");
-                run.found(FindingCode::AuditChain, text);
-            }
-            chain = record.chain;
-            known = true;
             Ok(())
         })?;
-        let at_end = number == counters.audit && (!known || chain == counters.chain);
-        if !at_end {
-            let text = format!("the log ends at row {number}, the last written is another");
-            self.found(FindingCode::AuditChain, text);
+        if let Some(fault) = chain.end(read)? {
+            self.found(FindingCode::AuditChain, fault.to_string());
         }
         Ok(())
     }
