@@ -1,16 +1,20 @@
 use std::fmt;
+use std::net::IpAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::time::Duration;
 
 use axum::http::StatusCode;
 use axum::middleware::from_fn_with_state;
 use axum::{Extension, Router};
-use hayloft::Store;
+use hayloft::{Store, StoreError, Timestamp};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use crate::access::{Begun, Gatekeeper, KeyGatekeeper, Native, Session, Study, Visitor};
+use crate::access::{Begun, Gatekeeper, KeyGatekeeper, Native, Session, Study, Visitor, network};
+use crate::client::TrustedProxies;
 use crate::edge::{edge, unknown_path, wrong_method};
 use crate::native::{Cache, Protocol};
+use crate::rates::Rate;
 use crate::traffic::Traffic;
 use crate::transfer::SendMemory;
 use crate::{ApiError, RequestLimits, routes};
@@ -49,6 +53,13 @@ struct Shared {
     limits: RequestLimits,
     base_url: Option<String>,
     traffic: Arc<Traffic>,
+    proxies: TrustedProxies,
+    address_rate: Rate<IpAddr>,
+    key_rate: Rate<u64>,
+    /// No more requests are wanted.
+    draining: AtomicBool,
+    /// When the certificate ends, in milliseconds; `i64::MIN` without one.
+    certificate_expiry: AtomicI64,
 }
 
 /// Puts an [`App`] together.
@@ -60,6 +71,7 @@ pub struct AppBuilder {
     calls: usize,
     limits: RequestLimits,
     base_url: Option<String>,
+    proxies: TrustedProxies,
 }
 
 /// Calls at once that are kept for [`App::block_apart`].
@@ -79,6 +91,7 @@ impl App {
             calls: 64,
             limits: RequestLimits::default(),
             base_url: None,
+            proxies: TrustedProxies::default(),
         }
     }
 
@@ -119,6 +132,59 @@ impl App {
             return Ok(false);
         }
         self.run(visitor.clone(), |session| Ok(!session.caller().anonymous)).await
+    }
+
+    pub(crate) fn proxies(&self) -> &TrustedProxies {
+        &self.0.proxies
+    }
+
+    /// Tells monitors that no more requests are wanted, while those that come are answered still.
+    pub fn drain(&self) {
+        self.0.draining.store(true, Ordering::Relaxed);
+    }
+
+    /// Tells monitors when the certificate of the server ends.
+    pub fn certificate_ends(&self, at: Timestamp) {
+        self.0.certificate_expiry.store(at.millis(), Ordering::Relaxed);
+    }
+
+    pub(crate) fn certificate_expiry(&self) -> Option<Timestamp> {
+        let millis = self.0.certificate_expiry.load(Ordering::Relaxed);
+        (millis != i64::MIN).then(|| Timestamp::from_millis(millis))
+    }
+
+    /// Why requests had better go to another server; asks the disk.
+    pub(crate) fn unready(&self) -> Option<&'static str> {
+        if self.0.draining.load(Ordering::Relaxed) {
+            return Some("draining");
+        }
+        match self.0.store.check_space() {
+            Ok(()) => None,
+            Err(StoreError::NoSpace { .. }) => Some("disk full"),
+            Err(StoreError::Closed | StoreError::Stopped) => Some("stopped"),
+            Err(error) => {
+                tracing::error!(%error, "the store is not ready");
+                Some("the store cannot be read")
+            }
+        }
+    }
+
+    /// Counts a request of an address.
+    pub(crate) fn admit(&self, address: Option<IpAddr>) -> Result<(), ApiError> {
+        address.map_or(Ok(()), |address| self.0.address_rate.spend(network(address)))
+    }
+
+    /// Notes who asks, and counts a request of their key.
+    fn made_out(&self, session: &Session) -> Result<(), ApiError> {
+        let caller = session.caller();
+        match &caller.key {
+            Some(key) if session.noted().actor(&caller.name) => self.0.key_rate.spend(key.id),
+            Some(_) => Ok(()),
+            None => {
+                session.noted().actor(&caller.name);
+                Ok(())
+            }
+        }
     }
 
     pub(crate) fn send_memory(&self) -> &SendMemory {
@@ -186,7 +252,10 @@ impl App {
     {
         let app = self.clone();
         let begin = move || match Session::begin(&app.0.store, app.0.gatekeeper.clone(), visitor)? {
-            Begun::Session(session) => work(&session).map(Attempt::Done),
+            Begun::Session(session) => {
+                app.made_out(&session)?;
+                work(&session).map(Attempt::Done)
+            }
             Begun::Slow => Ok(Attempt::Slow(work)),
         };
         Self::block_with(places, begin).await?
@@ -321,6 +390,13 @@ impl AppBuilder {
         self
     }
 
+    /// Believes these proxies when they tell for whom they pass a request on.
+    #[must_use]
+    pub fn trusted_proxies(mut self, proxies: TrustedProxies) -> Self {
+        self.proxies = proxies;
+        self
+    }
+
     /// Sets all limits of requests.
     #[must_use]
     pub fn limits(mut self, limits: RequestLimits) -> Self {
@@ -351,9 +427,14 @@ impl AppBuilder {
             strange_texts: Arc::new(Semaphore::new(STRANGE_TEXTS)),
             send_memory: SendMemory::new(self.limits.send_memory),
             cache: Cache::new(self.limits.cache_memory),
+            address_rate: Rate::new(self.limits.address_rate, self.limits.rate_burst),
+            key_rate: Rate::new(self.limits.key_rate, self.limits.rate_burst),
             limits: self.limits,
             base_url: self.base_url,
             traffic,
+            proxies: self.proxies,
+            draining: AtomicBool::new(false),
+            certificate_expiry: AtomicI64::new(i64::MIN),
         }))
     }
 }

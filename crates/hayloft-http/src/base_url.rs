@@ -1,8 +1,10 @@
 use axum::extract::{FromRequestParts, OriginalUri};
 use axum::http::header::HOST;
 use axum::http::request::Parts;
+use axum::http::uri::Authority;
 use hayloft::StoreError;
 
+use crate::client::{Client, Scheme, is_host};
 use crate::settings::Settings;
 use crate::{ApiError, App};
 
@@ -11,8 +13,9 @@ use crate::{ApiError, App};
 pub(crate) struct Encrypted;
 
 /// The URL under which a client reaches this server, without the final slash: what the program that
-/// serves it says, else the setting `web.base-url`, else what the request tells by its `Host` header and, if the routes are mounted
-/// under a path, by that path.
+/// serves it says, else the setting `web.base-url`, else what the request tells: by what a trusted
+/// proxy says, by its `:authority` or `Host` and, if the routes are mounted under a path, by that
+/// path.
 #[derive(Debug, Clone)]
 pub(crate) struct BaseUrl(pub(crate) String);
 
@@ -43,24 +46,31 @@ impl BaseUrl {
 
 /// What the request itself tells.
 fn asked(parts: &Parts, inner: &str) -> String {
-    let scheme = match parts.extensions.get::<Encrypted>() {
-        Some(Encrypted) => "https",
-        None => "http",
-    };
-    let host = parts.headers.get(HOST).and_then(|host| host.to_str().ok());
-    let host = host.filter(|host| is_host(host)).unwrap_or("localhost");
+    let client = parts.extensions.get::<Client>();
+    let original = parts.extensions.get::<OriginalUri>();
+    let whole = original.map_or(&parts.uri, |original| &original.0);
+    let encrypted = parts.extensions.get::<Encrypted>().map(|Encrypted| Scheme::Https);
+    let scheme = client
+        .and_then(|client| client.scheme)
+        .or(encrypted)
+        // Of HTTP/2, which has it in every request.
+        .or_else(|| Scheme::parse(whole.scheme_str()?))
+        .unwrap_or(Scheme::Http);
+    let header = || parts.headers.get(HOST).and_then(|host| host.to_str().ok());
+    // HTTP/2 has an authority in place of the header, and where both are it counts.
+    let hosts = [
+        client.and_then(|client| client.host.as_deref()),
+        whole.authority().or(parts.uri.authority()).map(Authority::as_str),
+        header(),
+    ];
+    let host = hosts.into_iter().flatten().find(|host| is_host(host)).unwrap_or("localhost");
     let inner = inner.trim_end_matches('/');
-    let mount = parts.extensions.get::<OriginalUri>().and_then(|original| {
-        original.path().trim_end_matches('/').strip_suffix(inner).map(str::to_owned)
-    });
-    format!("{scheme}://{host}{}", mount.unwrap_or_default())
-}
-
-/// True for a host with or without a port; everything else would let a request put what it likes
-/// into documents that other clients may get from a cache.
-fn is_host(text: &str) -> bool {
-    (1..=255).contains(&text.len())
-        && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._:[]".contains(&byte))
+    let mount = original
+        .and_then(|original| original.path().trim_end_matches('/').strip_suffix(inner))
+        .unwrap_or_default();
+    let prefix = client.and_then(|client| client.prefix.as_deref()).unwrap_or_default();
+    let prefix = prefix.trim_end_matches('/');
+    format!("{}://{host}{prefix}{mount}", scheme.as_str())
 }
 
 #[cfg(test)]
@@ -83,6 +93,31 @@ mod tests {
         let original = OriginalUri(original.parse().unwrap());
         let request = Request::builder().uri(inner).header(HOST, host).extension(original);
         assert_eq!(asked(&request.body(()).unwrap().into_parts().0, inner), expected);
+    }
+
+    #[rstest]
+    #[case::authority("https://h.example/api/x", "", "https://h.example")]
+    #[case::authority_over_host("http://h.example:81/api/x", "other", "http://h.example:81")]
+    #[case::user_in_it("http://eva@h/api/x", "other", "http://other")]
+    fn http_2_has_an_authority(#[case] uri: &str, #[case] host: &str, #[case] expected: &str) {
+        let mut request = Request::builder().uri(uri);
+        if !host.is_empty() {
+            request = request.header(HOST, host);
+        }
+        assert_eq!(asked(&request.body(()).unwrap().into_parts().0, "/api/x"), expected);
+    }
+
+    #[test]
+    fn a_trusted_proxy_tells_the_url() {
+        let client = Client {
+            scheme: Some(Scheme::Https),
+            host: Some("p.example".to_owned()),
+            prefix: Some("/packages".to_owned()),
+            ..Client::default()
+        };
+        let request = Request::builder().uri("/api/x").header(HOST, "inner").extension(client);
+        let parts = request.body(()).unwrap().into_parts().0;
+        assert_eq!(asked(&parts, "/api/x"), "https://p.example/packages");
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use std::any::Any;
 use std::fmt::Write as _;
 use std::future::{Future, poll_fn};
+use std::net::IpAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::{Pin, pin};
 use std::task::{Context, Poll};
@@ -19,9 +20,10 @@ use tokio::time::Instant;
 use tracing::Instrument;
 
 use self::unread::Unread;
-use crate::access::is_key_name;
+use crate::access::{HEALTH, HEALTH_JSON, LIVE, Noted, READY, is_key_name};
+use crate::client::{Client, peer};
 use crate::pace::TooSlow;
-use crate::traffic::Running;
+use crate::traffic::{Answered, Kind, Running};
 use crate::{ApiError, App};
 
 mod browser;
@@ -41,8 +43,14 @@ pub(crate) struct Failed;
 /// for, and turns a panic into a 500.
 pub(crate) async fn edge(State(app): State<App>, mut request: Request, next: Next) -> Response {
     let (running, id) = app.traffic().begin();
+    let noted = Noted::default();
+    let client = request.extensions().get::<Client>().cloned();
+    let client = client
+        .unwrap_or_else(|| app.proxies().client(peer(request.extensions()), request.headers()));
     let line = Line {
         id: id.clone(),
+        address: client.address,
+        noted: noted.clone(),
         method: request.method().clone(),
         path: redacted(request.uri()),
         started: Instant::now(),
@@ -50,8 +58,14 @@ pub(crate) async fn edge(State(app): State<App>, mut request: Request, next: Nex
         running,
     };
     trim_slash(request.uri_mut());
-    let (parts, body) = request.into_parts();
-    let refused = browser::refuse_other_sites(&app, &parts).await.err();
+    let (mut parts, body) = request.into_parts();
+    let admitted = if is_health(&parts.uri) { Ok(()) } else { app.admit(client.address) };
+    parts.extensions.insert(noted);
+    parts.extensions.insert(client);
+    let refused = match admitted {
+        Ok(()) => browser::refuse_other_sites(&app, &parts).await.err(),
+        Err(error) => Some(error),
+    };
     let end = Instant::now() + app.limits().deadline;
     let body = Body::new(Unread::new(app.clone(), &parts.headers, body, end));
     let request = Request::from_parts(parts, body);
@@ -85,6 +99,12 @@ pub(crate) async fn edge(State(app): State<App>, mut request: Request, next: Nex
     }
     let line = Line { status: response.status(), ..line };
     response.map(|body| Body::new(Counted { body, bytes: 0, line, end }))
+}
+
+/// What monitors ask under any load, also where the routes are mounted below a path.
+pub(crate) fn is_health(uri: &Uri) -> bool {
+    let path = uri.path().trim_end_matches('/');
+    [HEALTH, HEALTH_JSON, LIVE, READY].iter().any(|endpoint| path.ends_with(endpoint.path))
 }
 
 /// 404 for what is at no path.
@@ -127,7 +147,9 @@ async fn catch_panic<T>(future: impl Future<Output = T>) -> Result<T, Box<dyn An
 fn trim_slash(uri: &mut Uri) {
     let path = uri.path();
     let trimmed = path.trim_end_matches('/');
-    let own = ["/api/", "/health", "/metrics"].iter().any(|start| trimmed.starts_with(start));
+    let own = ["/api/", "/health", "/livez", "/metrics", "/readyz"]
+        .iter()
+        .any(|start| trimmed.starts_with(start));
     if !own || trimmed.len() == path.len() {
         return;
     }
@@ -173,6 +195,9 @@ struct Line {
     path: String,
     started: Instant,
     status: StatusCode,
+    /// Of the client.
+    address: Option<IpAddr>,
+    noted: Noted,
     running: Running,
 }
 
@@ -217,14 +242,24 @@ impl HttpBody for Counted {
 impl Drop for Counted {
     fn drop(&mut self) {
         let line = &self.line;
-        line.running.answered(line.status, self.bytes);
+        let took = line.started.elapsed();
+        let facts = line.noted.facts();
+        line.running.answered(&Answered {
+            kind: Kind::of(&line.method),
+            status: line.status,
+            bytes: self.bytes,
+            took,
+            feed: facts.feed.as_deref(),
+        });
         tracing::info!(
             id = line.id,
+            address = line.address.map(tracing::field::display),
+            actor = facts.actor,
             method = %line.method,
             path = line.path,
             status = line.status.as_u16(),
             bytes = self.bytes,
-            milliseconds = u64::try_from(line.started.elapsed().as_millis()).unwrap_or(u64::MAX),
+            milliseconds = u64::try_from(took.as_millis()).unwrap_or(u64::MAX),
             "answered"
         );
     }

@@ -1,7 +1,7 @@
 use std::error::Error;
 use std::fmt;
 
-use axum::http::header::{CONTENT_TYPE, WWW_AUTHENTICATE};
+use axum::http::header::{CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use hayloft::{
@@ -27,6 +27,8 @@ pub struct ApiError {
     /// The log has the cause.
     logged: bool,
     unknown_key: bool,
+    /// Seconds until the same request may succeed.
+    retry_after: Option<u64>,
 }
 
 impl ApiError {
@@ -42,7 +44,7 @@ impl ApiError {
             text.truncate(end);
             text.push('…');
         }
-        Self { status, text, logged: false, unknown_key: false }
+        Self { status, text, logged: false, unknown_key: false, retry_after: None }
     }
 
     /// 400: the request is malformed or ambiguous.
@@ -83,8 +85,15 @@ impl ApiError {
     /// 500 for a failure of this program or its store; the log has the cause, the client does not.
     pub fn internal(error: impl Error) -> Self {
         tracing::error!(error = %Chain(&error), "a request failed");
-        let text = "The server failed; its log has the cause.".to_owned();
-        Self { status: StatusCode::INTERNAL_SERVER_ERROR, text, logged: true, unknown_key: false }
+        let text = "The server failed; its log has the cause.";
+        Self { logged: true, ..Self::new(StatusCode::INTERNAL_SERVER_ERROR, text) }
+    }
+
+    /// The same, which tells the client to ask again after so many seconds.
+    #[must_use]
+    pub fn retry_after(mut self, seconds: u64) -> Self {
+        self.retry_after = Some(seconds);
+        self
     }
 
     /// The status.
@@ -110,6 +119,9 @@ impl IntoResponse for ApiError {
         if self.status == StatusCode::UNAUTHORIZED {
             let challenge = HeaderValue::from_static("Basic realm=\"Hayloft\", charset=\"UTF-8\"");
             response.headers_mut().insert(WWW_AUTHENTICATE, challenge);
+        }
+        if let Some(seconds) = self.retry_after {
+            response.headers_mut().insert(RETRY_AFTER, seconds.into());
         }
         if self.logged {
             response.extensions_mut().insert(Failed);

@@ -7,6 +7,7 @@
 mod access;
 mod app;
 mod base_url;
+mod client;
 mod edge;
 mod error;
 mod feed_object;
@@ -20,6 +21,8 @@ mod openapi;
 mod pace;
 mod package_query;
 mod parameters;
+mod process;
+mod rates;
 mod routes;
 mod server;
 mod settings;
@@ -34,7 +37,8 @@ pub use access::{
     Place, Refusal, Right, Session, Visitor,
 };
 pub use app::{App, AppBuilder, router};
+pub use client::{NoProxy, ProxyHeader, TrustedProxies};
 pub use error::ApiError;
 pub use limits::RequestLimits;
 pub use openapi::openapi;
-pub use server::{ServeOptions, serve};
+pub use server::{Listener, ServeOptions, serve};

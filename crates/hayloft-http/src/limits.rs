@@ -37,6 +37,13 @@ pub struct RequestLimits {
     pub wrong_keys: u32,
     /// How long until it may try one more; 2 s.
     pub wrong_key_pause: Duration,
+    /// Requests in a second of one address, or of one network of version 6; none of them is no
+    /// limit, which is the default. Health checks are not counted.
+    pub address_rate: u32,
+    /// The same for each API key.
+    pub key_rate: u32,
+    /// How long one may save up requests of those that then come at once; 10 s.
+    pub rate_burst: Duration,
 }
 
 impl RequestLimits {
@@ -61,6 +68,9 @@ impl Default for RequestLimits {
             key_queue: 64,
             wrong_keys: 20,
             wrong_key_pause: Duration::from_secs(2),
+            address_rate: 0,
+            key_rate: 0,
+            rate_burst: Duration::from_secs(10),
         }
     }
 }

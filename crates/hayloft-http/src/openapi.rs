@@ -150,7 +150,31 @@ fn shape(endpoint: &Endpoint) -> Shape {
         "getHealth" | "getHealthAsJson" => {
             (&[("format", "`text` for one word.", false)], Nothing, Object("HealthInfo"))
         }
-        "getMetrics" => (&[], Nothing, Text),
+        "getMetrics" | "getLiveness" | "getReadiness" => (&[], Nothing, Text),
+        "listAuditLog" => (
+            &[
+                ("feed", "Only this feed, as source or target.", false),
+                ("group", "Only this npm scope or universal group.", false),
+                ("package", "Only this package; a group may stand before it, with a slash.", false),
+                ("actor", "Only what this user or key did.", false),
+                ("action", "Only this action, such as `upload`.", false),
+                ("since", "Only from this time on.", false),
+                ("until", "Only before this time.", false),
+                ("before", "Only entries with a lower number: `next` of the page before.", false),
+                ("after", "Only entries with a higher number, oldest first.", false),
+                ("count", "Entries of a page, 1 to 1,000; 100 if absent.", false),
+            ],
+            Nothing,
+            Object("AuditLogPage"),
+        ),
+        "verifyAuditLog" => (
+            &[
+                ("row", "Number of an entry whose chain value was noted.", false),
+                ("chain", "That chain value, 64 hexadecimal digits.", false),
+            ],
+            Nothing,
+            Object("AuditLogCheck"),
+        ),
         // Deletes and what is always refused.
         _ => (&[], Nothing, Nothing),
     };
@@ -238,6 +262,9 @@ fn failures(endpoint: &Endpoint) -> Vec<(&'static str, &'static str)> {
         failures.push(("408", "The body did not arrive in time."));
         failures.push(("413", "The body is too large."));
     }
+    if endpoint.id == "getReadiness" {
+        failures.push(("503", "Requests had better go elsewhere; the text says why."));
+    }
     failures.push(("500", "The server failed; its log has the cause."));
     failures
 }
@@ -300,6 +327,8 @@ fn bytes() -> RefOr<Schema> {
 fn components() -> Components {
     let mut schemas = Schemas::default();
     schemas.add::<wire::ApiKeyInfo>();
+    schemas.add::<wire::AuditLogCheck>();
+    schemas.add::<wire::AuditLogPage>();
     schemas.add::<wire::AuditResult>();
     schemas.add::<wire::FeedInfo>();
     schemas.add::<wire::FeedObject>();

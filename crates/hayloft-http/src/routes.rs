@@ -1,5 +1,6 @@
 //! The Packages API and what belongs to the server itself, one file per group of endpoints.
 
+mod audit;
 mod connectors;
 mod feeds;
 mod files;
@@ -30,6 +31,7 @@ pub(crate) fn router() -> Router<App> {
         .merge(status::routes())
         .merge(promotions::routes())
         .merge(repackaging::routes())
+        .merge(audit::routes())
         .merge(connectors::routes())
         .merge(feeds::routes())
         .merge(health::routes())

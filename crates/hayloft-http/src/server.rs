@@ -1,6 +1,6 @@
 use std::future::Future;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,13 +8,13 @@ use std::time::Duration;
 use axum::Router;
 use axum::body::Body;
 use axum::extract::ConnectInfo;
-use axum::http::{HeaderValue, StatusCode, Uri, header};
+use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::IntoResponse;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::net::TcpStream;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
@@ -22,18 +22,24 @@ use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::ServerConfig;
 use tower::Service;
 
+use self::crowd::Crowd;
 use self::patient::Patient;
 use self::places::{Places, Standing};
 pub(crate) use self::visit::Guest;
 use self::visit::{Side, Visit, Watched};
 use crate::ApiError;
-use crate::access::{HEALTH, HEALTH_JSON};
 use crate::base_url::Encrypted;
+use crate::client::TrustedProxies;
+use crate::edge::is_health;
 use crate::pace::Pace;
 
+mod crowd;
+mod listener;
 mod patient;
 mod places;
 mod visit;
+
+pub use self::listener::Listener;
 
 /// Bytes that a connection reads ahead, or holds before more of an answer is made; also the most
 /// that a request head may have.
@@ -42,8 +48,6 @@ const BUFFER: usize = 32 << 10;
 /// Unsent bytes that the system keeps of an answer: a client that stops holds no more, and one that
 /// goes on gets what its line takes.
 const UNSENT: u32 = 128 << 10;
-/// How long a client waits before it asks again where there was no place for it.
-const RETRY_AFTER: HeaderValue = HeaderValue::from_static("2");
 
 /// How a server treats its connections. The defaults suit a server that strangers reach.
 #[derive(Debug, Clone)]
@@ -54,7 +58,9 @@ pub struct ServeOptions {
     /// Connections at once; 1,024. A further one takes the place of the one that has been without a
     /// request for longest, or has let the server wait for longest without a known key.
     pub max_connections: usize,
-    /// The same for connections of one address, or of one network of version 6; 512.
+    /// The same for connections of one address, or of one network of version 6; 512. Of what a
+    /// trusted proxy passes on, so many requests are answered at once for each address that it
+    /// names.
     pub max_connections_per_address: usize,
     /// Connections beyond those, in which health checks are answered at once and other requests
     /// wait for a place; 64.
@@ -74,6 +80,8 @@ pub struct ServeOptions {
     pub least_rate: u64,
     /// How long requests may go on after the shutdown began; 60 s.
     pub drain: Duration,
+    /// Believed when they tell for whom they pass a request on; nobody is.
+    pub trusted_proxies: TrustedProxies,
 }
 
 impl Default for ServeOptions {
@@ -90,6 +98,7 @@ impl Default for ServeOptions {
             write_timeout: Duration::from_secs(60),
             least_rate: 1_024,
             drain: Duration::from_secs(60),
+            trusted_proxies: TrustedProxies::default(),
         }
     }
 }
@@ -97,20 +106,24 @@ impl Default for ServeOptions {
 /// Serves HTTP/1.1 until `shutdown` is ready; then accepts no more, lets running requests finish
 /// within [`ServeOptions::drain`], and closes what is left.
 ///
-/// Handlers find the address of the client as `ConnectInfo<SocketAddr>`. Runs in a Tokio runtime
-/// with I/O and time.
+/// Handlers find the other side of the connection as `ConnectInfo<SocketAddr>`, unless it came to
+/// a socket file. Runs in a Tokio runtime with I/O and time.
 pub async fn serve(
-    listener: TcpListener,
+    listener: impl Into<Listener>,
     router: Router,
     options: ServeOptions,
     shutdown: impl Future<Output = ()>,
 ) {
     let (stop, stopping) = watch::channel(false);
-    bound_unsent(&listener);
+    let listener = listener.into();
+    if let Listener::Tcp(listener) = &listener {
+        bound_unsent(listener);
+    }
     let places =
         Places::new(options.max_connections, options.max_connections_per_address, options.reserve);
     let drain = options.drain;
-    let host = Host { router, options: Arc::new(options), stopping };
+    let crowd = Crowd::new(options.max_connections_per_address);
+    let host = Host { router, options: Arc::new(options), stopping, crowd };
     let mut connections = JoinSet::new();
     let mut shutdown = pin!(shutdown);
     loop {
@@ -120,17 +133,20 @@ pub async fn serve(
             accepted = listener.accept() => match accepted {
                 Ok((stream, address)) => {
                     let host = host.clone();
-                    let visit = Visit::new(places.seat(address.ip()));
+                    // A proxy has the connections of all its clients.
+                    let trusted = host.options.trusted_proxies.trust(address.map(|it| it.ip()));
+                    let of = address.filter(|_| !trusted).map(|address| address.ip());
+                    let visit = Visit::new(places.seat(of));
                     connections.spawn(async move {
                         let (head, rest) = (host.options.head_timeout, host.options.idle_timeout);
                         tokio::select! {
                             () = visit.seat().evicted() => {
-                                tracing::debug!(%address, "a connection made room for another");
+                                tracing::debug!(?address, "a connection made room for another");
                             }
                             () = visit.overdue(head, rest) => {
-                                tracing::debug!(%address, "no request came in time");
+                                tracing::debug!(?address, "no request came in time");
                             }
-                            () = host.serve_connection(stream, address, visit.clone()) => {}
+                            () = host.serve_accepted(stream, address, visit.clone()) => {}
                         }
                     });
                 }
@@ -149,7 +165,7 @@ pub async fn serve(
 
 /// The system would let a client that takes nothing hold megabytes of what is to be sent.
 #[cfg(target_os = "linux")]
-fn bound_unsent(listener: &TcpListener) {
+fn bound_unsent(listener: &tokio::net::TcpListener) {
     // Connections inherit it.
     if let Err(error) = socket2::SockRef::from(listener).set_tcp_notsent_lowat(UNSENT) {
         tracing::warn!(%error, "the system may keep much of what clients do not take");
@@ -157,7 +173,7 @@ fn bound_unsent(listener: &TcpListener) {
 }
 
 #[cfg(not(target_os = "linux"))]
-fn bound_unsent(_: &TcpListener) {}
+fn bound_unsent(_: &tokio::net::TcpListener) {}
 
 /// A connection could not be accepted. The usual reason is a lack of file descriptors, which others
 /// must give back first: without a pause the loop would spin.
@@ -181,46 +197,90 @@ struct Host {
     router: Router,
     options: Arc<ServeOptions>,
     stopping: watch::Receiver<bool>,
+    crowd: Crowd,
 }
 
 impl Host {
-    async fn serve_connection(mut self, stream: TcpStream, address: SocketAddr, visit: Visit) {
+    async fn serve_accepted(
+        self,
+        stream: listener::Accepted,
+        address: Option<SocketAddr>,
+        visit: Visit,
+    ) {
+        match stream {
+            listener::Accepted::Tcp(stream) => self.serve_connection(stream, address, visit).await,
+            // Who can write to the file is on this machine.
+            #[cfg(unix)]
+            listener::Accepted::Unix(stream) => {
+                self.serve_stream(stream, address, visit, None).await;
+            }
+        }
+    }
+
+    async fn serve_connection(
+        mut self,
+        mut stream: TcpStream,
+        address: Option<SocketAddr>,
+        visit: Visit,
+    ) {
         if let Err(error) = stream.set_nodelay(true) {
             tracing::debug!(%error, "the socket keeps small packets back");
         }
         let Some(config) = self.options.tls.clone() else {
             return self.serve_stream(stream, address, visit, None).await;
         };
-        let handshake = TlsAcceptor::from(config).accept(stream);
-        let handshake = timeout(self.options.handshake_timeout, handshake);
+        let handshake = timeout(self.options.handshake_timeout, async move {
+            if speaks_plainly(&stream).await? {
+                stream.write_all(SPEAK_TLS).await?;
+                stream.shutdown().await?;
+                // Else the rest of the request would make the system take the answer back.
+                let mut rest = stream.take(SPEAK_TLS_TO);
+                tokio::io::copy(&mut rest, &mut tokio::io::sink()).await?;
+                return Ok(None);
+            }
+            TlsAcceptor::from(config).accept(stream).await.map(Some)
+        });
         let stream = tokio::select! {
             stream = handshake => stream,
             () = stopped(&mut self.stopping) => return,
         };
         match stream {
-            Ok(Ok(stream)) => self.serve_stream(stream, address, visit, Some(Encrypted)).await,
-            Ok(Err(error)) => tracing::debug!(%address, %error, "a TLS handshake failed"),
-            Err(_) => tracing::debug!(%address, "a TLS handshake took too long"),
+            Ok(Ok(Some(stream))) => {
+                self.serve_stream(stream, address, visit, Some(Encrypted)).await;
+            }
+            Ok(Ok(None)) => tracing::debug!(?address, "plain HTTP came where TLS is spoken"),
+            Ok(Err(error)) => tracing::debug!(?address, %error, "a TLS handshake failed"),
+            Err(_) => tracing::debug!(?address, "a TLS handshake took too long"),
         }
     }
 
     async fn serve_stream(
         mut self,
         stream: impl AsyncRead + AsyncWrite + Unpin,
-        address: SocketAddr,
+        address: Option<SocketAddr>,
         visit: Visit,
         encrypted: Option<Encrypted>,
     ) {
         let options = &self.options;
         let writing = Pace::new(options.write_timeout, options.least_rate, None);
         let stream = TokioIo::new(Patient::new(stream, visit.clone(), writing));
-        let (router, longest) = (self.router, options.place_timeout);
+        let (router, longest, crowd) = (self.router, options.place_timeout, self.crowd);
+        let options_of_requests = self.options.clone();
         let service = service_fn(move |mut request: hyper::Request<hyper::body::Incoming>| {
-            request.extensions_mut().insert(ConnectInfo(address));
+            let proxies = &options_of_requests.trusted_proxies;
+            let peer = address.map(|address| address.ip());
+            let client = proxies.client(peer, request.headers());
+            let guest = client.address.filter(|_| proxies.trust(peer));
+            if let Some(address) = address {
+                request.extensions_mut().insert(ConnectInfo(address));
+            }
+            if proxies.trust(peer) {
+                request.extensions_mut().insert(client);
+            }
             if let Some(encrypted) = encrypted {
                 request.extensions_mut().insert(encrypted);
             }
-            answer(router.clone(), request, visit.clone(), longest)
+            answer(router.clone(), request, visit.clone(), longest, guest, crowd.clone())
         });
         let mut connection = pin!(
             http1::Builder::new()
@@ -238,7 +298,7 @@ impl Host {
             }
         };
         if let Err(error) = ended {
-            tracing::debug!(%address, %error, "a connection ended early");
+            tracing::debug!(?address, %error, "a connection ended early");
         }
     }
 }
@@ -253,25 +313,34 @@ async fn answer(
     request: hyper::Request<hyper::body::Incoming>,
     visit: Visit,
     longest: Duration,
+    guest: Option<IpAddr>,
+    crowd: Crowd,
 ) -> Result<hyper::Response<Watched<Body>>, MadeRoom> {
     let (standing, number) = visit.begin();
-    let mut request = request.map(|body| Watched::new(body, Side::Request, number, visit.clone()));
+    let watched = |body| Watched::new(body, Side::Request, number, visit.clone());
+    let mut request = request.map(watched);
     request.extensions_mut().insert(Guest::new(visit.clone(), number));
+    let place = match guest.filter(|_| !is_health(request.uri())) {
+        None => Ok(()),
+        Some(address) => {
+            crowd.enter(address).map(|member| visit.hold(member)).ok_or(TooManyOfAddress)
+        }
+    };
     let placed = match standing {
         Standing::Placed => true,
         Standing::Evicted => return Err(MadeRoom),
         Standing::InReserve => !is_health(request.uri()) && visit.seat().wait(longest).await,
     };
-    let mut response = if placed || is_health(request.uri()) {
+    let mut response = if place.is_err() {
+        let text = "this address has too many requests at once; send this one again";
+        ApiError::new(StatusCode::TOO_MANY_REQUESTS, text).retry_after(2).into_response()
+    } else if placed || is_health(request.uri()) {
         // A router is always ready and never fails.
         let Ok(response) = router.call(request).await;
         response
     } else {
         let text = "the server has too many connections; send the request again";
-        let error = ApiError::new(StatusCode::SERVICE_UNAVAILABLE, text);
-        let mut response = error.into_response();
-        response.headers_mut().insert(header::RETRY_AFTER, RETRY_AFTER);
-        response
+        ApiError::new(StatusCode::SERVICE_UNAVAILABLE, text).retry_after(2).into_response()
     };
     if !placed {
         response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
@@ -279,11 +348,25 @@ async fn answer(
     Ok(response.map(|body| Watched::new(body, Side::Answer, number, visit)))
 }
 
-/// Monitors are answered also where the routes are mounted below a path.
-fn is_health(uri: &Uri) -> bool {
-    let path = uri.path().trim_end_matches('/');
-    [HEALTH, HEALTH_JSON].iter().any(|endpoint| path.ends_with(endpoint.path))
+/// Of what a proxy passes on for an address, so much is being answered already.
+#[derive(Debug)]
+struct TooManyOfAddress;
+
+/// Whether the first byte is one of a method: that of a TLS handshake is no letter.
+async fn speaks_plainly(stream: &TcpStream) -> io::Result<bool> {
+    let mut first = [0];
+    let read = stream.peek(&mut first).await?;
+    Ok(read > 0 && first.iter().all(u8::is_ascii_alphabetic))
 }
+
+/// Bytes of a request that are read after that.
+const SPEAK_TLS_TO: u64 = 64 << 10;
+/// To whoever forgets the `s` of `https`.
+const SPEAK_TLS: &[u8] = b"HTTP/1.1 400 Bad Request\r\n\
+    Content-Type: text/plain; charset=utf-8\r\n\
+    Content-Length: 70\r\n\
+    Connection: close\r\n\r\n\
+    This port speaks TLS only; the URL of this server begins with https://";
 
 /// Ready when the shutdown has begun.
 async fn stopped(stopping: &mut watch::Receiver<bool>) {

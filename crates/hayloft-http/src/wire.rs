@@ -3,6 +3,7 @@
 //! Property names are exact. Every key of an answer is present, nulls included, unless a field says
 //! otherwise; unknown keys of requests are ignored.
 
+mod audit;
 mod feed;
 mod history;
 mod key;
@@ -10,6 +11,7 @@ mod package;
 mod promotion;
 mod server;
 
+pub use audit::{AuditLogCheck, AuditLogEntry, AuditLogPage};
 pub use feed::{
     FeedInfo, FeedObject, RetentionRule, StorageConfiguration, StorageOption, StorageType,
 };

@@ -171,6 +171,61 @@ fn a_client_that_never_begins_tls_is_cut_off() {
 }
 
 #[test]
+fn plain_http_where_tls_is_spoken_gets_an_answer_in_words() {
+    let made = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).unwrap();
+    let key = PrivateKeyDer::try_from(made.signing_key.serialize_der()).unwrap();
+    let config = ServerConfig::builder()
+        .with_no_client_auth()
+        .with_single_cert(vec![made.cert.der().clone()], key)
+        .unwrap();
+    let mut options = ServeOptions::default();
+    options.tls = Some(Arc::new(config));
+    let serving = start(options);
+    let url = format!("http://{}/health", serving.address);
+    let agent: ureq::Agent =
+        ureq::Agent::config_builder().http_status_as_error(false).build().into();
+    let mut answer = agent.get(&url).call().unwrap();
+    assert_eq!(answer.status(), 400);
+    let text = answer.body_mut().read_to_string().unwrap();
+    assert!(text.contains("begins with https://"), "{text}");
+    // Also after more than is read.
+    let mut stream = serving.connect();
+    stream.write_all(b"PUT /x HTTP/1.1\r\nHost: h\r\nContent-Length: 30000\r\n\r\n").unwrap();
+    stream.write_all(&vec![b'x'; 30_000]).unwrap();
+    stream.shutdown(std::net::Shutdown::Write).unwrap();
+    let mut said = Vec::new();
+    std::io::copy(&mut stream, &mut said).unwrap();
+    assert!(said.starts_with(b"HTTP/1.1 400 "), "{}", String::from_utf8_lossy(&said));
+}
+
+#[test]
+fn requests_behind_a_proxy_are_counted_by_their_client() {
+    let mut options = ServeOptions::default();
+    options.max_connections_per_address = 1;
+    options.trusted_proxies = "127.0.0.1".parse().unwrap();
+    let serving = start(options);
+    let ask = |from: &str| {
+        let mut stream = serving.connect();
+        let head = format!("GET /large HTTP/1.1\r\nHost: h\r\nX-Forwarded-For: {from}\r\n\r\n");
+        stream.write_all(head.as_bytes()).unwrap();
+        let mut status = [0; 12];
+        stream.read_exact(&mut status).unwrap();
+        (stream, String::from_utf8(status.to_vec()).unwrap())
+    };
+    // Its client does not take the answer, so it goes on.
+    let (first, status) = ask("198.51.100.1");
+    assert_eq!(status, "HTTP/1.1 200");
+    assert_eq!(ask("198.51.100.1").1, "HTTP/1.1 429");
+    assert_eq!(ask("198.51.100.2").1, "HTTP/1.1 200");
+    drop(first);
+    let again = (0..500).any(|_| {
+        std::thread::sleep(Duration::from_millis(20));
+        ask("198.51.100.1").1 == "HTTP/1.1 200"
+    });
+    assert!(again, "the place of a client that has gone is free again");
+}
+
+#[test]
 fn a_client_that_sends_half_a_head_is_cut_off() {
     let mut options = ServeOptions::default();
     options.head_timeout = Duration::from_millis(50);

@@ -2,7 +2,7 @@ use std::sync::Arc;
 
 use hayloft::{Actor, Feed, Overwrite, Store};
 
-use super::{Caller, Gatekeeper, Refusal, Right, Visitor};
+use super::{Caller, Gatekeeper, Noted, Refusal, Right, Visitor};
 use crate::ApiError;
 
 /// What came of a visitor's credential.
@@ -56,6 +56,10 @@ impl Session {
         &self.caller
     }
 
+    pub(crate) fn noted(&self) -> &Noted {
+        &self.visitor.noted
+    }
+
     /// Who asks, for records.
     pub fn actor(&self) -> Actor {
         Actor {
@@ -92,6 +96,7 @@ impl Session {
             }
             Err(other) => return Err(other.into()),
         };
+        self.visitor.noted.feed(&feed.name);
         for right in rights {
             self.demand(*right, Some(&feed))?;
         }

@@ -171,6 +171,14 @@ endpoints! {
         "Tells whether the server works.";
     HEALTH_JSON = "getHealthAsJson" ["GET"], "/health/json", Guard::Open,
         "Tells whether the server works, always as JSON.";
+    LIVE = "getLiveness" ["GET"], "/livez", Guard::Open,
+        "Tells that the program answers; else it is to be started anew.";
+    READY = "getReadiness" ["GET"], "/readyz", Guard::Open,
+        "Tells whether requests are welcome: not while draining, stopped or with a full disk.";
+    AUDIT = "listAuditLog" ["GET"], "/api/audit", ADMINISTER,
+        "Gives a page of the audit log, newest first unless it says `after`.";
+    AUDIT_VERIFY = "verifyAuditLog" ["GET"], "/api/audit/verify", ADMINISTER,
+        "Checks that every row of the audit log follows from the one before.";
     OPENAPI = "getOpenApiDocument" ["GET"], "/api/openapi.json", Guard::Open,
         "Gives the description of this API.";
     METRICS = "getMetrics" ["GET"], "/metrics", ADMINISTER,

@@ -1,11 +1,13 @@
 use std::convert::Infallible;
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 
-use axum::extract::{ConnectInfo, FromRequestParts};
+use axum::extract::FromRequestParts;
 use axum::http::header::AUTHORIZATION;
 use axum::http::request::Parts;
 use data_encoding::BASE64;
 
+use super::Noted;
+use crate::client::Client;
 use crate::server::Guest;
 
 /// Marks requests of native protocols, whose clients need a 401 where the API has a 403.
@@ -21,6 +23,7 @@ pub struct Visitor {
     pub(crate) lenient: bool,
     /// Its request on a connection of this crate's server.
     pub(crate) guest: Option<Guest>,
+    pub(crate) noted: Noted,
 }
 
 /// What a visitor shows. The debug text does not tell it.
@@ -81,10 +84,11 @@ impl<S: Send + Sync> FromRequestParts<S> for Visitor {
     type Rejection = Infallible;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
-        let address = parts.extensions.get::<ConnectInfo<SocketAddr>>().map(|info| info.0.ip());
+        let address = Client::of(parts).address;
         let native = parts.extensions.get::<Native>().is_some();
         let guest = parts.extensions.get::<Guest>().cloned();
-        Ok(Self { credential: credential(parts), address, native, lenient: false, guest })
+        let noted = parts.extensions.get::<Noted>().cloned().unwrap_or_default();
+        Ok(Self { credential: credential(parts), address, native, lenient: false, guest, noted })
     }
 }
 

@@ -1,8 +1,5 @@
 //! What keeps browsers from doing for a page what its author may not.
 
-use std::net::SocketAddr;
-
-use axum::extract::ConnectInfo;
 use axum::http::header::{
     AUTHORIZATION, CONTENT_SECURITY_POLICY, HOST, ORIGIN, X_CONTENT_TYPE_OPTIONS,
 };
@@ -10,6 +7,7 @@ use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
 
 use crate::access::shows_key;
+use crate::client::peer;
 use crate::settings::Settings;
 use crate::{ApiError, App};
 
@@ -79,10 +77,7 @@ fn is_origin_of(origin: &str, host: &str) -> bool {
 /// let a name of theirs point to any address, and their page then adds what headers it likes. A
 /// credential for that name the browser has not.
 fn is_rebound(parts: &Parts, host: &str) -> bool {
-    let near = parts
-        .extensions
-        .get::<ConnectInfo<SocketAddr>>()
-        .is_some_and(|info| info.0.ip().to_canonical().is_loopback());
+    let near = peer(&parts.extensions).is_some_and(|peer| peer.is_loopback());
     near && !parts.headers.contains_key(AUTHORIZATION) && !is_local(host)
 }
 

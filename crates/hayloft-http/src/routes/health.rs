@@ -5,7 +5,7 @@ use axum::response::{IntoResponse, Response};
 use axum::{Json, Router};
 use hayloft::{Actor, SettingError, Store, StoreError};
 
-use crate::access::{HEALTH, HEALTH_JSON};
+use crate::access::{HEALTH, HEALTH_JSON, LIVE, READY};
 use crate::edge::API_VERSION;
 use crate::parameters::Parameters;
 use crate::wire::HealthInfo;
@@ -13,7 +13,22 @@ use crate::{ApiError, App};
 
 pub(super) fn routes() -> Router<App> {
     let router = HEALTH.mount(Router::new(), health);
-    HEALTH_JSON.mount(router, health_json)
+    let router = HEALTH_JSON.mount(router, health_json);
+    let router = LIVE.mount(router, live);
+    READY.mount(router, ready)
+}
+
+/// Asks nothing else: a program that answers is not to be started anew because a disk is full.
+async fn live() -> &'static str {
+    "ok"
+}
+
+async fn ready(State(app): State<App>) -> Result<&'static str, ApiError> {
+    let of_call = app.clone();
+    match app.block_apart(move || of_call.unready()).await? {
+        None => Ok("ok"),
+        Some(reason) => Err(ApiError::new(StatusCode::SERVICE_UNAVAILABLE, reason)),
+    }
 }
 
 /// JSON, for every client parses it; plain text for monitors that ask for it.

@@ -111,7 +111,7 @@ fn grant(asked: ApiKeyInfo, user: Option<&str>) -> Result<KeyGrant, ApiError> {
         description: asked.description.filter(|text| !text.is_empty()),
         expires: match asked.expiration.as_deref() {
             None | Some("") => None,
-            Some(text) => Some(moment(text)?),
+            Some(text) => Some(moment("expiration", text)?),
         },
         ..KeyGrant::default()
     };
@@ -190,7 +190,7 @@ fn words(
 }
 
 /// Clients send a date, or a date and time with or without an offset; without one it is UTC.
-fn moment(text: &str) -> Result<Timestamp, ApiError> {
+pub(super) fn moment(property: &str, text: &str) -> Result<Timestamp, ApiError> {
     let with_offset = text.parse::<jiff::Timestamp>();
     let moment = with_offset.or_else(|error| {
         let utc = text.parse::<jiff::civil::DateTime>().map_err(|_| error)?;
@@ -198,7 +198,7 @@ fn moment(text: &str) -> Result<Timestamp, ApiError> {
     });
     moment.map(|moment| Timestamp::from_millis(moment.as_millisecond())).map_err(|_| {
         let text = shorten(text);
-        ApiError::bad_request(format!("The property expiration is not a date: {text}."))
+        ApiError::bad_request(format!("The property {property} is not a date: {text}."))
     })
 }
 
@@ -234,13 +234,13 @@ mod tests {
     #[case::utc("2030-01-02T03:04:05Z", "2030-01-02T03:04:05.000Z")]
     #[case::offset("2030-01-02T03:04:05+02:00", "2030-01-02T01:04:05.000Z")]
     fn expirations_come_in_several_forms(#[case] text: &str, #[case] expected: &str) {
-        assert_eq!(moment(text).unwrap().to_string(), expected);
+        assert_eq!(moment("expiration", text).unwrap().to_string(), expected);
     }
 
     #[test]
     fn what_is_no_date_is_refused() {
         for text in ["tomorrow", "2030-13-01", "99999999999999999999"] {
-            assert!(moment(text).is_err(), "{text}");
+            assert!(moment("expiration", text).is_err(), "{text}");
         }
     }
 }

@@ -41,7 +41,8 @@ struct State {
 
 #[derive(Debug)]
 struct Taken {
-    address: IpAddr,
+    /// `None` for one that is not counted by its address.
+    address: Option<IpAddr>,
     kind: Kind,
     rank: Rank,
     /// Whether it is in `resting`; in the reserve all are.
@@ -95,8 +96,8 @@ impl Places {
     }
 
     /// A seat for a new connection, which rests until it has sent a request.
-    pub(super) fn seat(self: &Arc<Self>, address: IpAddr) -> Seat {
-        let address = network(address);
+    pub(super) fn seat(self: &Arc<Self>, address: Option<IpAddr>) -> Seat {
+        let address = address.map(network);
         let mut state = self.lock();
         let kind = if self.make_room(&mut state, address) { Kind::Place } else { Kind::Reserve };
         if kind == Kind::Reserve && state.reserve.len() >= self.most_in_reserve {
@@ -110,8 +111,9 @@ impl Places {
     }
 
     /// True if another connection of this address may have a place, perhaps that of one that rests.
-    fn make_room(&self, state: &mut State, address: IpAddr) -> bool {
-        let of_address = state.of_address.get(&address).copied().unwrap_or_default();
+    fn make_room(&self, state: &mut State, address: Option<IpAddr>) -> bool {
+        let of_address = address.and_then(|address| state.of_address.get(&address).copied());
+        let of_address = of_address.unwrap_or_default();
         if of_address >= self.most_of_address {
             let same = |number: &&u64| {
                 state.taken.get(number).is_some_and(|taken| taken.address == address)
@@ -137,12 +139,14 @@ impl State {
         self.next
     }
 
-    fn take(&mut self, number: u64, address: IpAddr, kind: Kind, evicted: Arc<Notify>) {
+    fn take(&mut self, number: u64, address: Option<IpAddr>, kind: Kind, evicted: Arc<Notify>) {
         let rank = Rank { known: false, since: self.tick() };
         match kind {
             Kind::Place => {
                 self.full += 1;
-                *self.of_address.entry(address).or_default() += 1;
+                if let Some(address) = address {
+                    *self.of_address.entry(address).or_default() += 1;
+                }
                 self.resting.insert(rank, number);
             }
             Kind::Reserve => {
@@ -180,10 +184,12 @@ impl State {
         match taken.kind {
             Kind::Place => {
                 self.full = self.full.saturating_sub(1);
-                if let Some(count) = self.of_address.get_mut(&taken.address) {
+                if let Some(address) = taken.address
+                    && let Some(count) = self.of_address.get_mut(&address)
+                {
                     *count = count.saturating_sub(1);
                     if *count == 0 {
-                        self.of_address.remove(&taken.address);
+                        self.of_address.remove(&address);
                     }
                 }
                 if taken.rests {
@@ -309,11 +315,11 @@ mod tests {
     #[tokio::test]
     async fn newcomers_take_the_place_of_who_rests_longest() {
         let places = Places::new(2, 2, 2);
-        let (first, second) = (places.seat(from(1)), places.seat(from(2)));
+        let (first, second) = (places.seat(Some(from(1))), places.seat(Some(from(2))));
         assert_eq!(first.begin(), Standing::Placed);
         first.rest();
         // The second has rested since it came.
-        let third = places.seat(from(3));
+        let third = places.seat(Some(from(3)));
         assert_eq!(
             [&first, &second, &third].map(Seat::begin),
             [Standing::Placed, Standing::Evicted, Standing::Placed]
@@ -325,23 +331,31 @@ mod tests {
     #[tokio::test]
     async fn an_address_with_too_many_takes_from_itself() {
         let places = Places::new(10, 2, 2);
-        let other = places.seat(from(9));
-        let mine = [places.seat(from(1)), places.seat(from(1))];
-        let third = places.seat(from(1));
+        let other = places.seat(Some(from(9)));
+        let mine = [places.seat(Some(from(1))), places.seat(Some(from(1)))];
+        let third = places.seat(Some(from(1)));
         assert_eq!(
             [&other, &mine[0], &mine[1], &third].map(Seat::begin),
             [Standing::Placed, Standing::Evicted, Standing::Placed, Standing::Placed]
         );
-        assert_eq!(places.seat(from(1)).begin(), Standing::InReserve);
-        assert_eq!(places.seat(from(2)).begin(), Standing::Placed);
+        assert_eq!(places.seat(Some(from(1))).begin(), Standing::InReserve);
+        assert_eq!(places.seat(Some(from(2))).begin(), Standing::Placed);
+    }
+
+    #[test]
+    fn what_is_not_counted_by_address_has_all_places() {
+        let places = Places::new(3, 1, 2);
+        let seats: Vec<Seat> = (0..3).map(|_| places.seat(None)).collect();
+        assert!(seats.iter().all(|seat| seat.begin() == Standing::Placed));
+        assert_eq!(places.seat(None).begin(), Standing::InReserve);
     }
 
     #[tokio::test]
     async fn who_is_in_reserve_gets_a_place_once_there_is_one() {
         let places = Places::new(1, 9, 2);
-        let first = places.seat(from(1));
+        let first = places.seat(Some(from(1)));
         assert_eq!(first.begin(), Standing::Placed);
-        let second = places.seat(from(2));
+        let second = places.seat(Some(from(2)));
         assert_eq!(second.begin(), Standing::InReserve);
         assert!(!second.wait(SHORT).await);
         let waiting = tokio::spawn(async move {
@@ -354,19 +368,19 @@ mod tests {
         assert!(got && second.begin() == Standing::Placed);
         assert_eq!(first.begin(), Standing::Evicted);
         drop(second);
-        assert_eq!(places.seat(from(3)).begin(), Standing::Placed);
+        assert_eq!(places.seat(Some(from(3))).begin(), Standing::Placed);
     }
 
     #[test]
     fn who_lets_the_server_wait_keeps_a_place_only_with_a_known_key() {
         let places = Places::new(2, 2, 2);
-        let (stranger, client) = (places.seat(from(1)), places.seat(from(1)));
+        let (stranger, client) = (places.seat(Some(from(1))), places.seat(Some(from(1))));
         for seat in [&stranger, &client] {
             assert_eq!(seat.begin(), Standing::Placed);
         }
         client.know();
         stranger.stall(false);
-        let other = places.seat(from(1));
+        let other = places.seat(Some(from(1)));
         assert_eq!(
             [&stranger, &client, &other].map(Seat::begin),
             [Standing::Evicted, Standing::Placed, Standing::Placed]
@@ -376,7 +390,7 @@ mod tests {
     #[test]
     fn a_trickle_does_not_make_a_stranger_younger() {
         let places = Places::new(2, 2, 2);
-        let (trickle, stream) = (places.seat(from(1)), places.seat(from(1)));
+        let (trickle, stream) = (places.seat(Some(from(1))), places.seat(Some(from(1))));
         for seat in [&stream, &trickle] {
             seat.begin();
             seat.stall(true);
@@ -384,7 +398,7 @@ mod tests {
         }
         stream.stall(true);
         trickle.stall(false);
-        let other = places.seat(from(1));
+        let other = places.seat(Some(from(1)));
         assert_eq!(
             [&trickle, &stream, &other].map(Seat::begin),
             [Standing::Evicted, Standing::Placed, Standing::Placed]
@@ -394,11 +408,11 @@ mod tests {
     #[test]
     fn connections_of_strangers_go_before_those_of_clients() {
         let places = Places::new(2, 2, 2);
-        let (client, stranger) = (places.seat(from(1)), places.seat(from(1)));
+        let (client, stranger) = (places.seat(Some(from(1))), places.seat(Some(from(1))));
         client.begin();
         client.know();
         client.rest();
-        let other = places.seat(from(1));
+        let other = places.seat(Some(from(1)));
         assert_eq!(
             [&client, &stranger, &other].map(Seat::begin),
             [Standing::Placed, Standing::Evicted, Standing::Placed]
@@ -408,9 +422,9 @@ mod tests {
     #[test]
     fn the_reserve_is_for_who_came_last() {
         let places = Places::new(1, 9, 2);
-        let first = places.seat(from(1));
+        let first = places.seat(Some(from(1)));
         first.begin();
-        let waiting: Vec<Seat> = (0..4).map(|_| places.seat(from(1))).collect();
+        let waiting: Vec<Seat> = (0..4).map(|_| places.seat(Some(from(1)))).collect();
         let standings: Vec<_> = waiting.iter().map(Seat::begin).collect();
         let [gone, left] = [Standing::Evicted, Standing::InReserve];
         assert_eq!(standings, [gone, gone, left, left]);
@@ -419,7 +433,7 @@ mod tests {
     #[test]
     fn nothing_is_kept_of_who_has_gone() {
         let places = Places::new(3, 2, 2);
-        let seats: Vec<Seat> = (0..9).map(|host| places.seat(from(host))).collect();
+        let seats: Vec<Seat> = (0..9).map(|host| places.seat(Some(from(host)))).collect();
         drop(seats);
         let state = places.lock();
         assert!(state.taken.is_empty() && state.of_address.is_empty() && state.full == 0);

@@ -8,6 +8,7 @@ use http_body::{Body, Frame, SizeHint};
 use tokio::sync::watch;
 use tokio::time::{Instant, timeout_at};
 
+use super::crowd::Member;
 use super::places::{Seat, Standing};
 
 /// Bytes of a body after which a client counts as active again; a trickle has fewer.
@@ -41,6 +42,8 @@ struct Progress {
     answered: bool,
     /// All of it has left.
     sent: bool,
+    /// The place that its client has behind a proxy until then.
+    member: Option<Member>,
 }
 
 impl Progress {
@@ -70,6 +73,7 @@ impl Visit {
             received: true,
             answered: true,
             sent: true,
+            member: None,
         };
         let (phase, _) = watch::channel(Phase::Head(Instant::now()));
         Self(Arc::new(Shared { seat, progress: Mutex::new(progress), phase }))
@@ -125,6 +129,7 @@ impl Visit {
             received: false,
             answered: false,
             sent: false,
+            member: None,
         };
         (standing, request)
     }
@@ -163,6 +168,11 @@ impl Visit {
         }
     }
 
+    /// Keeps the place of a client until the present answer has left.
+    pub(super) fn hold(&self, member: Member) {
+        self.lock().member = Some(member);
+    }
+
     /// All that was written has left.
     pub(super) fn flushed(&self) {
         self.advance(None, |progress| progress.sent |= progress.answered);
@@ -182,6 +192,7 @@ impl Visit {
         }
         // What is still thrown away of a body does not keep a place from others.
         if progress.sent && !before {
+            progress.member = None;
             self.0.seat.rest();
         }
     }

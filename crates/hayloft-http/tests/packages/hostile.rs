@@ -13,13 +13,15 @@ use crate::server::{Answer, Server};
 use crate::{encoded, nuget};
 
 /// Endpoints that take no text at all.
-const WITHOUT_TEXTS: [&str; 6] = [
+const WITHOUT_TEXTS: [&str; 8] = [
     "createConnector",
     "listFeeds",
     "listConnectors",
     "listApiKeys",
     "getOpenApiDocument",
     "getMetrics",
+    "getLiveness",
+    "getReadiness",
 ];
 
 /// Where an endpoint takes a text.

@@ -14,6 +14,7 @@
 mod server;
 
 mod access;
+mod audit_log;
 mod browsers;
 mod cached;
 mod chosen_keys;
@@ -21,8 +22,10 @@ mod files;
 mod hostile;
 mod lists;
 mod management;
+mod monitors;
 mod naming;
 mod openapi;
+mod proxies;
 mod releases;
 mod rights;
 mod status;

@@ -43,6 +43,15 @@ impl Server {
         let directory = tempfile::tempdir().unwrap();
         let options = hayloft::OpenOptions::default();
         let store = hayloft::Store::open(directory.path(), types, options).unwrap();
+        Self::of(store, directory, set)
+    }
+
+    /// With a store that is open already.
+    pub(crate) fn of(
+        store: Store,
+        directory: tempfile::TempDir,
+        set: impl FnOnce(AppBuilder) -> AppBuilder,
+    ) -> Self {
         let app = set(App::builder(store.clone())).build();
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(2)
