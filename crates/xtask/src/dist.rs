@@ -173,12 +173,17 @@ impl Release {
         }
         let file = self.out.join(format!("{name}.tar.gz"));
         Step::new("tar")
-            .args(["--create", "--gzip", "--sort=name", "--owner=0", "--group=0"])
+            .args([
+                "--create",
+                "--use-compress-program=gzip -n",
+                "--sort=name",
+                "--owner=0",
+                "--group=0",
+            ])
             .args(["--numeric-owner", "--format=ustar"])
             .args([format!("--mtime=@{}", self.time)])
             .args([format!("--file={}", file.display())])
             .args([format!("--directory={}", scratch.display()), name])
-            .env("GZIP", "-n")
             .run()?;
         Ok(file)
     }
