@@ -1,8 +1,10 @@
 //! All commands, one file per word below `hayloft`.
 
+mod audit;
 mod bundle;
 mod completions;
 mod demo;
+mod doctor;
 mod export;
 mod feeds;
 mod going;
@@ -65,6 +67,8 @@ pub(crate) static ROOT: Command = Command::group(
         import::COMMAND,
         bundle::COMMAND,
         verify::COMMAND,
+        audit::COMMAND,
+        doctor::COMMAND,
         use_feed::COMMAND,
         serve::COMMAND,
         serve::CONFIG,

@@ -6,13 +6,15 @@ mod explain;
 mod local;
 mod remote;
 mod request;
+#[cfg(unix)]
+mod socket_file;
 
 use hayloft::Create;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 pub(crate) use answer::{Answer, parse};
-pub(crate) use choose::{Place, StorePlace, is_url, open_store, user_of_the_system};
+pub(crate) use choose::{Place, StorePlace, is_url, open_store, place, user_of_the_system};
 pub(crate) use request::{Method, Payload, Request, Target, escape};
 
 use crate::arguments::Invocation;

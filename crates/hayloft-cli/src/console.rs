@@ -180,6 +180,11 @@ impl Console {
         write!(self.out, "{}", TameJson(text)).map_err(written)
     }
 
+    /// Punctuation between JSON texts, if they are wanted.
+    pub(crate) fn json_only(&mut self, text: &str) -> Result<(), Failure> {
+        if self.is_json() { self.json(text) } else { Ok(()) }
+    }
+
     /// The program's own text on standard output, as it is.
     pub(crate) fn raw(&mut self, text: &str) -> Result<(), Failure> {
         self.out.write_all(text.as_bytes()).map_err(written)

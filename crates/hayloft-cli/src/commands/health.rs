@@ -46,7 +46,12 @@ fn health(invocation: &Invocation, console: &mut Console) -> Result<(), Failure>
 pub(crate) fn ask(connection: &Connection) -> Result<(String, HealthInfo), Failure> {
     let target = Target::new(&["health"]);
     let request = Request { method: Method::Get, target, payload: Payload::Nothing };
-    let text = connection.send_unchecked(request)?.text()?;
-    let info = parse(&text)?;
-    Ok((text, info))
+    let answer = connection.send_unchecked(request)?;
+    let status = answer.status;
+    let text = answer.text()?;
+    match parse(&text) {
+        Ok(info) => Ok((text, info)),
+        Err(_) if status >= 400 => Err(Failure::Server { status, body: text }),
+        Err(failure) => Err(failure),
+    }
 }

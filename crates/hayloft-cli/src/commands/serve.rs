@@ -2,24 +2,27 @@
 
 mod address;
 mod admin_key;
+mod base_path;
 mod configuration;
 mod files;
 mod limits;
 mod memory;
 mod service;
 mod signals;
+mod socket_file;
 mod tls;
+mod validity;
 mod welcome;
 
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use hayloft::OpenOptions;
-use hayloft_http::{App, RequestLimits, ServeOptions};
-use tokio::net::TcpListener;
+use hayloft_http::{App, ProxyHeader, RequestLimits, ServeOptions, TrustedProxies};
 use tokio::sync::oneshot;
 
-use self::address::Address;
+use self::address::{Address, Bound};
 pub(super) use self::admin_key::reset;
 pub(super) use self::configuration::COMMAND as CONFIG;
 use self::configuration::Configuration;
@@ -42,7 +45,24 @@ pub(super) const ADMIN_KEY_FILE: Opt =
 pub(super) const OPTIONS: &[Opt] = &[
     configuration::FILE,
     Opt::text("store", "Directory of the store").or("hayloft-data"),
-    Opt::text("address", "Where to listen: host:port, or a port").or("127.0.0.1:8624"),
+    Opt::text("address", "Where to listen: host:port, a port, or unix:PATH").or("127.0.0.1:8624"),
+    Opt::one_of(
+        "socket-mode",
+        &["0600", "0660", "0666"],
+        "Who may use the socket of unix:PATH: its owner, its group, or everybody here",
+    )
+    .or("0660"),
+    Opt::text("base-path", "Path below which everything is, such as /packages"),
+    Opt::text(
+        "trusted-proxies",
+        "Addresses, networks or unix: proxies that are believed for whom they ask",
+    ),
+    Opt::one_of(
+        "proxy-header",
+        &["x-forwarded", "forwarded"],
+        "Where those tell it; they must set or remove these headers themselves",
+    )
+    .or("x-forwarded"),
     Opt::text("tls-cert", "Certificate chain in PEM; with it the server speaks TLS only"),
     Opt::text("tls-key", "Private key of the certificate in PEM"),
     Opt::text("inspection-memory", "MiB of memory for reading package files, all at once together")
@@ -50,6 +70,7 @@ pub(super) const OPTIONS: &[Opt] = &[
     ADMIN_KEY_FILE,
     Opt::flag("save-source", "Keep address and first key as the source Default of who starts it"),
     Opt::text("log", "What to log, such as warn or debug").or("info"),
+    Opt::one_of("log-format", &["text", "json"], "How the log is written").or("text"),
     Opt::text("max-connections", "Connections at once; one at rest makes room for another")
         .or("1024"),
     Opt::text("max-connections-per-address", "The same for each address, a proxy's too").or("512"),
@@ -71,6 +92,11 @@ pub(super) const OPTIONS: &[Opt] = &[
     Opt::text("key-queue", "Requests that may wait for those").or("64"),
     Opt::text("wrong-keys", "Chosen keys an address may get wrong in a row").or("20"),
     Opt::text("wrong-key-pause", "Seconds until it may try one more").or("2"),
+    Opt::text("address-rate", "Requests in a second of one address; 0 is no limit").or("0"),
+    Opt::text("key-rate", "Requests in a second of one API key; 0 is no limit").or("0"),
+    Opt::text("rate-burst", "Seconds of those that may be saved up").or("10"),
+    Opt::text("shutdown-delay", "Seconds in which /readyz says no before no more is accepted")
+        .or("0"),
     Opt::text("shutdown-timeout", "Seconds for running requests at the end").or("60"),
 ];
 
@@ -85,11 +111,15 @@ pub(super) const COMMAND: Command = Command::action(
     "hayloft serve",
     "hayloft serve /srv/hayloft --address=0.0.0.0:443 --tls-cert=a.pem --tls-key=a.key",
     "hayloft serve --config=/etc/hayloft/hayloft.toml",
+    "hayloft serve --address=unix:/run/hayloft/socket --trusted-proxies=unix --base-path=/packages",
 ]);
 
 /// How a server is to run, read and checked.
 pub(super) struct Plan {
     address: Address,
+    socket_mode: u32,
+    base_path: String,
+    shutdown_delay: Duration,
     certificate: Option<Arc<Certificate>>,
     options: ServeOptions,
     requests: RequestLimits,
@@ -100,8 +130,14 @@ impl Plan {
     /// Checks all that can be checked without opening the store.
     pub(super) fn of(invocation: &Invocation) -> Result<Self, Failure> {
         let address = Address::parse(invocation.or_default("address"))?;
+        let mode = u32::from_str_radix(invocation.or_default("socket-mode"), 8);
+        let socket_mode = mode.map_err(|error| Failure::option("socket-mode", error))?;
+        let base_path = base_path::parse(invocation.text("base-path").unwrap_or_default())?;
         logs::check(invocation.or_default("log"))?;
         let certificate = match (invocation.text("tls-cert"), invocation.text("tls-key")) {
+            (Some(_), _) if address.is_file() => {
+                return Err(Failure::option("tls-cert", "TLS is not spoken on a socket file"));
+            }
             (Some(certificate), Some(key)) => {
                 Some(Certificate::load(Path::new(certificate), Path::new(key))?)
             }
@@ -115,14 +151,31 @@ impl Plan {
         };
         let Limits { connections: mut options, requests } = Limits::read(invocation)?;
         options.tls = certificate.as_ref().map(Certificate::configuration).transpose()?;
-        Ok(Self { address, certificate, options, requests, store: store_options(invocation)? })
+        options.trusted_proxies = trusted_proxies(invocation)?;
+        let delay = invocation.or_default("shutdown-delay").parse().ok();
+        let delay = delay.filter(|seconds| *seconds <= 86_400).ok_or_else(|| {
+            Failure::option("shutdown-delay", "this is no whole number of seconds")
+        })?;
+        Ok(Self {
+            address,
+            socket_mode,
+            base_path,
+            shutdown_delay: Duration::from_secs(delay),
+            certificate,
+            options,
+            requests,
+            store: store_options(invocation)?,
+        })
     }
 }
 
 fn serve(invocation: &Invocation, console: &mut Console) -> Result<(), Failure> {
     let invocation = &Configuration::of(invocation)?.into_invocation();
     let mut plan = Plan::of(invocation)?;
-    logs::start(invocation.or_default("log"));
+    logs::start(
+        invocation.or_default("log"),
+        logs::Format::of(invocation.or_default("log-format")),
+    );
     memory::share_one_arena();
     if let Some(possible) = files::connections_possible()
         && possible < plan.options.max_connections
@@ -138,29 +191,52 @@ fn serve(invocation: &Invocation, console: &mut Console) -> Result<(), Failure> 
         .build()
         .map_err(Failure::io("start threads"))?;
     // A store is made only where it can be served.
-    let listener = match service::listener()? {
+    let Bound { listener, place } = match service::listener()? {
         Some(listener) => {
             let _inside = runtime.enter();
             address::activated(listener)?
         }
-        None => runtime.block_on(plan.address.listen())?,
+        None => runtime.block_on(plan.address.listen(plan.socket_mode))?,
     };
     let store = open_store(&StorePlace::of(invocation), plan.store, console)?;
     let signals = {
         let _inside = runtime.enter();
         Signals::new()?
     };
-    let address = listener.local_addr().map_err(Failure::io("find the address"))?;
-    let app = App::builder(store.clone()).limits(plan.requests).build();
+    let app = App::builder(store.clone())
+        .limits(plan.requests)
+        .trusted_proxies(plan.options.trusted_proxies.clone())
+        .build();
     let encrypted = plan.options.tls.is_some();
-    if !address.ip().is_loopback() && !encrypted {
+    if !place.is_local() && !encrypted && plan.options.trusted_proxies == TrustedProxies::default()
+    {
         console.note("Without --tls-cert, keys and packages travel in the clear.");
+    }
+    if let Some(certificate) = &plan.certificate {
+        certificate.tell(&app);
     }
     let admin_key = admin_key::first(&store, invocation, console)?;
     let remember = if invocation.flag("save-source") { Remember::AsDefault } else { Remember::Not };
-    welcome::tell(console, &app, address, encrypted, &admin_key, remember)?;
+    let url = place.url(encrypted, &plan.base_path);
+    welcome::tell(console, &app, &url, &admin_key, remember)?;
     console.flush()?;
-    runtime.block_on(run(listener, app, plan.options, signals, plan.certificate, console));
+    let mut router = hayloft_http::router(app.clone());
+    if !plan.base_path.is_empty() {
+        router = axum::Router::new().nest(&plan.base_path, router);
+    }
+    runtime.block_on(async {
+        let (stop, stopped) = oneshot::channel();
+        let stopped = async { stopped.await.unwrap_or_default() };
+        let serving = hayloft_http::serve(listener, router, plan.options, stopped);
+        let certificate = plan.certificate.as_deref();
+        let ending = Ending { app: &app, signals, certificate, delay: plan.shutdown_delay };
+        service::tell(State::Ready);
+        tokio::select! {
+            () = serving => {}
+            () = ending.wait(stop, console) => {}
+        }
+    });
+    drop(place);
     // Waits for what blocking threads are doing, so that nothing is cut off by closing.
     drop(runtime);
     store.close().map_err(anyhow::Error::new)?;
@@ -179,43 +255,61 @@ fn store_options(invocation: &Invocation) -> Result<OpenOptions, Failure> {
     Ok(options)
 }
 
-/// Serves until the first signal to stop, then until running requests are done or a second one.
-async fn run(
-    listener: TcpListener,
-    app: App,
-    options: ServeOptions,
-    mut signals: Signals,
-    certificate: Option<Arc<Certificate>>,
-    console: &Console,
-) {
-    let (stop, stopped) = oneshot::channel();
-    let stopped = async { stopped.await.unwrap_or_default() };
-    let router = hayloft_http::router(app);
-    service::tell(State::Ready);
-    tokio::select! {
-        () = hayloft_http::serve(listener, router, options, stopped) => {}
-        () = async {
-            until_stopped(&mut signals, certificate.as_deref()).await;
-            service::tell(State::Stopping);
-            console.note("Finishing what is running; a second signal stops at once.");
-            // The server has ended by itself if nobody listens.
-            let _ = stop.send(());
-            until_stopped(&mut signals, certificate.as_deref()).await;
-        } => {}
-    }
+/// Whom to believe for whom they pass a request on.
+fn trusted_proxies(invocation: &Invocation) -> Result<TrustedProxies, Failure> {
+    let text = invocation.text("trusted-proxies").unwrap_or_default();
+    let proxies: TrustedProxies =
+        text.parse().map_err(|error| Failure::option("trusted-proxies", error))?;
+    Ok(proxies.in_headers(match invocation.or_default("proxy-header") {
+        "forwarded" => ProxyHeader::Forwarded,
+        _ => ProxyHeader::XForwarded,
+    }))
 }
 
-/// Waits for a signal to stop, and does meanwhile what others ask for.
-async fn until_stopped(signals: &mut Signals, certificate: Option<&Certificate>) {
-    while signals.next().await == Signal::Reload {
-        service::tell(State::Reloading);
-        match certificate.map(Certificate::reload) {
-            None => tracing::info!("nothing was read again: there is no certificate"),
-            Some(Ok(())) => tracing::info!("the certificate was read again"),
-            Some(Err(error)) => {
-                tracing::error!(%error, "the certificate was not read again; the old one stays");
+/// What ends a server.
+struct Ending<'a> {
+    app: &'a App,
+    signals: Signals,
+    certificate: Option<&'a Certificate>,
+    delay: Duration,
+}
+
+impl Ending<'_> {
+    /// Waits for the first signal to stop, lets the server finish what is running, and is done with
+    /// the second.
+    async fn wait(mut self, stop: oneshot::Sender<()>, console: &Console) {
+        self.until_stopped().await;
+        service::tell(State::Stopping);
+        self.app.drain();
+        console.note("Finishing what is running; a second signal stops at once.");
+        if !self.delay.is_zero() {
+            // So that whoever sends requests here finds out and sends them elsewhere.
+            let delay = tokio::time::sleep(self.delay);
+            tokio::select! {
+                () = delay => {}
+                () = self.until_stopped() => return,
             }
         }
-        service::tell(State::Ready);
+        // The server has ended by itself if nobody listens.
+        let _ = stop.send(());
+        self.until_stopped().await;
+    }
+
+    /// Waits for a signal to stop, and does meanwhile what others ask for.
+    async fn until_stopped(&mut self) {
+        while self.signals.next().await == Signal::Reload {
+            service::tell(State::Reloading);
+            match self.certificate.map(Certificate::reload) {
+                None => tracing::info!("nothing was read again: there is no certificate"),
+                Some(Ok(())) => tracing::info!("the certificate was read again"),
+                Some(Err(error)) => {
+                    tracing::error!(%error, "the certificate was not read again; the old one stays");
+                }
+            }
+            if let Some(certificate) = self.certificate {
+                certificate.tell(self.app);
+            }
+            service::tell(State::Ready);
+        }
     }
 }

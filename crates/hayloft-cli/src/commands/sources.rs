@@ -55,8 +55,10 @@ fn add(invocation: &Invocation, console: &mut Console) -> Result<(), Failure> {
             return Err(Failure::option(option, "blanks at the ends are not allowed"));
         }
     }
-    if url.parse::<axum::http::Uri>().is_err() || !crate::connection::is_url(url) {
-        return Err(Failure::option("url", "this is no URL that begins http:// or https://"));
+    let good = url.parse::<axum::http::Uri>().is_ok() && crate::connection::is_url(url);
+    if !good && !url.starts_with("unix:") {
+        let text = "this is no URL that begins http:// or https://, and no unix:PATH";
+        return Err(Failure::option("url", text));
     }
     let mut source = Source::new(name, url);
     source.default_feed = feed.map(str::to_owned);

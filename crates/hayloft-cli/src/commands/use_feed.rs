@@ -176,7 +176,7 @@ fn take_back(invocation: &Invocation, console: &mut Console) -> Result<(), Failu
     console.value(&json!({ "feed": feed, "client": client, "files": files }))
 }
 
-fn path(change: &ClientChange) -> Result<PathBuf, Failure> {
+pub(super) fn path(change: &ClientChange) -> Result<PathBuf, Failure> {
     let variable = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty());
     if let Some(path) = change.variable.and_then(variable) {
         return Ok(path.into());
@@ -196,7 +196,7 @@ fn path(change: &ClientChange) -> Result<PathBuf, Failure> {
     Ok(base.join(&change.path))
 }
 
-fn read(path: &Path) -> Result<String, Failure> {
+pub(super) fn read(path: &Path) -> Result<String, Failure> {
     let cannot = || format!("`{}` cannot be changed", path.display());
     let mut file = match fs::File::open(path) {
         Ok(file) => file,

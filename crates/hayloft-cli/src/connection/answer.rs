@@ -22,6 +22,10 @@ pub(crate) struct Answer {
     pub(crate) disposition: Option<String>,
     /// The text of the header `Warning`.
     pub(crate) warning: Option<String>,
+    /// The header `Date`.
+    pub(crate) date: Option<String>,
+    /// A server of this API answered, not something in front of it.
+    pub(crate) is_of_this_api: bool,
     /// Bytes of the body, if the answer says so.
     pub(crate) length: Option<u64>,
     pub(crate) body: Box<dyn Read + Send>,
@@ -42,7 +46,7 @@ pub(super) fn warning(header: &str) -> Option<String> {
 
 impl Answer {
     /// Itself, if its status says success.
-    pub(super) fn success(mut self) -> Result<Self, Failure> {
+    pub(crate) fn success(mut self) -> Result<Self, Failure> {
         let status = self.status;
         if (200..300).contains(&status) {
             return Ok(self);
@@ -170,6 +174,8 @@ mod tests {
             status,
             disposition: None,
             warning: None,
+            date: None,
+            is_of_this_api: true,
             length: None,
             body: Box::new(body.as_bytes()),
         }

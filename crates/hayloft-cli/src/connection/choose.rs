@@ -74,13 +74,13 @@ impl StorePlace {
 }
 
 /// In this order: `--source`, `--store`, `HAYLOFT_STORE`, the source `Default`, a directory.
-pub(super) fn place(invocation: &Invocation) -> Result<Place, Failure> {
+pub(crate) fn place(invocation: &Invocation) -> Result<Place, Failure> {
     let store = invocation.text("store");
     match (invocation.text("source"), store) {
         (Some(_), Some(_)) => {
             return Err(Failure::option("store", "give either --source or --store, not both"));
         }
-        (Some(source), None) if is_url(source) => {
+        (Some(source), None) if is_url(source) || source.starts_with("unix:") => {
             return server(&Source::new("", source), invocation);
         }
         (Some(name), None) => {

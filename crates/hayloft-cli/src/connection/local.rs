@@ -81,6 +81,8 @@ impl Transport for Local {
             status: head.status.as_u16(),
             disposition: header(&head.headers, &CONTENT_DISPOSITION),
             warning: header(&head.headers, &WARNING).and_then(|text| answer::warning(&text)),
+            date: None,
+            is_of_this_api: true,
             length: header(&head.headers, &CONTENT_LENGTH).and_then(|text| text.parse().ok()),
             body: Box::new(Received {
                 runtime: self.runtime.clone(),

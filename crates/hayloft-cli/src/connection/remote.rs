@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use fs_err as fs;
 use rustls::CertificateError;
-use ureq::http::header::{CONTENT_DISPOSITION, CONTENT_LENGTH, CONTENT_TYPE, LOCATION, WARNING};
+use ureq::http::header::{
+    CONTENT_DISPOSITION, CONTENT_LENGTH, CONTENT_TYPE, DATE, LOCATION, WARNING,
+};
 use ureq::tls::{PemItem, RootCerts, TlsConfig, parse_pem};
 use ureq::{Agent, SendBody, http};
 
@@ -25,7 +27,7 @@ pub(crate) struct Remote {
 }
 
 impl Remote {
-    /// `base` may have a path; the key goes into the header that all servers of this API know.
+    /// `base` may have a path, that of a socket file behind a colon; the key goes into the header that all servers of this API know.
     pub(crate) fn new(base: &str, key: Option<String>) -> Result<Self, Failure> {
         let config = Agent::config_builder()
             .http_status_as_error(false)
@@ -38,9 +40,31 @@ impl Remote {
             .accept_encoding("identity")
             .tls_config(TlsConfig::builder().root_certs(authorities()?).build())
             .build();
+        if let Some(path) = base.strip_prefix("unix:") {
+            let (path, below) = path.rsplit_once(":/").unwrap_or((path, ""));
+            let below = below.trim_end_matches('/');
+            let slash = if below.is_empty() { "" } else { "/" };
+            let base = format!("{LOCAL}{below}{slash}");
+            return Ok(Self { agent: to_file(config, path)?, base, key });
+        }
         let base = format!("{}/", base.trim_end_matches('/'));
         Ok(Self { agent: config.new_agent(), base, key })
     }
+}
+
+/// What a server behind a socket file is called in requests; its base path follows.
+const LOCAL: &str = "http://127.0.0.1/";
+
+#[cfg(unix)]
+#[expect(clippy::unnecessary_wraps, reason = "other systems have no socket files")]
+fn to_file(config: ureq::config::Config, path: &str) -> Result<Agent, Failure> {
+    let resolver = ureq::unversioned::resolver::DefaultResolver::default();
+    Ok(Agent::with_parts(config, super::socket_file::ToFile(path.into()), resolver))
+}
+
+#[cfg(not(unix))]
+fn to_file(_: ureq::config::Config, _: &str) -> Result<Agent, Failure> {
+    Err(Failure::option("source", "this system has no socket files"))
 }
 
 /// Mozilla's list; the file that `SSL_CERT_FILE` names takes its place, for servers with a
@@ -94,6 +118,8 @@ impl Transport for Remote {
             status: status.as_u16(),
             disposition: header(CONTENT_DISPOSITION),
             warning: header(WARNING).and_then(|text| answer::warning(&text)),
+            date: header(DATE),
+            is_of_this_api: response.headers().contains_key("x-proget-version"),
             length: header(CONTENT_LENGTH).and_then(|text| text.parse().ok()),
             body: Box::new(unlimited(response)),
         })

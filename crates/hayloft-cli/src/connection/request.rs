@@ -63,6 +63,13 @@ impl Target {
         self
     }
 
+    /// A path below, and perhaps a query, both escaped already.
+    pub(crate) fn below(mut self, path: &str) -> Self {
+        self.text.push_str(path);
+        self.has_query |= path.contains('?');
+        self
+    }
+
     /// One more parameter, if it has a value.
     pub(crate) fn query(mut self, name: &str, value: Option<&str>) -> Self {
         if let Some(value) = value {

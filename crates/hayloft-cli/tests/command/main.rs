@@ -17,6 +17,8 @@ mod demo;
 mod fake;
 mod feeds;
 mod hostile;
+#[cfg(unix)]
+mod operator;
 mod packages;
 mod remote;
 mod serve;

@@ -9,14 +9,16 @@ use serde_json::Value;
 use crate::bench::Bench;
 
 /// A running server; killed if a test fails.
-struct Serving {
+pub(crate) struct Serving {
     child: Child,
     out: BufReader<ChildStdout>,
 }
 
 impl Serving {
     fn start(bench: &Bench, options: &[&str]) -> Self {
-        let words = [&["serve", "--address=127.0.0.1:0"], options].concat();
+        let elsewhere = options.iter().any(|option| option.starts_with("--address="));
+        let address: &[&str] = if elsewhere { &[] } else { &["--address=127.0.0.1:0"] };
+        let words = [&["serve"], address, options].concat();
         Self::spawn(&mut bench.command(&words))
     }
 
@@ -27,7 +29,7 @@ impl Serving {
     }
 
     /// Starts with `--json` and returns its URL; the key goes to the file `key`.
-    fn told(bench: &Bench, options: &[&str]) -> (Self, Value) {
+    pub(crate) fn told(bench: &Bench, options: &[&str]) -> (Self, Value) {
         let fixed = ["--json", "--admin-key-file=key"];
         let mut serving = Self::start(bench, &[options, &fixed].concat());
         let mut line = String::new();
@@ -45,10 +47,15 @@ impl Serving {
         said
     }
 
-    /// Sends a signal that asks for the end, and returns status and standard error.
-    fn stop(mut self) -> (i32, String) {
+    /// Sends a signal that asks for the end.
+    pub(crate) fn terminate(&self) {
         let id = self.child.id().to_string();
         assert!(Command::new("kill").args(["-TERM", &id]).status().unwrap().success());
+    }
+
+    /// The same, and returns status and standard error.
+    pub(crate) fn stop(mut self) -> (i32, String) {
+        self.terminate();
         let errors = BufReader::new(self.child.stderr.take().unwrap());
         let errors: Vec<String> = errors.lines().map(Result::unwrap).collect();
         (self.child.wait().unwrap().code().unwrap(), errors.join("\n"))
@@ -56,7 +63,7 @@ impl Serving {
 }
 
 /// The key that a server of the bench wrote.
-fn key(bench: &Bench) -> String {
+pub(crate) fn key(bench: &Bench) -> String {
     fs::read_to_string(bench.path("key")).unwrap().trim().to_owned()
 }
 
@@ -146,8 +153,24 @@ fn a_server_with_a_certificate_speaks_tls() {
     let other = bench.command(&other_name).env("SSL_CERT_FILE", bench.path("a.pem")).output();
     let errors = String::from_utf8(other.unwrap().stderr).unwrap();
     assert!(errors.contains("is for another name than that in the URL"), "{errors}");
-    let plain = bench.hints(&["health", "--source", &url.replace("https:", "http:")]);
-    assert!(plain.contains("does its URL begin with https://?"), "{plain}");
+    let plain = bench.fails(&["health", "--source", &url.replace("https:", "http:")]);
+    assert!(plain.contains("the URL of this server begins with https://"), "{plain}");
+    let metrics = bench.path("a.pem");
+    let agent = ureq::Agent::config_builder().tls_config(
+        ureq::tls::TlsConfig::builder()
+            .root_certs(ureq::tls::RootCerts::new_with_certs(&[ureq::tls::Certificate::from_pem(
+                &fs::read(metrics).unwrap(),
+            )
+            .unwrap()]))
+            .build(),
+    );
+    let agent: ureq::Agent = agent.build().into();
+    let text = agent.get(format!("{url}/metrics")).call().unwrap().body_mut().read_to_string();
+    let line = "hayloft_tls_certificate_expiry_timestamp_seconds ";
+    let text = text.unwrap();
+    let expiry = text.lines().find_map(|each| each.strip_prefix(line)).unwrap();
+    // What rcgen gives if nothing is said: the year 4096.
+    assert_eq!(expiry, "67090118400", "{text}");
     assert_eq!(serving.stop().0, 0);
 }
 

@@ -37,7 +37,10 @@ fn sources_are_kept_in_the_file_of_pgutil() {
 fn wrong_sources_are_refused() {
     let bench = Bench::new();
     let said = bench.misused(&["sources", "add", "--url=ftp://h"]);
-    assert_eq!(said, "--url error: this is no URL that begins http:// or https://");
+    assert_eq!(
+        said,
+        "--url error: this is no URL that begins http:// or https://, and no unix:PATH"
+    );
     let said = bench.misused(&["sources", "add", "--url=http://h", "--name= x"]);
     assert_eq!(said, "--name error: blanks at the ends are not allowed");
     let said = bench.misused(&["feeds", "list", "--source=none"]);

@@ -53,6 +53,9 @@ const LIMITS: &[Limit] = &[
         all.requests.wrong_keys = u32::try_from(value).unwrap_or(u32::MAX);
     }),
     limit("wrong-key-pause", 1, |all, value| all.requests.wrong_key_pause = seconds(value)),
+    limit("address-rate", 0, |all, value| all.requests.address_rate = rate(value)),
+    limit("key-rate", 0, |all, value| all.requests.key_rate = rate(value)),
+    limit("rate-burst", 0, |all, value| all.requests.rate_burst = seconds(value)),
     limit("shutdown-timeout", 0, |all, value| all.connections.drain = seconds(value)),
 ];
 
@@ -82,6 +85,10 @@ const MOST: u64 = 1 << 28;
 
 fn count(value: u64) -> usize {
     usize::try_from(value).unwrap_or(usize::MAX)
+}
+
+fn rate(value: u64) -> u32 {
+    u32::try_from(value).unwrap_or(u32::MAX)
 }
 
 fn seconds(value: u64) -> Duration {
@@ -122,6 +129,9 @@ mod tests {
             ("key-queue", count(requests.key_queue)),
             ("wrong-keys", u64::from(requests.wrong_keys)),
             ("wrong-key-pause", requests.wrong_key_pause.as_secs()),
+            ("address-rate", u64::from(requests.address_rate)),
+            ("key-rate", u64::from(requests.key_rate)),
+            ("rate-burst", requests.rate_burst.as_secs()),
             ("shutdown-timeout", connections.drain.as_secs()),
         ]
     }

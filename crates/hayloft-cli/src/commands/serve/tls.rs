@@ -8,6 +8,10 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::{ClientHello, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
 
+use hayloft::Timestamp;
+use hayloft_http::App;
+
+use super::validity;
 use crate::failure::Failure;
 
 /// A certificate chain and its key, both files in PEM, which can be read again while a server
@@ -33,6 +37,17 @@ impl Certificate {
         let read = read(&self.chain_file, &self.key_file, &self.provider)?;
         *self.current.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(read);
         Ok(())
+    }
+
+    /// Tells monitors when the certificate ends.
+    pub(super) fn tell(&self, app: &App) {
+        let current = self.current.read().unwrap_or_else(PoisonError::into_inner).clone();
+        let end = current.cert.first().and_then(|certificate| validity::end(certificate));
+        if let Some(end) = end {
+            app.certificate_ends(Timestamp::from_millis(end.as_millisecond()));
+        } else {
+            tracing::warn!("when the certificate ends cannot be told");
+        }
     }
 
     /// What a server needs to speak TLS.

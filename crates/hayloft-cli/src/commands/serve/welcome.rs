@@ -1,7 +1,5 @@
-use std::net::SocketAddr;
-
 use fs_err as fs;
-use hayloft::{Limits, Store};
+use hayloft::Limits;
 use hayloft_http::App;
 use serde_json::json;
 
@@ -47,13 +45,13 @@ fn save(url: &str, admin_key: &AdminKey) -> Result<bool, Failure> {
 pub(super) fn tell(
     console: &mut Console,
     app: &App,
-    address: SocketAddr,
-    encrypted: bool,
+    url: &str,
     admin_key: &AdminKey,
     remember: Remember,
 ) -> Result<(), Failure> {
     let store = app.store();
-    let url = &url(store, address, encrypted)?;
+    let set = store.setting(BASE_URL).map_err(anyhow::Error::new)?;
+    let url = set.as_deref().map_or(url, |set| set.trim_end_matches('/'));
     let saved = remember == Remember::AsDefault && save(url, admin_key)?;
     let directory = store.directory();
     let directory = directory.canonicalize().unwrap_or_else(|_| directory.to_owned());
@@ -91,6 +89,8 @@ pub(super) fn tell(
         let place = if saved { String::new() } else { format!(" --source={url} --api-key=KEY") };
         console.line(format_args!("  hayloft feeds create dev nuget{place}"))?;
     }
+    // A client cannot use a socket file; a proxy in front of it has another URL.
+    let feeds = if url.starts_with("unix:") { Vec::new() } else { feeds };
     for feed in &feeds {
         console.line("")?;
         console.colored(Color::Bold, format_args!("{} ({})", feed.name, feed.feed_type))?;
@@ -104,17 +104,4 @@ pub(super) fn tell(
     }
     console.line("")?;
     console.line("Stop with Ctrl-C.")
-}
-
-/// Under which URL clients find the server.
-fn url(store: &Store, address: SocketAddr, encrypted: bool) -> Result<String, Failure> {
-    if let Some(url) = store.setting(BASE_URL).map_err(anyhow::Error::new)? {
-        return Ok(url.trim_end_matches('/').to_owned());
-    }
-    let scheme = if encrypted { "https" } else { "http" };
-    Ok(if address.ip().is_unspecified() {
-        format!("{scheme}://localhost:{}", address.port())
-    } else {
-        format!("{scheme}://{address}")
-    })
 }
