@@ -121,6 +121,14 @@ impl ArchiveError {
         !matches!(self, Self::Io(_))
     }
 
+    /// What a feed type says of a package that is such an archive.
+    pub fn refusal(self, feed_type: &'static str) -> FeedTypeError {
+        match self {
+            Self::Io(error) => FeedTypeError::Io(error),
+            other => FeedTypeError::refused(feed_type, other),
+        }
+    }
+
     /// What a reader of this crate reported through [`io::Read`].
     ///
     /// Decoders and member readers wrap an [`ArchiveError`] in an [`io::Error`]; this takes it out

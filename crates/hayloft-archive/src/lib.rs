@@ -51,7 +51,8 @@ pub use links::Links;
 pub use portability::{Portability, leaves_directory};
 pub use section::Section;
 pub use tar::{
-    TarAction, TarAppend, TarEdit, TarEntry, TarKind, TarMember, TarReader, TarWriter, rewrite_tar,
+    TarAction, TarAppend, TarEdit, TarEntry, TarKind, TarMember, TarReader, TarWriter,
+    read_from_tar, rewrite_packed_tar, rewrite_tar,
 };
 pub use zip::{
     Comments, DosTime, Duplicates, ExtraFields, Zip, ZipEdit, ZipEntry, ZipLayout, ZipMerge,

@@ -3,6 +3,7 @@
 mod blocks;
 mod entry;
 mod header;
+mod packed;
 mod pax;
 mod reader;
 mod rename;
@@ -10,6 +11,7 @@ mod rewrite;
 mod writer;
 
 pub use entry::{TarEntry, TarKind};
+pub use packed::{read_from_tar, rewrite_packed_tar};
 pub use reader::{TarMember, TarReader};
 pub use rewrite::{TarAction, TarAppend, TarEdit, rewrite_tar};
 pub use writer::TarWriter;

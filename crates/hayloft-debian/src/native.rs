@@ -358,12 +358,16 @@ fn release_paths(view: &dyn FeedView, visit: &mut dyn FnMut(&str)) -> Result<(),
         after = Some(end);
     }
     let feed = hayloft_feed::native::encoded(&view.feed().name);
-    for extension in ["asc", "gpg"] {
+    let extensions: &[&str] = if cfg!(feature = "openpgp") { &["asc", "gpg"] } else { &[] };
+    for extension in extensions {
         visit(&format!("/keys/{feed}.{extension}"));
     }
     for suite in suites {
-        let release = Release::read(view, &suite)?;
-        let indexes = release.map(|(release, _)| release.indexes).unwrap_or_default();
+        let release = Release::read(view, &suite)?.map(|(release, _)| release);
+        let signs = cfg!(feature = "openpgp");
+        let detached = release.as_ref().map_or(signs, |release| release.detached.is_some());
+        let inline = release.as_ref().map_or(signs, |release| release.inline.is_some());
+        let indexes = release.map(|release| release.indexes).unwrap_or_default();
         for (directory, index) in &indexes {
             let directory = format!("/dists/{suite}/{directory}");
             for (name, form) in [("Packages", index.text), ("Packages.gz", index.packed)] {
@@ -373,7 +377,12 @@ fn release_paths(view: &dyn FeedView, visit: &mut dyn FnMut(&str)) -> Result<(),
             }
         }
         // Last, for it names the others.
-        for file in [ReleaseFile::Plain, ReleaseFile::Detached, ReleaseFile::Inline] {
+        let files = [
+            (ReleaseFile::Plain, true),
+            (ReleaseFile::Detached, detached),
+            (ReleaseFile::Inline, inline),
+        ];
+        for (file, _) in files.into_iter().filter(|(_, is_there)| *is_there) {
             visit(&format!("/dists/{suite}/{}", file.name()));
         }
     }

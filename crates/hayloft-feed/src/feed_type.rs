@@ -1,7 +1,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use crate::native::{FeedView, Native};
+use crate::native::{FeedView, Native, Terms};
 use crate::{
     Coordinates, FeedTypeError, Identity, IndexChange, IndexError, IndexWriter, Inspected, Limits,
     PackageName, Purl, Qualifiers, Repackage, Repackaged, TagChange, Upload, Version,
@@ -61,7 +61,19 @@ pub trait FeedType: fmt::Debug + Send + Sync + 'static {
 
     /// Checks and normalizes qualifiers, which may be a part of what tells files apart. Knows
     /// aliases (`filename` for `file`).
-    fn qualifiers(&self, asked: &Qualifiers) -> Result<Qualifiers, FeedTypeError>;
+    ///
+    /// Without a body of its own a type takes none: its versions have one file each.
+    fn qualifiers(&self, asked: &Qualifiers) -> Result<Qualifiers, FeedTypeError> {
+        match asked.iter().next() {
+            None => Ok(Qualifiers::none()),
+            Some((key, _)) => Err(FeedTypeError::Qualifier {
+                feed_type: self.tag(),
+                text: asked.to_string(),
+                detail: format!("a version has one file, which `{key}` cannot tell from others")
+                    .into(),
+            }),
+        }
+    }
 
     /// The file that a request without qualifiers means when a version has several; `None` makes
     /// such a request ambiguous.
@@ -139,14 +151,17 @@ pub trait FeedType: fmt::Debug + Send + Sync + 'static {
     /// the change: read what it and its heads name, never all of a feed. May run several times for
     /// one change. Deriving every package anew, in any order, gives the same rows, and logs equal
     /// after [`FeedType::normal_form`].
+    ///
+    /// Without a body of its own packages are found by their names. Called only if
+    /// [`FeedType::index_revision`] is not zero.
     fn index(
         &self,
         change: &IndexChange<'_>,
         view: &dyn FeedView,
         out: &mut dyn IndexWriter,
     ) -> Result<(), IndexError> {
-        let _ = (change, view, out);
-        Ok(())
+        let _ = view;
+        out.search(change.after.map(|_| Terms::of(change.name).record(0)).as_ref())
     }
 
     /// True for index rows that tell what happened, not how things are: entries of a journal, and

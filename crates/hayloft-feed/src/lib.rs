@@ -30,6 +30,7 @@ mod index;
 pub mod json;
 mod limits;
 pub mod native;
+pub mod prelude;
 mod purl;
 mod qualifiers;
 mod relative_path;

@@ -4,10 +4,12 @@
 mod action;
 mod answer;
 mod client;
+mod head_then_file;
 mod intake;
 mod path;
 mod refusal;
 mod request;
+mod search_card;
 mod view;
 
 use std::fmt;
@@ -22,12 +24,14 @@ pub use answer::{
 pub use client::{
     Anchor, ClientBase, ClientChange, ClientConfiguration, ClientPlace, ClientSetup, CommentStyle,
 };
+pub use head_then_file::{BodyHead, HeadThenFile, ReadHead};
 pub use intake::{
     Deframe, DeframeError, Field, Fields, FilePart, Framing, Intake, JsonFile, Piece, StagedCard,
 };
 pub use path::{decoded, encoded, query_pairs, segments};
 pub use refusal::{Refusal, Reply};
 pub use request::Request;
+pub use search_card::{Terms, card_key, index_card};
 pub use view::{
     FeedCard, FeedView, FragmentEntry, SearchOrder, SearchPage, SearchQuery, Subject, VersionEntry,
     ViewError, Want,
@@ -160,6 +164,8 @@ pub struct SampleRequest {
     pub method: &'static str,
     /// Path below the feed, with a query if need be.
     pub path: String,
+    /// Headers that matter, with names in lower case.
+    pub headers: Vec<(&'static str, &'static str)>,
     /// Media type of the body, if there is one.
     pub media_type: Option<&'static str>,
     /// Body.
@@ -171,12 +177,24 @@ pub struct SampleRequest {
 impl SampleRequest {
     /// A GET.
     pub fn read(path: impl Into<String>) -> Self {
-        Self { method: "GET", path: path.into(), media_type: None, body: Vec::new(), action: None }
+        Self::new("GET", path.into(), None)
     }
 
     /// A request that does something.
     pub fn action(method: &'static str, path: impl Into<String>, action: ActionKind) -> Self {
-        Self { method, path: path.into(), media_type: None, body: Vec::new(), action: Some(action) }
+        Self::new(method, path.into(), Some(action))
+    }
+
+    fn new(method: &'static str, path: String, action: Option<ActionKind>) -> Self {
+        let (headers, body) = (Vec::new(), Vec::new());
+        Self { method, path, headers, media_type: None, body, action }
+    }
+
+    /// With a header.
+    #[must_use]
+    pub fn header(mut self, name: &'static str, value: &'static str) -> Self {
+        self.headers.push((name, value));
+        self
     }
 
     /// With a body.

@@ -68,6 +68,16 @@ impl SortKeyBuilder {
         Ok(self)
     }
 
+    /// Appends numbers of an own.
+    #[must_use]
+    pub fn numbers(self, numbers: impl IntoIterator<Item = u64>) -> Self {
+        numbers.into_iter().fold(self, |key, number| {
+            let digits = number.to_string();
+            // Such a number has 20 digits at most.
+            key.clone().number(&digits).unwrap_or(key)
+        })
+    }
+
     /// Appends text, ended by a NUL byte, ordered by its bytes.
     pub fn text(mut self, text: &str) -> Result<Self, SortKeyError> {
         if text.bytes().any(|byte| byte == 0) {
@@ -83,6 +93,22 @@ impl SortKeyBuilder {
     pub fn mark(mut self, byte: u8) -> Self {
         self.0.push(byte);
         self
+    }
+
+    /// Appends the prerelease of a semantic version, without its hyphen, so that it sorts as those
+    /// rules say: numbers by value before texts, less fields before more, all before the release,
+    /// which has an empty one.
+    pub fn prerelease(mut self, fields: &str) -> Result<Self, SortKeyError> {
+        if fields.is_empty() {
+            return Ok(self.mark(2));
+        }
+        self = self.mark(1);
+        for field in fields.split('.') {
+            let is_number = !field.is_empty() && field.bytes().all(|byte| byte.is_ascii_digit());
+            self =
+                if is_number { self.mark(1).number(field)? } else { self.mark(2).text(field)? };
+        }
+        Ok(self.mark(0))
     }
 
     /// Appends bytes of a fixed length.

@@ -87,18 +87,6 @@ impl FeedType for Npm {
         version(text, NpmVersion::loose(text))
     }
 
-    fn qualifiers(&self, asked: &Qualifiers) -> Result<Qualifiers, FeedTypeError> {
-        match asked.iter().next() {
-            None => Ok(Qualifiers::none()),
-            Some((key, _)) => Err(FeedTypeError::Qualifier {
-                feed_type: TAG,
-                text: asked.to_string(),
-                detail: format!("a version has one file, which `{key}` cannot tell from others")
-                    .into(),
-            }),
-        }
-    }
-
     fn inspect(&self, upload: Upload<'_>, limits: &Limits) -> Result<Inspected, FeedTypeError> {
         let tarball =
             Tarball::read(upload.content, limits).map_err(TarballError::into_feed_type_error)?;

@@ -84,18 +84,7 @@ impl NpmVersion {
         for number in [self.0.major, self.0.minor, self.0.patch] {
             key = key.number(&number.to_string())?;
         }
-        if !self.is_prerelease() {
-            return Ok(key.mark(2).finish());
-        }
-        key = key.mark(1);
-        for field in self.0.pre.split('.') {
-            key = if is_number(field) {
-                key.mark(1).number(field)?
-            } else {
-                key.mark(2).text(field)?
-            };
-        }
-        Ok(key.mark(0).finish())
+        Ok(key.prerelease(&self.0.pre)?.finish())
     }
 }
 

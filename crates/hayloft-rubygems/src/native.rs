@@ -141,6 +141,11 @@ impl Native for RubyGems {
                 .body(form, one),
             SampleRequest::action("GET", "/api/v1/api_key", ActionKind::Ask),
             SampleRequest::action("POST", "/api/v1/api_key", ActionKind::Ask).body(form, "name=x"),
+            SampleRequest::action("PUT", "/api/v1/api_key", ActionKind::Ask).body(form, "name=x"),
+            SampleRequest::action("POST", "/api/v1/gems/hay/owners", ActionKind::Ask)
+                .body(form, "email=x"),
+            SampleRequest::action("DELETE", "/api/v1/gems/hay/owners", ActionKind::Ask)
+                .body(form, "email=x"),
         ]);
         samples
     }

@@ -66,6 +66,13 @@ pub struct UploadOrder {
     pub relist: bool,
 }
 
+impl UploadOrder {
+    /// A file that has to be of this package and version.
+    pub fn of(package: PackageName, version: Version) -> Self {
+        Self { expect: Some((package, version)), ..Self::default() }
+    }
+}
+
 /// What becomes of an upload of bytes that are stored already.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Existing {

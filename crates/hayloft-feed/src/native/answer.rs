@@ -1,9 +1,10 @@
 use std::borrow::Cow;
 use std::fmt;
 use std::io::{self, Write};
+use std::ops::ControlFlow;
 
-use super::{Refusal, Reply, ViewError};
-use crate::{FeedTypeError, FileId, ReadSeek, Timestamp};
+use super::{FeedView, Refusal, Reply, VersionEntry, ViewError, Want};
+use crate::{FeedTypeError, FileCard, FileId, PackageHead, ReadSeek, Timestamp};
 
 /// The answer to a read.
 #[derive(Debug)]
@@ -26,6 +27,18 @@ impl<'a> Answer<'a> {
     /// There is no such thing.
     pub fn not_found() -> Self {
         Self::Refused(Refusal::NotFound(None))
+    }
+
+    /// A package file, if there is one.
+    pub fn file(file: Option<&FileCard>) -> Self {
+        file.map_or_else(Self::not_found, |file| {
+            Self::Resource(Resource::file(file.id, &file.digests.sha256))
+        })
+    }
+
+    /// A short answer in JSON; never cached, no validator.
+    pub fn json(value: &serde_json::Value) -> Self {
+        Self::Reply(Reply::json(200, value.to_string()))
     }
 
     /// A resource.
@@ -76,6 +89,28 @@ impl<'a> Resource<'a> {
         render: impl FnOnce(&mut dyn Write) -> Result<(), RenderError> + 'a,
     ) -> Self {
         Self::new(validator, media_type, Body::Render(Render(Box::new(render))))
+    }
+
+    /// A document that is one piece for each version of a package, in ascending order: `write`
+    /// is shown each with its fragments of these kinds. Two such documents of a package differ in
+    /// their media type or kinds.
+    pub fn of_versions(
+        view: &'a dyn FeedView,
+        package: PackageHead,
+        media_type: &'static str,
+        kinds: &'static [u8],
+        write: impl Fn(&VersionEntry<'_>, &mut dyn Write) -> io::Result<()> + 'a,
+    ) -> Self {
+        let form = data_encoding::HEXLOWER.encode(kinds);
+        let validator = view.validator(package.revision, &["versions", media_type, &form]);
+        Self::document(validator, media_type, move |out| {
+            let mut written = Ok(());
+            view.versions(package.name.key(), &Want::fragments(kinds), &mut |entry| {
+                written = write(entry, out);
+                if written.is_ok() { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+            })?;
+            Ok(written?)
+        })
     }
 
     /// A package file: to be downloaded, never compressed on the way, the same for ever under this

@@ -1,6 +1,6 @@
 use std::fmt;
 
-use super::ActionKind;
+use super::{ActionKind, Refusal};
 use crate::Digests;
 
 /// How the body of a request is to be taken apart.
@@ -142,6 +142,13 @@ impl Fields {
         self.0.iter().filter(move |field| {
             field.path.len() >= path.len() && field.path.iter().zip(path).all(|(a, b)| a == b)
         })
+    }
+
+    /// The first field with this name, read as JSON.
+    pub fn json<T: serde::de::DeserializeOwned>(&self, name: &str) -> Result<T, Refusal> {
+        let text = self.text(name).unwrap_or("null");
+        serde_json::from_str(text)
+            .map_err(|error| Refusal::Invalid(format!("`{name}` is not as it has to be: {error}")))
     }
 
     /// A JSON text at this path, decoded.

@@ -44,6 +44,16 @@ pub enum Refusal {
     },
 }
 
+impl From<crate::FeedTypeError> for Refusal {
+    /// What a request names is not one of the ecosystem, and why.
+    fn from(error: crate::FeedTypeError) -> Self {
+        Self::Invalid(match std::error::Error::source(&error) {
+            Some(detail) => format!("{error}: {detail}"),
+            None => error.to_string(),
+        })
+    }
+}
+
 impl Refusal {
     /// The status code that fits where the ecosystem has no other wish.
     pub fn status(&self) -> u16 {

@@ -96,6 +96,24 @@ impl<'a> Request<'a> {
     pub fn parameter(&self, name: &str) -> Option<String> {
         super::query_pairs(self.query).find(|(found, _)| found == name).map(|(_, value)| value)
     }
+
+    /// The decoded segments of the path, without empty ones; none if one does not decode.
+    pub fn segments(&self) -> Vec<String> {
+        super::segments(self.path).unwrap_or_default()
+    }
+
+    /// A parameter of the query as the words to search for: in lower case, no more of them than a
+    /// package has terms.
+    pub fn words(&self, name: &str) -> Vec<String> {
+        let text = self.parameter(name).unwrap_or_default().to_lowercase();
+        text.split_whitespace().take(crate::SearchRecord::TERMS).map(str::to_owned).collect()
+    }
+
+    /// A parameter of the query that is a number, such as the size of a page: `usual` without it,
+    /// and never more than `most`.
+    pub fn number(&self, name: &str, usual: usize, most: usize) -> usize {
+        self.parameter(name).and_then(|text| text.parse().ok()).unwrap_or(usual).min(most)
+    }
 }
 
 impl std::fmt::Debug for Request<'_> {

@@ -48,6 +48,15 @@ pub trait FeedView {
         visit: &mut dyn FnMut(&VersionEntry<'_>),
     ) -> Result<bool, ViewError>;
 
+    /// The first file of a version: the only one where versions have one each.
+    fn file_of(&self, name: &NameKey, version: &Version) -> Result<Option<FileCard>, ViewError> {
+        let mut found = None;
+        self.version(name, version, &Want::nothing().files(), &mut |entry| {
+            found = entry.files.first().cloned();
+        })?;
+        Ok(found)
+    }
+
     /// Shows packages in the order of their keys, those after a key or all.
     fn packages(
         &self,

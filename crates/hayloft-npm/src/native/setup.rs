@@ -25,7 +25,9 @@ pub(super) fn samples() -> Vec<SampleRequest> {
     let mut samples: Vec<_> = reads.into_iter().map(SampleRequest::read).collect();
     samples.extend([
         write("PUT", "/sample", ActionKind::Upload).body(json, publish),
-        write("PUT", "/sample", ActionKind::SetStatus).body(json, document),
+        write("PUT", "/sample", ActionKind::SetStatus)
+            .header("npm-command", "deprecate")
+            .body(json, document),
         write("PUT", "/sample/-rev/1-0", ActionKind::Delete).body(json, document),
         write("DELETE", "/sample/-rev/1-0", ActionKind::Delete),
         write("DELETE", "/sample/-/sample-1.0.0.tgz/-rev/1-0", ActionKind::Delete),

@@ -4,6 +4,7 @@ mod containers;
 mod debian;
 mod npm;
 mod nuget;
+mod publish;
 mod pypi;
 mod rubygems;
 mod streamed;
