@@ -142,7 +142,7 @@ impl FeedType for Cargo {
         // What may change later closes the line.
         let line = line.to_string().trim_end_matches('}').into();
         inspected.fragments.push(Fragment { kind: LINE, bytes: line });
-        inspected.history = history(package.metadata)?;
+        inspected.history = history(package.metadata.as_ref())?;
         Ok(inspected)
     }
 
@@ -181,8 +181,8 @@ impl FeedType for Cargo {
 }
 
 /// The history in a manifest, oldest first.
-fn history(metadata: Option<toml::Table>) -> Result<Vec<HistoryEntry>, FeedTypeError> {
-    let kept = metadata.as_ref().and_then(|metadata| metadata.get("repackage-history")?.as_array());
+fn history(metadata: Option<&toml::Table>) -> Result<Vec<HistoryEntry>, FeedTypeError> {
+    let kept = metadata.and_then(|metadata| metadata.get("repackage-history")?.as_array());
     let texts = kept.into_iter().flatten().filter_map(|entry| entry.get("entry")?.as_str());
     texts.map(|text| serde_json::from_str(text).map_err(refused)).collect()
 }
@@ -307,7 +307,10 @@ impl Native for Cargo {
         package: Option<&PackageHead>,
         visit: &mut dyn FnMut(&str),
     ) -> Result<(), ViewError> {
-        let Some(head) = package else { return Ok(visit("/index/config.json")) };
+        let Some(head) = package else {
+            visit("/index/config.json");
+            return Ok(());
+        };
         let name = head.name.name().to_ascii_lowercase();
         let part = |from, to| name.get(from..to).unwrap_or_default();
         visit(&match name.len() {

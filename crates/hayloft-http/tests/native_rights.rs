@@ -5,6 +5,7 @@
     clippy::indexing_slicing,
     clippy::panic,
     clippy::print_stdout,
+    clippy::disallowed_methods,
     reason = "tests panic to fail and read what they have made"
 )]
 
@@ -71,18 +72,19 @@ const ALL: &[Right] = &[
     Right::Administer,
 ];
 
-fn listed(rights: &[Right], feed: &str) -> Option<String> {
+fn listed(rights: &[Right], feed: &str) -> String {
     let rights: Vec<_> = rights.iter().map(|right| format!("{right:?}:{feed}")).collect();
-    Some(rights.join("+"))
+    rights.join("+")
 }
 
 /// One key for each combination that matters.
 fn listed_kinds() -> Vec<Kind> {
-    let one = |name, rights: &'static [Right]| Kind { name, key: listed(rights, "mine"), rights };
+    let one =
+        |name, rights: &'static [Right]| Kind { name, key: Some(listed(rights, "mine")), rights };
     vec![
         Kind { name: "no key", key: None, rights: &[] },
         Kind { name: "a wrong key", key: Some("bad".to_owned()), rights: &[] },
-        Kind { name: "another feed's", key: listed(ALL, "other"), rights: &[] },
+        Kind { name: "another feed's", key: Some(listed(ALL, "other")), rights: &[] },
         one("view", &[Right::View]),
         one("download", &[Right::Download]),
         one("view and download", &[Right::View, Right::Download]),
@@ -99,6 +101,8 @@ fn listed_kinds() -> Vec<Kind> {
 
 /// The kinds of keys that a store makes.
 fn stored_kinds(store: &Store) -> Vec<Kind> {
+    use Right::{Add, Delete, Download, Overwrite, SetStatus, View};
+
     let text = |grant: KeyGrant| {
         let (_, text) = store.create_key(grant, None, &Actor::system()).unwrap();
         Some(text.reveal().to_owned())
@@ -123,7 +127,6 @@ fn stored_kinds(store: &Store) -> Vec<Kind> {
         key: of_feed("mine", permissions),
         rights,
     };
-    use Right::{Add, Delete, Download, Overwrite, SetStatus, View};
     let every = ["view", "add", "delete", "promote"];
     vec![
         Kind { name: "no key", key: None, rights: &[] },
@@ -408,7 +411,7 @@ fn replacing_needs_the_right_to_overwrite(fixture: &Fixture, kinds: &[Kind]) {
 
 fn check(tag: &'static str) {
     let mut fixture = Fixture::new(tag, Listed);
-    fixture.key_of_all = listed(ALL, "mine").unwrap();
+    fixture.key_of_all = listed(ALL, "mine");
     let samples = fixture.with_native(|native, _| native.samples());
     let published = fixture.publish();
     assert!(published.iter().all(|status| *status < 300), "{tag}: {published:?}");

@@ -89,22 +89,22 @@ mod tests {
     use super::*;
 
     /// One byte for the length of a text, the text, one byte for the length of the file.
-    fn read(bytes: &[u8]) -> Result<Option<BodyHead>, DeframeError> {
-        let Some((length, rest)) = bytes.split_first() else { return Ok(None) };
-        let Some((text, rest)) = rest.split_at_checked((*length).into()) else { return Ok(None) };
-        let Some(file) = rest.first() else { return Ok(None) };
+    fn read(bytes: &[u8]) -> Option<BodyHead> {
+        let (length, rest) = bytes.split_first()?;
+        let (text, rest) = rest.split_at_checked((*length).into())?;
+        let file = u64::from(*rest.first()?);
         let text = String::from_utf8_lossy(text).into_owned();
         let length = 2 + text.len();
-        Ok(Some(BodyHead { fields: vec![("text", text)], length, file: (*file).into() }))
+        Some(BodyHead { fields: vec![("text", text)], length, file })
     }
 
     fn taken_apart(pieces: &[&[u8]], most: usize) -> Result<String, String> {
-        let mut frames = HeadThenFile::new(most, read);
+        let mut frames = HeadThenFile::new(most, |bytes| Ok(read(bytes)));
         let mut seen = String::new();
         for piece in pieces {
             let mut give = |piece: Piece<'_>| {
                 match piece {
-                    Piece::Field { name, value } => seen += &format!("{name}={value};"),
+                    Piece::Field { name, value } => seen.extend([name, "=", value, ";"]),
                     Piece::File(bytes) => seen += &String::from_utf8_lossy(bytes),
                 }
                 Ok(())
