@@ -291,7 +291,10 @@ fn an_export_is_imported_with_what_its_documents_say() {
             let files = hayloft::Files::All;
             let query = hayloft::VersionsQuery { files, ..hayloft::VersionsQuery::default() };
             let files = store.versions("feed", &query).unwrap().map(Result::unwrap);
-            files.map(|file| (file.purl.to_string(), file.digests.sha256)).collect::<Vec<_>>()
+            // Files of one version stand in the order in which they came.
+            files
+                .map(|file| (file.purl.to_string(), file.digests.sha256))
+                .collect::<BTreeMap<_, _>>()
         };
         assert_eq!(digests(&from), digests(&to), "{feed_type}");
     }

@@ -1,6 +1,8 @@
 use std::collections::BTreeMap;
 
-use hayloft_core::{Allow, Deprecation, Listing, PackageFile, Promotion, Status, Timestamp};
+use hayloft_core::{
+    Allow, Deprecation, Listing, Origin, PackageFile, Promotion, Status, Timestamp,
+};
 use hayloft_feed::FileRole;
 use serde::{Deserialize, Serialize};
 
@@ -71,8 +73,9 @@ pub(super) struct FileRecord {
     pub(super) companion: bool,
     pub(super) size: u64,
     pub(super) sha256: String,
-    /// When and by whom it was stored where it comes from, in milliseconds since 1970.
+    /// When it was stored where it comes from, in milliseconds since 1970.
     pub(super) published: i64,
+    /// Who sent it there; empty if it was brought from another feed.
     pub(super) published_by: String,
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub(super) unlisted: bool,
@@ -117,6 +120,11 @@ pub(super) struct PromotionRecord {
 
 impl FileRecord {
     pub(super) fn of(file: &PackageFile) -> Self {
+        // Who brought it here from another feed is told by its promotion alone.
+        let published_by = match file.origin {
+            Origin::Uploaded => file.published_by.clone(),
+            _ => String::new(),
+        };
         let Status { listing, allow, deprecated, .. } = &file.status;
         Self {
             group: file.group.clone(),
@@ -132,7 +140,7 @@ impl FileRecord {
             size: file.size,
             sha256: data_encoding::HEXLOWER.encode(&file.digests.sha256),
             published: file.published.millis(),
-            published_by: file.published_by.clone(),
+            published_by,
             unlisted: *listing == Listing::Unlisted,
             always_allowed: *allow == Some(Allow::Always),
             deprecated: deprecated.as_ref().map(|deprecation| DeprecationRecord {
