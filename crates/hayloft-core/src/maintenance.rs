@@ -116,8 +116,10 @@ fn run(signal: &Signal, store: &Weak<Inner>) {
     let mut sweep = Sweep::Yes;
     loop {
         let Some(inner) = store.upgrade() else { return };
-        if let Err(error) = inner.maintain(sweep) {
-            tracing::warn!(%error, "a round of maintenance failed");
+        match inner.maintain(sweep) {
+            Ok(()) => {}
+            Err(StoreError::Closed) => return,
+            Err(error) => tracing::warn!(%error, "a round of maintenance failed"),
         }
         sweep = Sweep::No;
         drop(inner);
