@@ -130,6 +130,24 @@ pub trait MetaRead: Send {
     }
 }
 
+/// What [`MetaRead::scan`] gives, of an engine that shows rows without copies.
+pub(crate) fn scan_by_visits(
+    read: &impl MetaRead,
+    table: Table,
+    range: &KeyRange,
+    direction: Direction,
+    limit: usize,
+) -> Result<Vec<Row>, MetaError> {
+    /// Rows for which room is made before the first is read.
+    const ROOM: usize = 256;
+    let mut found = Vec::with_capacity(limit.min(ROOM));
+    read.visit(table, range, direction, limit, &mut |key, value| {
+        found.push((key.to_vec(), value.to_vec()));
+        ControlFlow::Continue(())
+    })?;
+    Ok(found)
+}
+
 /// The newest state together with the right to write what comes after it; only one turn at a time
 /// can be committed. Dropped without a commit it has changed nothing.
 pub trait MetaTurn: MetaRead {

@@ -12,6 +12,8 @@
 #[path = "../examples/cargo_feed.rs"]
 #[allow(dead_code, unreachable_pub, clippy::pedantic, reason = "an example has a main of its own")]
 mod example;
+#[path = "server/listed.rs"]
+mod listed;
 #[allow(dead_code, reason = "shared with tests that need more of it")]
 mod server;
 
@@ -21,37 +23,11 @@ use std::ops::ControlFlow;
 use hayloft::feed_type::native::{
     Access, ActionKind, Answer, FeedView, Native, Request, SampleRequest,
 };
-use hayloft::{Actor, Feed, KeyGrant, Store, StoreError};
-use hayloft_http::{Caller, Credential, Gatekeeper, KeyGatekeeper, Refusal, Right};
+use hayloft::{Actor, KeyGrant, Store};
+use hayloft_http::{Gatekeeper, KeyGatekeeper, Right};
 use hayloft_testkit::{deb, gem, npm_tgz, nupkg, snupkg, upack, vpack, wheel};
+use listed::Listed;
 use server::{Answer as Response, Server};
-
-/// Callers have the rights that their key lists, such as `view:mine+add:mine`; the key `bad` is
-/// unknown, and without a key one has none.
-#[derive(Debug)]
-struct Listed;
-
-impl Gatekeeper for Listed {
-    fn identify(&self, _: &Store, credential: Option<&Credential>) -> Result<Caller, Refusal> {
-        let (name, anonymous) = match credential {
-            None => ("", true),
-            Some(Credential::Key(key)) if key != "bad" => (key.as_str(), false),
-            Some(_) => return Err(Refusal::Unknown),
-        };
-        Ok(Caller { name: name.to_owned(), key: None, anonymous })
-    }
-
-    fn may(
-        &self,
-        _: &Store,
-        caller: &Caller,
-        right: Right,
-        feed: Option<&Feed>,
-    ) -> Result<bool, StoreError> {
-        let right = format!("{right:?}:{}", feed.map_or("*", |feed| feed.name.as_str()));
-        Ok(caller.name.split('+').any(|granted| granted.eq_ignore_ascii_case(&right)))
-    }
-}
 
 /// A key, and what it may do in the feed `mine`.
 struct Kind {
@@ -73,7 +49,10 @@ const ALL: &[Right] = &[
 ];
 
 fn listed(rights: &[Right], feed: &str) -> String {
-    let rights: Vec<_> = rights.iter().map(|right| format!("{right:?}:{feed}")).collect();
+    let rights: Vec<_> = rights
+        .iter()
+        .map(|right| format!("{}:{feed}", format!("{right:?}").to_lowercase()))
+        .collect();
     rights.join("+")
 }
 

@@ -4,6 +4,7 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use super::generation::{Generation, Overlay, Value, comes_first, is_empty};
+use crate::meta::scan_by_visits;
 use crate::{Direction, KeyRange, MetaError, MetaRead, Row, Table, Visit, Want};
 
 /// Rows up to one commit. It holds the generations that were in memory when it was taken, so
@@ -37,14 +38,7 @@ impl MetaRead for LoggedRead {
         direction: Direction,
         limit: usize,
     ) -> Result<Vec<Row>, MetaError> {
-        /// Rows for which room is made before the first is read.
-        const ROOM: usize = 256;
-        let mut found = Vec::with_capacity(limit.min(ROOM));
-        self.visit(table, &range, direction, limit, &mut |key, value| {
-            found.push((key.to_vec(), value.to_vec()));
-            ControlFlow::Continue(())
-        })?;
-        Ok(found)
+        scan_by_visits(self, table, &range, direction, limit)
     }
 
     /// Goes through the engine below once, in its own pages, and fits in what the log changed.

@@ -1,3 +1,4 @@
+use std::collections::HashSet;
 use std::fmt::{Display, Write as _};
 use std::net::IpAddr;
 
@@ -162,8 +163,8 @@ fn of_traffic(all: &mut Exposition, app: &App) -> Result<(), ApiError> {
         all.sample(&format!("{name}_sum"), &labels, sum);
         all.sample(&format!("{name}_count"), &labels, spread.all);
     }
-    let names = app.store().feeds()?;
-    let feeds = traffic.of_feeds(|name| names.iter().any(|feed| feed.name == name));
+    let names: HashSet<String> = app.store().feeds()?.into_iter().map(|feed| feed.name).collect();
+    let feeds = traffic.of_feeds(|name| names.contains(name));
     all.single("hayloft_feeds", "gauge", "Feeds that there are.", names.len());
     all.head("hayloft_feed_requests_total", "counter", "Requests answered for each feed.");
     for (feed, counts) in &feeds {

@@ -10,6 +10,8 @@
     reason = "tests panic to fail"
 )]
 
+#[path = "../server/listed.rs"]
+mod listed;
 #[path = "../server/mod.rs"]
 mod server;
 

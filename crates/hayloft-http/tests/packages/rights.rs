@@ -1,42 +1,10 @@
 //! Who may do what.
 
-use hayloft::{Feed, Store, StoreError};
-use hayloft_http::{Caller, Credential, Gatekeeper, Refusal, Right};
 use hayloft_testkit::nupkg;
 use serde_json::Value;
 
+use crate::listed::Listed;
 use crate::server::Server;
-
-/// Callers have the rights that their key lists, in all feeds, such as `view+add`; the key
-/// `bad` is unknown, and without a key one has none.
-#[derive(Debug)]
-struct Listed;
-
-impl Gatekeeper for Listed {
-    fn identify(&self, _: &Store, credential: Option<&Credential>) -> Result<Caller, Refusal> {
-        let (name, anonymous) = match credential {
-            None => ("", true),
-            Some(Credential::Key(key)) if key != "bad" => (key.as_str(), false),
-            Some(_) => return Err(Refusal::Unknown),
-        };
-        Ok(Caller { name: name.to_owned(), key: None, anonymous })
-    }
-
-    fn may(
-        &self,
-        _: &Store,
-        caller: &Caller,
-        right: Right,
-        feed: Option<&Feed>,
-    ) -> Result<bool, StoreError> {
-        let right = format!("{right:?}").to_lowercase();
-        let feed = feed.map_or("*", |feed| feed.name.as_str());
-        Ok(caller
-            .name
-            .split('+')
-            .any(|granted| granted == right || granted == format!("{right}:{feed}")))
-    }
-}
 
 const FORBIDDEN: &str =
     "The specified API key does not have the proper permissions to perform this action.";

@@ -2,14 +2,14 @@
 
 use std::cell::RefCell;
 use std::error::Error;
-use std::ops::{Bound, ControlFlow};
+use std::ops::Bound;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use redb::{ReadOnlyTable, ReadTransaction, StorageError, TableError};
 
 use super::{Bytes, Cause, definition, guarded};
-use crate::meta::{Direction, KeyRange, MetaError, MetaRead, Row, Table, Visit};
+use crate::meta::{Direction, KeyRange, MetaError, MetaRead, Row, Table, Visit, scan_by_visits};
 
 type Rows = ReadOnlyTable<Bytes, Bytes>;
 
@@ -69,14 +69,7 @@ impl MetaRead for RedbRead {
         direction: Direction,
         limit: usize,
     ) -> Result<Vec<Row>, MetaError> {
-        /// Rows for which room is made before the first is read.
-        const ROOM: usize = 256;
-        let mut found = Vec::with_capacity(limit.min(ROOM));
-        self.visit(table, &range, direction, limit, &mut |key, value| {
-            found.push((key.to_vec(), value.to_vec()));
-            ControlFlow::Continue(())
-        })?;
-        Ok(found)
+        scan_by_visits(self, table, &range, direction, limit)
     }
 
     fn visit(
