@@ -4,7 +4,7 @@
 
 use std::sync::{Arc, LazyLock};
 
-use hayloft_feed::native::{Action, Field, Fields, Native, StagedCard};
+use hayloft_feed::native::{Action, Native, StagedCard};
 use hayloft_npm::Npm;
 use hayloft_testkit::{MemoryFeed, digests, npm_tgz};
 use libfuzzer_sys::fuzz_target;
@@ -30,15 +30,7 @@ fuzz_target!(|text: &str| {
         serde_json::from_slice::<serde_json::Value>(&got.body).expect("a document is JSON");
     }
     let Ok(Some(_)) = Npm.route(&request) else { return };
-    let fields = Fields(
-        parts
-            .fields()
-            .map(|(path, value)| Field {
-                path: path.split('.').filter(|part| !part.is_empty()).map(str::to_owned).collect(),
-                value: value.to_owned(),
-            })
-            .collect(),
-    );
+    let fields = parts.fields();
     let staged = StagedCard::new(3, digests(b"abc"), Some("a-1.0.0.tgz".to_owned()));
     for staged in [None, Some(&staged)] {
         match Npm.decide(&*FEED, &request, &fields, staged) {

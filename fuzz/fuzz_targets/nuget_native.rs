@@ -4,7 +4,7 @@
 
 use std::sync::{Arc, LazyLock};
 
-use hayloft_feed::native::{Action, Field, Fields, Native, StagedCard};
+use hayloft_feed::native::{Action, Native, StagedCard};
 use hayloft_nuget::NuGet;
 use hayloft_testkit::{MemoryFeed, digests, nupkg};
 use libfuzzer_sys::fuzz_target;
@@ -30,15 +30,7 @@ fuzz_target!(|text: &str| {
         serde_json::from_slice::<serde_json::Value>(&got.body).expect("a document is JSON");
     }
     let Ok(Some(_)) = NuGet.route(&request) else { return };
-    let fields = Fields(
-        parts
-            .fields()
-            .map(|(path, value)| Field {
-                path: path.split('.').filter(|part| !part.is_empty()).map(str::to_owned).collect(),
-                value: value.to_owned(),
-            })
-            .collect(),
-    );
+    let fields = parts.fields();
     let staged = StagedCard::new(3, digests(b"abc"), None);
     for staged in [None, Some(&staged)] {
         if let Ok(Action::Edit(edit)) = NuGet.decide(&*FEED, &request, &fields, staged) {

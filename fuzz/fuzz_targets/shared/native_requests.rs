@@ -1,6 +1,6 @@
 //! Fuzzed text as a request: a line with method and URL, lines of fields, each a path and a value.
 
-use hayloft_feed::native::{Request, segments};
+use hayloft_feed::native::{Field, Fields, Request, segments};
 
 pub struct Parts<'t> {
     method: &'t str,
@@ -23,8 +23,12 @@ impl<'t> Parts<'t> {
     }
 
     #[allow(dead_code, reason = "not every protocol reads fields")]
-    pub fn fields(&self) -> impl Iterator<Item = (&'t str, &'t str)> + '_ {
-        self.fields.iter().copied()
+    pub fn fields(&self) -> Fields {
+        let field = |&(path, value): &(&str, &str)| Field {
+            path: path.split('.').filter(|part| !part.is_empty()).map(str::to_owned).collect(),
+            value: value.to_owned(),
+        };
+        Fields(self.fields.iter().map(field).collect())
     }
 
     /// Whether the path holds this name, in some case.
