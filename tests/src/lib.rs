@@ -14,6 +14,7 @@ mod answer;
 mod bench;
 mod corpus;
 mod http;
+mod meanwhile;
 mod process;
 mod program;
 mod server;
@@ -25,11 +26,13 @@ pub use answer::Answer;
 pub use bench::Bench;
 pub use corpus::{Ecosystem, Row, Verdict, ecosystems};
 pub use http::{Body, Request, Response, converse};
+pub use meanwhile::meanwhile;
 pub use process::Process;
 pub use program::{Hayloft, Ran};
 pub use server::Server;
 pub use tool::{
-    dotnet, has_program, javascript, npm, nuget, nuget_install, pip_install, python, rubygems, run,
+    dotnet, finish, finish_child, has_program, javascript, npm, nuget, nuget_install, pip_install,
+    python, rubygems, run,
 };
 pub use tree::{Tree, tree};
 pub use wiretap::Wiretap;

@@ -5,6 +5,8 @@ use std::process::{Command, Stdio};
 
 use serde_json::Value;
 
+use crate::finish;
+
 /// The `hayloft` program, told where to work and kept from the settings of whoever runs the tests.
 #[derive(Debug, Clone)]
 pub struct Hayloft {
@@ -59,7 +61,7 @@ impl Hayloft {
     /// Runs a command to its end.
     pub fn run<A: AsRef<OsStr>>(&self, arguments: impl IntoIterator<Item = A>) -> Ran {
         let mut command = self.command(arguments);
-        let output = command.output().unwrap();
+        let output = finish(&mut command);
         Ran {
             line: format!("{:?}", command.get_args().collect::<Vec<_>>()),
             code: output.status.code(),

@@ -5,7 +5,7 @@ use std::process::{Child, Stdio};
 
 use serde_json::Value;
 
-use crate::{Answer, Hayloft, Process, Request, Response};
+use crate::{Answer, Hayloft, Process, Request, Response, finish};
 
 /// A running `hayloft serve` with a store of its own; it is killed in the end.
 #[derive(Debug)]
@@ -84,10 +84,8 @@ impl Server {
     pub fn setup(&self, feed: &str, client: &str) -> String {
         let source = format!("--source=http://{}", self.address);
         let key = format!("--api-key={}", self.key);
-        let told = Hayloft::on_store(&self.directory)
-            .free_command(["use", feed, &source, &key, "--json"])
-            .output()
-            .unwrap();
+        let program = Hayloft::on_store(&self.directory);
+        let told = finish(&mut program.free_command(["use", feed, &source, &key, "--json"]));
         assert!(told.status.success(), "{}", String::from_utf8_lossy(&told.stderr));
         let told: Value = serde_json::from_slice(&told.stdout).unwrap();
         let clients = told.as_array().unwrap();

@@ -1,6 +1,10 @@
 use std::env;
+use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Output, Stdio};
+use std::sync::mpsc;
+use std::thread;
+use std::time::Duration;
 
 /// True if the program runs; says so if not.
 pub fn has_program(program: &str) -> bool {
@@ -93,9 +97,39 @@ pub fn javascript(variable: &str) -> Option<Command> {
     Some(node)
 }
 
+/// How long a tool may take: none needs a tenth of it.
+const LIMIT: Duration = Duration::from_secs(300);
+
+/// Runs a tool to its end. One that hangs is killed, with what it started, and fails the test: mono
+/// and what it runs are known for it.
+pub fn finish(tool: &mut Command) -> Output {
+    tool.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    finish_child(tool.process_group(0).spawn().unwrap())
+}
+
+/// The same for what runs already, in a process group of its own.
+pub fn finish_child(child: Child) -> Output {
+    let group = format!("-{}", child.id());
+    let (ended, waited) = mpsc::channel::<()>();
+    let killer = thread::spawn(move || {
+        let is_late = waited.recv_timeout(LIMIT) == Err(mpsc::RecvTimeoutError::Timeout);
+        is_late && Command::new("kill").args(["-KILL", "--", &group]).status().is_ok()
+    });
+    let output = child.wait_with_output().unwrap();
+    drop(ended);
+    let is_late = killer.join().unwrap();
+    assert!(
+        !is_late,
+        "did not end within {LIMIT:?}; it told:\n{}\n{}",
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr)
+    );
+    output
+}
+
 /// Runs a tool that must succeed; gives what it prints.
 pub fn run(tool: &mut Command) -> String {
-    let output = tool.env("LC_ALL", "C.UTF-8").output().unwrap();
+    let output = finish(tool.env("LC_ALL", "C.UTF-8"));
     let printed = String::from_utf8_lossy(&output.stdout).into_owned();
     let errors = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{tool:?}:\n{printed}\n{errors}");

@@ -10,11 +10,9 @@
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread;
 
 use hayloft_testkit::{Package, deb};
-use hayloft_tests::{Request, Server, has_program, run};
+use hayloft_tests::{Request, Server, finish, has_program, meanwhile, run};
 use tempfile::TempDir;
 
 const FEED: &str = "apt";
@@ -93,7 +91,7 @@ impl Apt {
             command.args(["-o", option]);
         }
         command.args(arguments).env("LC_ALL", "C").current_dir(&self.folder);
-        command.output().unwrap()
+        finish(&mut command)
     }
 
     fn run(&self, program: &str, arguments: &[&str]) -> String {
@@ -335,27 +333,14 @@ fn apt_never_meets_two_moments_while_others_publish() {
     let (directory, server) = started();
     publish(&server, "stable", "main", &deb("hay", "1.0", "amd64"));
     let apt = Apt::new(&directory.path().join("apt"), &server, "stable", "main");
-    let done = AtomicBool::new(false);
-    thread::scope(|scope| {
-        scope.spawn(|| {
-            for number in 0.. {
-                if done.load(Ordering::Relaxed) {
-                    break;
-                }
-                let name = format!("p{}", number % 40);
-                publish(&server, "stable", "main", &deb(&name, &format!("1.{number}"), "amd64"));
-            }
-        });
-        let finished = thread::scope(|inner| {
-            let updates = inner.spawn(|| {
-                for _ in 0..UPDATES {
-                    apt.update();
-                }
-            });
-            updates.join().is_ok()
-        });
-        done.store(true, Ordering::Relaxed);
-        assert!(finished, "an update failed");
+    let again = |number| {
+        let name = format!("p{}", number % 40);
+        publish(&server, "stable", "main", &deb(&name, &format!("1.{number}"), "amd64"));
+    };
+    meanwhile(again, || {
+        for _ in 0..UPDATES {
+            apt.update();
+        }
     });
     apt.install("hay");
     assert_eq!(apt.installed("hay"), "1.0");

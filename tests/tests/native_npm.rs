@@ -11,10 +11,9 @@
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use hayloft_testkit::npm_tgz;
-use hayloft_tests::{Request, Server, has_program, javascript, python, run};
+use hayloft_tests::{Request, Server, finish, has_program, javascript, meanwhile, python, run};
 use serde_json::{Value, json};
 
 /// A client of the registry.
@@ -186,7 +185,7 @@ impl Registry {
 
     /// What npm says to a command that fails.
     fn npm_fails(&self, folder: &Path, arguments: &[&str]) -> String {
-        let output = self.client(Command::new("npm"), folder).args(arguments).output().unwrap();
+        let output = finish(self.client(Command::new("npm"), folder).args(arguments));
         assert!(!output.status.success(), "npm {arguments:?} succeeds");
         String::from_utf8_lossy(&output.stderr).into_owned()
     }
@@ -274,7 +273,7 @@ fn npm_publishes_installs_and_maintains() {
     assert_eq!(installed(&app, "@acme/tool")["version"], "1.0.0");
     assert!(registry.npm(&app, &["audit"]).contains("found 0 vulnerabilities"));
     // npm exits with 1 when something is out of date.
-    let outdated = registry.client(Command::new("npm"), &app).arg("outdated").output().unwrap();
+    let outdated = finish(registry.client(Command::new("npm"), &app).arg("outdated"));
     assert!(String::from_utf8_lossy(&outdated.stdout).contains("1.1.0"));
 
     registry.npm(&here, &["dist-tag", "add", "dep@1.0.0", "stable/x"]);
@@ -399,7 +398,7 @@ fn yarn_4_logs_in_at_a_terminal() {
     registry.server.get("/npm/dev/@acme/a/1.0.0");
     registry.run(Client::Yarn4, &package, &["npm", "logout"]);
     let mut yarn = registry.client(Client::Yarn4.program().unwrap(), &package);
-    assert!(!yarn.args(["npm", "whoami"]).output().unwrap().status.success());
+    assert!(!finish(yarn.args(["npm", "whoami"])).status.success());
 }
 
 #[test]
@@ -490,33 +489,18 @@ fn every_client_goes_on_while_others_publish_and_after_a_kill() {
     let clients = Client::all();
     let mut registry = Registry::start();
     registry.server.upload("dev", npm_tgz("dep", "1.0.0").build());
-    let done = AtomicBool::new(false);
-    std::thread::scope(|scope| {
-        let server = &registry.server;
-        let publisher = scope.spawn(|| {
-            let mut number = 0;
-            while !done.load(Ordering::Relaxed) {
-                number += 1;
-                server.upload("dev", npm_tgz("dep", &format!("1.{number}.0")).build());
-            }
-            number
-        });
-        // A client that fails must not leave the publisher running.
-        let finished = scope.spawn(|| {
-            for (round, client) in
-                (0..2).flat_map(|round| clients.iter().map(move |of| (round, *of)))
-            {
-                let app = registry.project(&format!("{client:?}-{round}").to_lowercase());
-                registry.run(client, &app, &[client.add(), "dep"]);
-                registry.install_locked(client, &app);
-                assert!(installed(&app, "dep")["version"].is_string());
-            }
-        });
-        let finished = finished.join();
-        done.store(true, Ordering::Relaxed);
-        assert!(publisher.join().unwrap() > 5 || clients.is_empty());
-        finished.unwrap();
+    let publish = |number| {
+        registry.server.upload("dev", npm_tgz("dep", &format!("1.{}.0", number + 1)).build());
+    };
+    let (published, ()) = meanwhile(publish, || {
+        for (round, client) in (0..2).flat_map(|round| clients.iter().map(move |of| (round, *of))) {
+            let app = registry.project(&format!("{client:?}-{round}").to_lowercase());
+            registry.run(client, &app, &[client.add(), "dep"]);
+            registry.install_locked(client, &app);
+            assert!(installed(&app, "dep")["version"].is_string());
+        }
     });
+    assert!(published > 5 || clients.is_empty());
     let last = registry.server.get("/npm/dev/dep").json()["dist-tags"]["latest"].clone();
     registry.server = registry.server.restart();
     registry.write_settings("dev", &registry.server.key);
@@ -563,7 +547,7 @@ fn pnpm_publishes_and_installs() {
     pnpm(&app, &["add", "dep@1.0.0"]);
     // pnpm exits with 1 when something is out of date.
     let mut outdated = registry.client(Client::Pnpm.program().unwrap(), &app);
-    let outdated = outdated.arg("outdated").output().unwrap();
+    let outdated = finish(outdated.arg("outdated"));
     assert!(String::from_utf8_lossy(&outdated.stdout).contains("1.1.0"));
     assert!(pnpm(&app, &["search", "tool"]).contains("@acme/tool"));
     pnpm(&app, &["dist-tag", "add", "dep@1.0.0", "old"]);
@@ -602,7 +586,7 @@ fn yarn_1_publishes_and_installs() {
     yarn(&app, &["add", "dep@1.0.0"]);
     // yarn exits with 1 when something is out of date.
     let mut outdated = registry.client(Client::Yarn1.program().unwrap(), &app);
-    let outdated = outdated.arg("outdated").output().unwrap();
+    let outdated = finish(outdated.arg("outdated"));
     assert!(String::from_utf8_lossy(&outdated.stdout).contains("1.1.0"));
     yarn(&app, &["upgrade", "dep@^1.0.0"]);
     assert_eq!(installed(&app, "dep")["version"], "1.1.0");

@@ -10,11 +10,9 @@
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread;
 
 use hayloft_testkit::nupkg;
-use hayloft_tests::{Request, Server, dotnet, nuget, run};
+use hayloft_tests::{Request, Server, dotnet, finish, meanwhile, nuget, run};
 use serde_json::json;
 use tempfile::TempDir;
 
@@ -115,7 +113,7 @@ fn list(home: &Path, more: &[&str]) -> Option<Vec<String>> {
 
 /// Fails; gives what it prints.
 fn fails(tool: &mut Command) -> String {
-    let output = tool.output().unwrap();
+    let output = finish(tool);
     assert!(!output.status.success(), "{tool:?} succeeds");
     let told = [output.stdout, output.stderr].concat();
     String::from_utf8_lossy(&told).into_owned()
@@ -271,18 +269,12 @@ fn what_was_repackaged_and_promoted_installs_while_others_publish() {
     let body =
         json!({ "fromFeed": "dev", "name": "Hay.Bale", "version": "1.0.0", "toFeed": "prod" });
     bench.api("/api/promotions/promote", &body);
-    let stop = AtomicBool::new(false);
-    let is_done = thread::scope(|scope| {
-        scope.spawn(|| {
-            for at in 0.. {
-                if stop.load(Ordering::Relaxed) {
-                    break;
-                }
-                let package = nupkg("Hay.Bale", &format!("2.0.{at}-ci")).payload(100).build();
-                bench.server.upload("dev", package.clone());
-                bench.server.upload("prod", package);
-            }
-        });
+    let publish = |at| {
+        let package = nupkg("Hay.Bale", &format!("2.0.{at}-ci")).payload(100).build();
+        bench.server.upload("dev", package.clone());
+        bench.server.upload("prod", package);
+    };
+    let (_, is_done) = meanwhile(publish, || {
         let mut is_done = Some(());
         for feed in ["dev", "prod"] {
             for root in ROOTS {
@@ -296,7 +288,6 @@ fn what_was_repackaged_and_promoted_installs_while_others_publish() {
         for feed in ["dev", "prod"] {
             restore(&bench, feed, "Hay.Bale", "1.0.0", "1.0.0");
         }
-        stop.store(true, Ordering::Relaxed);
         is_done
     });
     if is_done.is_none() {

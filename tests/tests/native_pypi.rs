@@ -11,10 +11,9 @@
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use hayloft_testkit::{Package, sdist, wheel};
-use hayloft_tests::{Request, Response, Server, Wiretap, python, run, sha256};
+use hayloft_tests::{Request, Response, Server, Wiretap, finish, meanwhile, python, run, sha256};
 use tempfile::TempDir;
 
 /// A program that installs into a folder.
@@ -178,7 +177,7 @@ fn twine_publishes_and_pip_installs() {
     let mut twine = scene.tool("twine").unwrap();
     twine.args(["upload", "--disable-progress-bar", "--non-interactive", "--repository-url"]);
     twine.arg(format!("{}/legacy/", scene.url("py"))).args(["-u", "api", "-p", &adder]);
-    let output = twine.arg(scene.folder.path().join(other.file_name())).output().unwrap();
+    let output = finish(twine.arg(scene.folder.path().join(other.file_name())));
     let told = String::from_utf8_lossy(&output.stdout).into_owned()
         + &String::from_utf8_lossy(&output.stderr);
     assert!(!output.status.success() && told.contains("File already exists"), "{told}");
@@ -282,7 +281,7 @@ fn pip_and_uv_mind_hashes_pythons_and_yanks_in_json_and_html() {
             for refused in
                 [&["hay==2.0"][..], &["--require-hashes", "--force-reinstall", "-r", &wrong]]
             {
-                let refused = ask(refused).output().unwrap();
+                let refused = finish(&mut ask(refused));
                 assert!(!refused.status.success(), "{installer:?} {form}");
             }
             let heard = tap.take();
@@ -393,25 +392,18 @@ fn installing_goes_on_while_others_publish_and_after_a_kill() {
     let has_uv = python(&["uv"]).is_some();
     let scene = Scene::new();
     scene.server.upload("py", wheel("hay", "1.0").build());
-    let stop = AtomicBool::new(false);
-    std::thread::scope(|scope| {
-        let publish = scope.spawn(|| {
-            let mut count = 0;
-            while !stop.load(Ordering::Relaxed) {
-                scene.server.upload("py", wheel("straw", &format!("0.{count}")).build());
-                count += 1;
-            }
-            count
-        });
+    let publish = |count| {
+        scene.server.upload("py", wheel("straw", &format!("0.{count}")).build());
+    };
+    let (published, ()) = meanwhile(publish, || {
         for at in 0..3 {
             assert_eq!(scene.pip("py", &format!("during-{at}"), &["hay"]), ["hay 1.0"]);
             if has_uv {
                 assert_eq!(scene.uv("py", &format!("uv-during-{at}"), &["hay"]), ["hay 1.0"]);
             }
         }
-        stop.store(true, Ordering::Relaxed);
-        assert!(publish.join().unwrap() > 3);
     });
+    assert!(published > 3);
     let Scene { folder, server } = scene;
     let scene = Scene { folder, server: server.restart() };
     assert_eq!(scene.pip("py", "after", &["hay"]), ["hay 1.0"]);

@@ -10,13 +10,15 @@
 
 use std::io::Write as _;
 use std::net::SocketAddr;
+use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use hayloft_testkit::{Package, gem};
-use hayloft_tests::{Request, Response, Server, Wiretap, has_program, rubygems, run, sha256};
+use hayloft_tests::{
+    Request, Response, Server, Wiretap, finish_child, has_program, meanwhile, rubygems, run, sha256,
+};
 use tempfile::TempDir;
 
 /// What `bundle` does, for a Bundler that has no program of its own.
@@ -192,7 +194,7 @@ fn sign_in(scene: &Scene) {
     let mut signin = scene.tool("script");
     signin.args(["-qec", "gem signin", "/dev/null"]).env("RUBYGEMS_HOST", scene.host("gems"));
     signin.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    let mut child = signin.spawn().unwrap();
+    let mut child = signin.process_group(0).spawn().unwrap();
     let mut terminal = child.stdin.take().unwrap();
     // Name, password, a name for the key, and a no to every scope; what is typed before a prompt
     // is lost.
@@ -204,7 +206,7 @@ fn sign_in(scene: &Scene) {
         }
     }
     drop(terminal);
-    let output = child.wait_with_output().unwrap();
+    let output = finish_child(child);
     let told = String::from_utf8_lossy(&output.stdout).into_owned();
     assert!(told.contains("Signed in with API key"), "{told}");
     let file = scene.folder.path().join("hay.gem");
@@ -332,16 +334,10 @@ fn installing_goes_on_while_others_push_and_after_a_kill() {
 
 fn install_meanwhile(scene: Scene) {
     scene.push(&gem("hay", "1.0", "ruby"));
-    let stop = AtomicBool::new(false);
-    std::thread::scope(|scope| {
-        let push = scope.spawn(|| {
-            let mut count = 0;
-            while !stop.load(Ordering::Relaxed) {
-                scene.server.upload("gems", gem("straw", &format!("0.{count}"), "ruby").build());
-                count += 1;
-            }
-            count
-        });
+    let push = |count| {
+        scene.server.upload("gems", gem("straw", &format!("0.{count}"), "ruby").build());
+    };
+    let (pushed, ()) = meanwhile(push, || {
         let project = project(&scene, &scene.source("gems"), "gem \"hay\"\ngem \"straw\"");
         for _ in 0..3 {
             let told = scene.install("gems", &["hay", "--force"]);
@@ -349,9 +345,8 @@ fn install_meanwhile(scene: Scene) {
             scene.bundle(&project, &["lock", "--update"]);
             scene.bundle(&project, &["install"]);
         }
-        stop.store(true, Ordering::Relaxed);
-        assert!(push.join().unwrap() > 3);
     });
+    assert!(pushed > 3);
     let scene = Scene { server: scene.server.restart(), ..scene };
     let told = scene.install("gems", &["hay", "--force"]);
     assert!(told.contains("Successfully installed hay-1.0"), "{told}");

@@ -13,11 +13,10 @@ use std::io::{BufRead as _, BufReader};
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use hayloft_testkit::{Package, deb, gem, npm_tgz, nupkg, wheel};
-use hayloft_tests::{Hayloft, Request, has_program, nuget, python, run, tree};
+use hayloft_tests::{Hayloft, Request, has_program, meanwhile, nuget, python, run, tree};
 use tempfile::TempDir;
 
 /// A store without a server, and the folder that it is exported to.
@@ -152,20 +151,10 @@ fn drive(
     scene.import(first);
     scene.export(web);
     client("before");
-    let over = AtomicBool::new(false);
-    std::thread::scope(|scope| {
-        let looping = scope.spawn(|| {
-            for round in 0.. {
-                client(&format!("loop-{round}"));
-                if over.load(Ordering::Relaxed) {
-                    break;
-                }
-            }
-        });
+    let install = |round| client(&format!("loop-{round}"));
+    meanwhile(install, || {
         scene.import(second);
         scene.export(web);
-        over.store(true, Ordering::Relaxed);
-        looping.join().unwrap();
     });
     renewed();
     assert!(!scene.path("www/feed/.hayloft-export/incomplete").exists());

@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use hayloft_testkit::{deb, gem};
-use hayloft_tests::{Hayloft, has_program, run, sha256};
+use hayloft_tests::{Hayloft, finish, has_program, run, sha256};
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -129,7 +129,7 @@ fn a_folder_of_gem_generate_index_is_imported() {
     let served = scene.path("served");
     let mut generate = Command::new("gem");
     generate.args(["generate_index", "--directory"]).arg(&served).env_remove("RUBYOPT");
-    let ran = generate.env("HOME", scene.folder.path()).output().unwrap();
+    let ran = finish(generate.env("HOME", scene.folder.path()));
     if !ran.status.success() {
         println!("skipped: this gem has no generate_index");
         return;
