@@ -284,12 +284,21 @@ fn scans_over_many_rows_of_the_log_ask_the_engine_below_once() {
 #[test]
 fn every_view_is_whole_while_halves_take_turns() {
     let log = Arc::new(made(32 << 10, Checkpoints::Thread));
-    let done = AtomicBool::new(false);
     std::thread::scope(|scope| {
+        let writer = Arc::new(scope.spawn(|| {
+            for number in 1..=400_u32 {
+                let put = vec![
+                    (ROWS, key(number), vec![1; 100]),
+                    (TABLES[1], b"newest".to_vec(), key(number)),
+                ];
+                commit(&log, Batch { put, ..Batch::default() });
+            }
+        }));
         for _ in 0..2 {
-            scope.spawn(|| {
+            let (log, writer) = (log.clone(), writer.clone());
+            scope.spawn(move || {
                 let mut last = 0;
-                while !done.load(Ordering::Relaxed) {
+                while !writer.is_finished() {
                     let read = log.snapshot(&[]).unwrap();
                     let all = (Bound::Unbounded, Bound::Unbounded);
                     let rows = read.scan(ROWS, all, Direction::Forward, usize::MAX).unwrap();
@@ -303,14 +312,6 @@ fn every_view_is_whole_while_halves_take_turns() {
                 }
             });
         }
-        for number in 1..=400_u32 {
-            let put = vec![
-                (ROWS, key(number), vec![1; 100]),
-                (TABLES[1], b"newest".to_vec(), key(number)),
-            ];
-            commit(&log, Batch { put, ..Batch::default() });
-        }
-        done.store(true, Ordering::Relaxed);
     });
     assert!(log.log_metrics().checkpoints > 20, "{}", log.log_metrics().checkpoints);
 }

@@ -843,9 +843,8 @@ fn nothing_is_taken_away_while_a_version_cannot_be_read() {
 fn verification_runs_beside_uploads_without_false_alarm() {
     let sample = Sample::new();
     let store = sample.open();
-    let done = std::sync::atomic::AtomicBool::new(false);
     std::thread::scope(|scope| {
-        scope.spawn(|| {
+        let busy = scope.spawn(|| {
             for version in 10..40 {
                 let text = version.to_string();
                 upload(&store, "main", "busy", &text, None, 20_000);
@@ -855,10 +854,9 @@ fn verification_runs_beside_uploads_without_false_alarm() {
                 }
                 store.run_maintenance().unwrap();
             }
-            done.store(true, std::sync::atomic::Ordering::SeqCst);
         });
         loop {
-            let at_end = done.load(std::sync::atomic::Ordering::SeqCst);
+            let at_end = busy.is_finished();
             assert_eq!(verify(&store, VerifyLevel::Normal, Repair::Derived), []);
             if at_end {
                 break;
