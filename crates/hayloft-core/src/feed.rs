@@ -127,7 +127,7 @@ pub enum FeedError {
     NotFound(#[from] NoSuchFeed),
     /// The name cannot be part of a URL as it is.
     #[error(
-        "`{}` is not a valid feed name: use 1 to 50 of A-Z a-z 0-9 - . _, not `.` or `..`",
+        "`{}` is not a valid feed name: use 1 to 50 of A-Z a-z 0-9 - . _, not `.`, `..` or `keys`",
         shorten(.0)
     )]
     Name(String),

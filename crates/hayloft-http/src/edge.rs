@@ -59,7 +59,7 @@ pub(crate) async fn edge(State(app): State<App>, mut request: Request, next: Nex
     };
     trim_slash(request.uri_mut());
     let (mut parts, body) = request.into_parts();
-    let admitted = if is_health(&parts.uri) { Ok(()) } else { app.admit(client.address) };
+    let admitted = if is_health(parts.uri.path()) { Ok(()) } else { app.admit(client.address) };
     parts.extensions.insert(noted);
     parts.extensions.insert(client);
     let refused = match admitted {
@@ -101,10 +101,10 @@ pub(crate) async fn edge(State(app): State<App>, mut request: Request, next: Nex
     response.map(|body| Body::new(Counted { body, bytes: 0, line, end }))
 }
 
-/// What monitors ask under any load, also where the routes are mounted below a path.
-pub(crate) fn is_health(uri: &Uri) -> bool {
-    let path = uri.path().trim_end_matches('/');
-    [HEALTH, HEALTH_JSON, LIVE, READY].iter().any(|endpoint| path.ends_with(endpoint.path))
+/// What monitors ask under any load; packages may have such names, too, so only these paths count.
+pub(crate) fn is_health(path: &str) -> bool {
+    let path = path.trim_end_matches('/');
+    [HEALTH, HEALTH_JSON, LIVE, READY].iter().any(|endpoint| path == endpoint.path)
 }
 
 /// 404 for what is at no path.
@@ -281,6 +281,16 @@ mod tests {
         let mut uri: Uri = asked.parse().unwrap();
         trim_slash(&mut uri);
         assert_eq!(uri.to_string(), expected);
+    }
+
+    #[rstest]
+    #[case::health("/health", true)]
+    #[case::slash("/health/json/", true)]
+    #[case::package("/npm/apps/health", false)]
+    #[case::beginning("/healthy", false)]
+    #[case::nothing("", false)]
+    fn health_is_asked_for_at_its_own_paths_alone(#[case] path: &str, #[case] expected: bool) {
+        assert_eq!(is_health(path), expected);
     }
 
     #[rstest]

@@ -82,6 +82,9 @@ pub struct ServeOptions {
     pub drain: Duration,
     /// Believed when they tell for whom they pass a request on; nobody is.
     pub trusted_proxies: TrustedProxies,
+    /// Path below which the routes of an [`App`](crate::App) are mounted, such as `/packages`, so
+    /// that its health is answered from the reserve; none.
+    pub mounted_at: String,
 }
 
 impl Default for ServeOptions {
@@ -99,6 +102,7 @@ impl Default for ServeOptions {
             least_rate: 1_024,
             drain: Duration::from_secs(60),
             trusted_proxies: TrustedProxies::default(),
+            mounted_at: String::new(),
         }
     }
 }
@@ -280,7 +284,9 @@ impl Host {
             if let Some(encrypted) = encrypted {
                 request.extensions_mut().insert(encrypted);
             }
-            answer(router.clone(), request, visit.clone(), longest, guest, crowd.clone())
+            let path = request.uri().path().strip_prefix(&options_of_requests.mounted_at);
+            let asked = Asked { guest, healthy: path.is_some_and(is_health) };
+            answer(router.clone(), request, visit.clone(), longest, asked, crowd.clone())
         });
         let mut connection = pin!(
             http1::Builder::new()
@@ -308,19 +314,28 @@ impl Host {
 #[error("the connection made room for another")]
 struct MadeRoom;
 
+/// What is known of a request before it is routed.
+#[derive(Debug, Clone, Copy)]
+struct Asked {
+    /// For whom a trusted proxy passes it on.
+    guest: Option<IpAddr>,
+    /// It asks whether the server is healthy.
+    healthy: bool,
+}
+
 async fn answer(
     mut router: Router,
     request: hyper::Request<hyper::body::Incoming>,
     visit: Visit,
     longest: Duration,
-    guest: Option<IpAddr>,
+    asked: Asked,
     crowd: Crowd,
 ) -> Result<hyper::Response<Watched<Body>>, MadeRoom> {
     let (standing, number) = visit.begin();
     let watched = |body| Watched::new(body, Side::Request, number, visit.clone());
     let mut request = request.map(watched);
     request.extensions_mut().insert(Guest::new(visit.clone(), number));
-    let place = match guest.filter(|_| !is_health(request.uri())) {
+    let place = match asked.guest.filter(|_| !asked.healthy) {
         None => Ok(()),
         Some(address) => {
             crowd.enter(address).map(|member| visit.hold(member)).ok_or(TooManyOfAddress)
@@ -329,12 +344,15 @@ async fn answer(
     let placed = match standing {
         Standing::Placed => true,
         Standing::Evicted => return Err(MadeRoom),
-        Standing::InReserve => !is_health(request.uri()) && visit.seat().wait(longest).await,
+        Standing::InReserve => !asked.healthy && visit.seat().wait(longest).await,
     };
-    let mut response = if place.is_err() {
+    let mut response = if request.headers().get_all(header::HOST).iter().nth(1).is_some() {
+        // What a proxy took for the name may be another one than what is read here.
+        ApiError::bad_request("the request names more than one host").into_response()
+    } else if place.is_err() {
         let text = "this address has too many requests at once; send this one again";
         ApiError::new(StatusCode::TOO_MANY_REQUESTS, text).retry_after(2).into_response()
-    } else if placed || is_health(request.uri()) {
+    } else if placed || asked.healthy {
         // A router is always ready and never fails.
         let Ok(response) = router.call(request).await;
         response

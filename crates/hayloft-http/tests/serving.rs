@@ -376,6 +376,37 @@ fn an_address_has_so_many_places_and_the_reserve() {
     let mut monitor = serving.connect();
     monitor.write_all(HEALTH).unwrap();
     assert!(answer(&mut monitor).starts_with("http/1.1 200"));
+    for path in ["/upack/apps/health", "/api/packages/apps/livez", "/mounted/here/health"] {
+        let mut pretender = serving.connect();
+        let request = format!("GET {path} HTTP/1.1\r\nHost: h\r\n\r\n");
+        pretender.write_all(request.as_bytes()).unwrap();
+        assert!(answer(&mut pretender).starts_with("http/1.1 503"), "{path}");
+    }
+}
+
+#[test]
+fn the_reserve_is_there_below_the_path_of_the_routes() {
+    let mut options = ServeOptions::default();
+    options.max_connections_per_address = 1;
+    options.place_timeout = Duration::from_millis(50);
+    options.mounted_at = "/mounted/here".to_owned();
+    let serving = start(options);
+    let _upload = begin_upload(&serving);
+    begun(&serving);
+    for (path, expected) in [("/mounted/here/health", "200"), ("/health", "503")] {
+        let mut monitor = serving.connect();
+        let request = format!("GET {path} HTTP/1.1\r\nHost: h\r\n\r\n");
+        monitor.write_all(request.as_bytes()).unwrap();
+        assert!(answer(&mut monitor).starts_with(&format!("http/1.1 {expected}")), "{path}");
+    }
+}
+
+#[test]
+fn a_request_has_one_host() {
+    let serving = start(ServeOptions::default());
+    let mut stream = serving.connect();
+    stream.write_all(b"GET /health HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n").unwrap();
+    assert!(answer(&mut stream).starts_with("http/1.1 400"));
 }
 
 #[test]

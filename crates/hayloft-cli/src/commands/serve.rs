@@ -152,6 +152,7 @@ impl Plan {
         let Limits { connections: mut options, requests } = Limits::read(invocation)?;
         options.tls = certificate.as_ref().map(Certificate::configuration).transpose()?;
         options.trusted_proxies = trusted_proxies(invocation)?;
+        options.mounted_at.clone_from(&base_path);
         let delay = invocation.or_default("shutdown-delay").parse().ok();
         let delay = delay.filter(|seconds| *seconds <= 86_400).ok_or_else(|| {
             Failure::option("shutdown-delay", "this is no whole number of seconds")

@@ -19,7 +19,7 @@ use super::audit::Entry;
 const WEIGHT: usize = 16 << 10;
 
 impl Store {
-    /// Makes a feed. Its name is 1 to 50 of `A-Z a-z 0-9 - . _`, and not `.` or `..`.
+    /// Makes a feed. Its name is 1 to 50 of `A-Z a-z 0-9 - . _`, and not `.`, `..` or `keys`.
     pub fn create_feed(&self, draft: FeedDraft, actor: &Actor) -> Result<Feed, FeedError> {
         actor.check()?;
         draft.check()?;
@@ -277,11 +277,12 @@ fn check_target(
     }
 }
 
-/// True if a name can stand in a URL as it is.
+/// True if a name can stand in a URL as it is. Beside the feeds of a protocol lie their `keys`.
 fn is_name(name: &str) -> bool {
     (1..=Kept::FeedName.limit()).contains(&name.len())
         && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._".contains(&byte))
         && !matches!(name, "." | "..")
+        && !name.eq_ignore_ascii_case("keys")
 }
 
 fn check_settings(settings: &FeedSettings) -> Result<(), FeedError> {
@@ -332,7 +333,8 @@ mod tests {
         for name in ["a", "My-Feed_1.0", &"x".repeat(50)] {
             assert!(is_name(name), "{name}");
         }
-        for name in ["", ".", "..", "a b", "a/b", "ä", "a%20", "a+b", "a~", &"x".repeat(51)] {
+        for name in ["", ".", "..", "a b", "a/b", "ä", "a%20", "a+b", "a~", "Keys", &"x".repeat(51)]
+        {
             assert!(!is_name(name), "{name}");
         }
     }

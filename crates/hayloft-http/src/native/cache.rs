@@ -1,5 +1,7 @@
 //! Rendered answers, kept for the next who asks.
 
+mod addresses;
+
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -7,14 +9,12 @@ use axum::body::Bytes;
 use hayloft::feed_type::native::Validator;
 use tokio::sync::{OwnedMutexGuard, OwnedSemaphorePermit, Semaphore};
 
+use self::addresses::Addresses;
 use super::pack::{Packed, Pieces};
 
 /// Renders that may be under way at once: each has up to [`LARGEST`](super::spill::LARGEST) bytes
 /// of memory.
 const RENDERS: usize = 16;
-/// Addresses of the server for which answers of a feed are kept. Clients choose the name by which
-/// they ask, so those that come later are answered, but nothing is kept for them.
-const ADDRESSES: usize = 4;
 /// A body below this length gains nothing from compression.
 pub(super) const WORTH_PACKING: usize = 1_024;
 /// What an answer costs beside its bytes.
@@ -58,16 +58,18 @@ struct State {
     bytes: usize,
     turns: HashMap<Key, Arc<tokio::sync::Mutex<()>>>,
     pieces: Pieces,
-    addresses: HashMap<u32, Vec<String>>,
+    addresses: HashMap<u32, Addresses>,
 }
 
-/// The right to render an answer, until it is dropped.
+/// The right to render an answer, or a place in the queue for it, until it is dropped: clients that
+/// wait may go away.
 #[derive(Debug)]
 pub(super) struct Turn {
     cache: Arc<Cache>,
     key: Key,
+    queue: Arc<tokio::sync::Mutex<()>>,
     guard: Option<OwnedMutexGuard<()>>,
-    _render: OwnedSemaphorePermit,
+    render: Option<OwnedSemaphorePermit>,
 }
 
 impl Cache {
@@ -112,31 +114,20 @@ impl Cache {
         })
     }
 
-    /// Whether answers for this address of the server are kept.
-    pub(super) fn keeps(&self, feed: u32, address: &str) -> bool {
-        let mut state = self.lock();
-        let known = state.addresses.entry(feed).or_default();
-        if known.iter().any(|known| known == address) {
-            return true;
-        }
-        if known.len() >= ADDRESSES {
-            return false;
-        }
-        known.push(address.to_owned());
-        true
+    /// Whether answers for this address of the server are kept; asked for each answer, by somebody
+    /// with a known key or not.
+    pub(super) fn keeps(&self, feed: u32, address: &str, known: bool) -> bool {
+        self.lock().addresses.entry(feed).or_default().keep(address, known)
     }
 
     /// Waits until nobody else renders this answer; `None` if it is there then.
     pub(super) async fn turn(self: &Arc<Self>, key: &Key, packed: bool) -> Option<Turn> {
-        let turn = {
-            let mut state = self.lock();
-            state.turns.entry(key.clone()).or_default().clone()
-        };
-        let guard = turn.lock_owned().await;
+        let queue = self.lock().turns.entry(key.clone()).or_default().clone();
+        let mut turn =
+            Turn { cache: self.clone(), key: key.clone(), queue, guard: None, render: None };
+        turn.guard = Some(turn.queue.clone().lock_owned().await);
         // A semaphore that is never closed.
-        let render = self.renders.clone().acquire_owned().await.ok()?;
-        let turn =
-            Turn { cache: self.clone(), key: key.clone(), guard: Some(guard), _render: render };
+        turn.render = Some(self.renders.clone().acquire_owned().await.ok()?);
         self.get(key, packed).is_none().then_some(turn)
     }
 
@@ -192,11 +183,11 @@ impl Turn {
 
 impl Drop for Turn {
     fn drop(&mut self) {
+        self.render.take();
         self.guard.take();
         let mut state = self.cache.lock();
-        // Who waits holds it, too.
-        let unused = state.turns.get(&self.key).is_some_and(|turn| Arc::strong_count(turn) == 1);
-        if unused {
+        // The map has one, too, and so has everybody who waits.
+        if Arc::strong_count(&self.queue) == 2 {
             state.turns.remove(&self.key);
         }
     }
@@ -244,15 +235,6 @@ mod tests {
         assert_eq!(cache.lock().kept.len(), 1);
     }
 
-    #[test]
-    fn nothing_is_kept_for_addresses_without_end() {
-        let cache = Cache::new(1 << 20);
-        let keeps = |address: &str| cache.keeps(1, address);
-        assert!(["a", "b", "c", "d"].into_iter().all(keeps));
-        assert!(!keeps("e") && keeps("a"));
-        assert!(cache.keeps(2, "e"), "another feed");
-    }
-
     #[tokio::test]
     async fn one_renders_and_the_others_find_it_or_try_when_it_fails() {
         let cache = Cache::new(1 << 20);
@@ -274,6 +256,23 @@ mod tests {
         for other in others {
             assert!(other.await.unwrap().is_none());
         }
+        assert!(cache.lock().turns.is_empty());
+    }
+
+    #[tokio::test]
+    async fn who_stops_waiting_leaves_nothing_behind() {
+        let cache = Cache::new(1 << 20);
+        let first = cache.turn(&key(1), false).await.unwrap();
+        let waiting = tokio::spawn({
+            let cache = cache.clone();
+            async move { cache.turn(&key(1), false).await }
+        });
+        while Arc::strong_count(&first.queue) < 3 {
+            tokio::task::yield_now().await;
+        }
+        drop(first);
+        waiting.abort();
+        assert!(waiting.await.is_err());
         assert!(cache.lock().turns.is_empty());
     }
 }

@@ -328,6 +328,7 @@ impl Reading {
         packed: bool,
     ) -> Result<Result<Source, Key>, Worded> {
         let cache = self.app.cache();
+        let keep = cache.keeps(key.feed, &self.asked.feed_url, self.private);
         if let Some(kept) = cache.get(&key, packed) {
             return Ok(Ok(Source::Kept(kept)));
         }
@@ -339,8 +340,7 @@ impl Reading {
             let kept = cache.keep(key, plain, packed).map_err(ApiError::internal)?;
             return Ok(Ok(Source::Kept(kept)));
         }
-        let keep = cache.keeps(key.feed, &self.asked.feed_url).then_some(key);
-        bodies::rendered(&self.app, render, keep, packed).map(Ok)
+        bodies::rendered(&self.app, render, keep.then_some(key), packed).map(Ok)
     }
 
     fn file(

@@ -26,6 +26,8 @@ pub(super) struct MultipartParser {
     parts: usize,
     /// Bytes that may be the beginning of something.
     pending: Vec<u8>,
+    /// Bytes at the beginning of those in which the end of a head was not found.
+    searched: usize,
     value: Vec<u8>,
 }
 
@@ -55,6 +57,7 @@ impl MultipartParser {
             parts: 0,
             // The first delimiter stands at the start of the body or on a line of its own.
             pending: b"\r\n".to_vec(),
+            searched: 0,
             value: Vec::new(),
         })
     }
@@ -77,12 +80,17 @@ impl MultipartParser {
             return Ok(false);
         }
         // Without headers, the line break of the delimiter's line begins the empty line.
-        let Some(at) = find(&self.pending, b"\r\n\r\n") else {
+        let end = b"\r\n\r\n";
+        let from = self.searched.saturating_sub(end.len() - 1);
+        let Some(at) = find(self.pending.get(from..).unwrap_or_default(), end) else {
+            self.searched = self.pending.len();
             return match self.pending.len() {
                 0..=LARGEST_HEAD => Ok(false),
                 _ => Err("the headers of a part are too long".to_owned()),
             };
         };
+        let at = from + at;
+        self.searched = 0;
         let head: Vec<u8> = self.pending.drain(..at + 4).take(at).collect();
         self.parts += 1;
         if self.parts > PARTS {
@@ -262,6 +270,22 @@ mod tests {
             let found = parsed(body, step, FilePart::First).unwrap();
             assert_eq!(found.file, b"PK\x03");
         }
+    }
+
+    #[test]
+    fn a_head_that_comes_byte_by_byte_is_searched_once() {
+        let headers = [(CONTENT_TYPE, "multipart/form-data; boundary=b".parse().unwrap())];
+        let headers = headers.into_iter().collect();
+        let mut parser = MultipartParser::new(&headers, FilePart::First, &[]).unwrap();
+        let mut found = Found::default();
+        parser.push(b"--b\r\nx: ", &mut found).unwrap();
+        for length in 1..10_000 {
+            parser.push(b"a", &mut found).unwrap();
+            assert!(parser.searched > length, "all but what came last");
+        }
+        parser.push(b"\r\n\r\nfile\r\n--b--", &mut found).unwrap();
+        parser.finish(&mut found).unwrap();
+        assert_eq!(found.file, b"file");
     }
 
     #[test]
