@@ -12,6 +12,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use hayloft_testkit::{
     Package, Sample, Workshop, check_hostile, deb, gem, npm_tgz, nupkg, sdist, upack, wheel,
 };
+use hayloft_tests::{Request, Server};
 use peak_alloc::PeakAlloc;
 
 #[global_allocator]
@@ -26,7 +27,14 @@ struct Builder {
     repeated: fn(usize) -> Vec<(&'static str, Package)>,
     nested: fn(usize) -> Vec<(&'static str, Package)>,
     ambiguous: fn() -> Vec<(&'static str, Vec<u8>)>,
-    swells: bool,
+    /// Where a file of zeros lies that a reader has to pass.
+    swells: Option<&'static str>,
+}
+
+impl Builder {
+    fn zeros(&self, count: usize) -> Option<Package> {
+        Some((self.package)().file(self.swells?, vec![0; count]))
+    }
 }
 
 fn sample(package: &Package) -> Sample {
@@ -47,8 +55,7 @@ impl Workshop for Builder {
     }
 
     fn swollen(&self, zeros: usize) -> Option<Sample> {
-        let path = format!("{}zeros", self.entries?);
-        self.swells.then(|| sample(&(self.package)().file(&path, vec![0; zeros])))
+        Some(sample(&self.zeros(zeros)?))
     }
 
     fn repeated(&self, count: usize) -> Vec<(&'static str, Sample)> {
@@ -139,7 +146,7 @@ fn python_sdist() -> Package {
 }
 
 fn debian() -> Package {
-    deb("hay", "1.0", "all")
+    deb("hay", "1.0.0", "all")
 }
 
 fn ruby() -> Package {
@@ -165,7 +172,7 @@ fn workshops(tag: &str) -> Vec<Builder> {
                     ),
                 ]
             },
-            swells: true,
+            swells: Some("package/zeros"),
         }],
         "universal" => vec![Builder {
             package: universal,
@@ -182,7 +189,7 @@ fn workshops(tag: &str) -> Vec<Builder> {
                     ("two archives", twice(&file)),
                 ]
             },
-            swells: false,
+            swells: None,
         }],
         "nuget" => vec![Builder {
             package: nuget,
@@ -212,7 +219,7 @@ fn workshops(tag: &str) -> Vec<Builder> {
                     ("two archives", twice(&nuget().build())),
                 ]
             },
-            swells: false,
+            swells: None,
         }],
         "pypi" => vec![
             Builder {
@@ -230,7 +237,7 @@ fn workshops(tag: &str) -> Vec<Builder> {
                         ("two archives", twice(&python_wheel().build())),
                     ]
                 },
-                swells: false,
+                swells: None,
             },
             Builder {
                 package: python_sdist,
@@ -238,7 +245,7 @@ fn workshops(tag: &str) -> Vec<Builder> {
                 repeated: |count| lines(python_sdist, count),
                 nested: none,
                 ambiguous: || vec![("two archives", twice(&python_sdist().build()))],
-                swells: true,
+                swells: Some("hay-1.0.0/zeros"),
             },
         ],
         "rubygems" => vec![Builder {
@@ -261,7 +268,7 @@ fn workshops(tag: &str) -> Vec<Builder> {
                     ),
                 ]
             },
-            swells: false,
+            swells: None,
         }],
         "debian" => vec![Builder {
             package: debian,
@@ -279,10 +286,58 @@ fn workshops(tag: &str) -> Vec<Builder> {
                     ("two archives", twice(&debian().build())),
                 ]
             },
-            swells: false,
+            swells: Some("usr/share/zeros"),
         }],
         other => panic!("the feed type {other} has no hostile files; add a workshop for it here"),
     }
+}
+
+/// A server that is sent all of it goes on; what each file costs it is printed.
+#[test]
+fn a_server_withstands_hostile_files() {
+    let _alone = alone();
+    let directory = tempfile::tempdir().unwrap();
+    let server = Server::start(&directory.path().join("store"));
+    let mut costs = Vec::new();
+    for feed_type in hayloft::feed_types().iter() {
+        let tag = feed_type.tag();
+        server.create_feed(tag, tag);
+        for workshop in workshops(tag) {
+            let named = |(what, package): (&str, Package)| (what.to_owned(), package.build());
+            let mut files = vec![("nothing odd".to_owned(), (workshop.package)().build())];
+            files.extend((workshop.repeated)(60_000).into_iter().map(named));
+            files.extend((workshop.nested)(100_000).into_iter().map(named));
+            let ambiguous = (workshop.ambiguous)().into_iter();
+            files.extend(ambiguous.map(|(what, bytes)| (what.to_owned(), bytes)));
+            let zeros = workshop.zeros(96 << 20).map(|package| package.build());
+            files.extend(zeros.map(|bytes| ("96 MiB of zeros".to_owned(), bytes)));
+            let name = (workshop.package)().file_name();
+            for (what, bytes) in files {
+                let length = bytes.len();
+                let begun = server.process().processor_time();
+                let target = format!("/api/packages/{tag}/upload?filename={name}&distribution=sid");
+                let sent = server.send(Request::put(&target, bytes));
+                assert!(sent.status < 500, "{tag}, {what}: {}", sent.text());
+                let next = costs.len();
+                let again = format!(r#""name":"hay","version":"1.0.0","newVersion":"1.1.{next}""#);
+                let again = format!(r#"{{"feed":"{tag}",{again}}}"#);
+                let again = server.send(Request::post("/api/repackaging/repackage").json(&again));
+                assert!(again.status < 500, "{tag}, {what}: {}", again.text());
+                let odd = what != "nothing odd";
+                assert!(odd || (sent.status, again.status) == (200, 200), "{}", again.text());
+                let cost = server.process().processor_time() - begun;
+                costs.push((
+                    cost,
+                    format!("{tag}, {what}: {length} bytes, {}, {}", sent.status, again.status),
+                ));
+            }
+        }
+    }
+    costs.sort();
+    for (cost, what) in costs.iter().rev() {
+        println!("{cost:?} of processor: {what}");
+    }
+    server.get("/health");
 }
 
 #[test]
