@@ -1,9 +1,11 @@
 //! Compressed streams: what they are, how they are read within limits, how they are written.
 
+mod bzip2;
 mod decoder;
 mod encoder;
 mod glued;
 mod gzip;
+mod lzma;
 mod pieces;
 mod source;
 mod xz;
@@ -25,9 +27,9 @@ pub enum Compression {
     Xz,
     /// Zstandard, RFC 8878.
     Zstd,
-    /// LZMA-alone; recognised, but neither read nor written.
+    /// LZMA-alone; read, but not written.
     Lzma,
-    /// bzip2; recognised, but neither read nor written.
+    /// bzip2; read, but not written.
     Bzip2,
 }
 

@@ -89,8 +89,8 @@ pub enum ArchiveError {
         #[source]
         source: io::Error,
     },
-    /// A compressed stream is recognised, but nothing here reads or writes it.
-    #[error("{format} data is not read or written here; compress it with gzip, xz or zstd instead")]
+    /// A compressed stream is recognised, but nothing here writes it.
+    #[error("{format} data is not written here; compress it with gzip, xz or zstd instead")]
     Codec {
         /// Such as `bzip2`.
         format: &'static str,

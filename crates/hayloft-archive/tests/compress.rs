@@ -14,7 +14,7 @@ use std::process::{Command, Stdio};
 use hayloft_archive::{
     ArchiveError, Compression, Effort, Trailing, decoder, decoder_with, encoder, encoder_with,
 };
-use hayloft_feed::Limits;
+use hayloft_feed::{Account, Limits, Terms};
 use proptest::prelude::*;
 use rstest::rstest;
 
@@ -219,16 +219,104 @@ fn skippable_zstd_frames_are_skipped() {
 #[rstest]
 #[case::bzip2(Compression::Bzip2, "bzip2")]
 #[case::lzma(Compression::Lzma, "lzma")]
-fn a_compression_that_is_only_recognised_is_named(
-    #[case] compression: Compression,
-    #[case] name: &str,
-) {
-    let expected = format!(
-        "{name} data is not read or written here; compress it with gzip, xz or zstd instead"
-    );
-    assert_eq!(decompress(compression, b"").unwrap_err().to_string(), expected);
+fn a_compression_that_is_only_read_is_named(#[case] compression: Compression, #[case] name: &str) {
     let error = encoder(compression, Box::new(io::sink())).unwrap_err();
+    let expected =
+        format!("{name} data is not written here; compress it with gzip, xz or zstd instead");
     assert_eq!(error.to_string(), expected);
+}
+
+#[rstest]
+#[case::bzip2(Compression::Bzip2, "bzip2", "-1")]
+#[case::bzip2_best(Compression::Bzip2, "bzip2", "-9")]
+#[case::lzma(Compression::Lzma, "lzma", "-1")]
+#[case::lzma_best(Compression::Lzma, "lzma", "-9")]
+fn what_the_programs_of_old_packages_wrote_is_read(
+    #[case] compression: Compression,
+    #[case] program: &str,
+    #[case] level: &str,
+) {
+    let runs: Vec<u8> = (0..700_usize)
+        .flat_map(|length| vec![if length % 2 == 0 { b'a' } else { b'b' }; length])
+        .collect();
+    let zeros = vec![0; 3_000_000];
+    let noise: Vec<u8> = sample().iter().map(|byte| byte.wrapping_mul(73)).collect();
+    for data in [b"".as_slice(), b"x", &[7; 4], &[7; 5], &zeros, &runs, &sample(), &noise] {
+        let Some(theirs) = filter(program, &["-c", level], data) else { return };
+        assert!(decompress(compression, &theirs).unwrap() == data, "{} bytes", data.len());
+        assert_eq!(Compression::sniff(&theirs), Some(compression));
+    }
+}
+
+const HELLO: &[u8] = b"hello, world\n";
+const BZIP2: &str = "425a683131415926535954a49784000002d1800010400406449080200031\
+    00302068620049d4b21f3f17724538509054a49784";
+const LZMA: &str = "5d00008000ffffffffffffffff00341949ee8def8c6bca9559100440ede41bfffee0f000";
+
+fn old(compression: Compression) -> Vec<u8> {
+    let hex = if compression == Compression::Lzma { LZMA } else { BZIP2 };
+    let digits: Vec<u8> = hex.bytes().collect();
+    let byte = |pair: &[u8]| u8::from_str_radix(std::str::from_utf8(pair).unwrap(), 16).unwrap();
+    digits.chunks(2).map(byte).collect()
+}
+
+#[rstest]
+#[case::bzip2(Compression::Bzip2)]
+#[case::lzma(Compression::Lzma)]
+fn old_streams_are_read_whole_or_not(#[case] compression: Compression) {
+    let whole = old(compression);
+    assert_eq!(decompress(compression, &whole).unwrap(), HELLO);
+    for length in 0..whole.len() {
+        let error = decompress(compression, &whole[..length]).unwrap_err();
+        assert!(error.is_input(), "{length}: {error}");
+        let failing = Box::new(Failing(&whole[..length]));
+        let mut decoder = decoder(compression, failing, &Limits::default()).unwrap();
+        let error = io::copy(&mut decoder, &mut io::sink()).unwrap_err();
+        assert!(matches!(ArchiveError::from_io(error), ArchiveError::Io(_)), "{length}");
+    }
+    for tail in [b"x".as_slice(), b"\0x", &whole] {
+        assert!(decompress(compression, &[&whole, tail].concat()).unwrap_err().is_input());
+    }
+    assert_eq!(decompress(compression, &[&whole, [0; 9].as_slice()].concat()).unwrap(), HELLO);
+    let mut limits = Limits::default();
+    limits.unpacked = 5;
+    let error = decompress_with(compression, &whole, &limits, Trailing::default()).unwrap_err();
+    assert!(matches!(error, ArchiveError::TooLarge { .. }), "{error}");
+}
+
+#[rstest]
+#[case::bzip2(Compression::Bzip2, 300_000)]
+#[case::lzma(Compression::Lzma, 1 << 20)]
+fn old_streams_have_the_memory_that_is_left(#[case] compression: Compression, #[case] memory: u64) {
+    let mut terms = Terms::default();
+    terms.memory = memory;
+    let mut limits = Limits::default();
+    limits.account = Account::new(terms);
+    limits.window = 4 << 20;
+    let error = decompress_with(compression, &old(compression), &limits, Trailing::default());
+    assert!(error.unwrap_err().is_input());
+}
+
+#[test]
+fn a_damaged_bzip2_stream_is_found_out() {
+    let whole = old(Compression::Bzip2);
+    let mut accepted = Vec::new();
+    for at in 0..whole.len() {
+        for bit in 0..8 {
+            let mut changed = whole.clone();
+            changed[at] ^= 1 << bit;
+            match decompress(Compression::Bzip2, &changed) {
+                Ok(found) => {
+                    assert_eq!(found, HELLO);
+                    accepted.push((at, bit));
+                }
+                Err(error) => assert!(error.is_input(), "bit {bit} of byte {at}: {error}"),
+            }
+        }
+    }
+    // The level, and a table that is not used: what libbz2 takes, too.
+    let tables = [(29, 1), (29, 2), (30, 6), (30, 7), (31, 4), (31, 5)];
+    assert_eq!(accepted, [[(3, 1), (3, 2), (3, 3)].as_slice(), &tables].concat());
 }
 
 #[rstest]

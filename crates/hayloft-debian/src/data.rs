@@ -1,15 +1,12 @@
 //! Where the files of the data archive lead.
 
-use hayloft_archive::{
-    ArMember, ArchiveError, Compression, Section, TarKind, TarReader, Trailing, decoder_with,
-};
+use hayloft_archive::{ArMember, Compression, Section, TarKind, TarReader, Trailing, decoder_with};
 use hayloft_feed::{Limits, ReadSeek};
 
 use crate::container::ContainerError;
 
 /// Refuses a package that dpkg would unpack beside the directory it was told to: with `--root` or
 /// `--instdir` it follows `..`. What else leads out, it or the `tar` that it runs keeps inside.
-/// Compressions that only old packages have are not read here, and let through.
 pub(crate) fn check_names(
     content: &mut dyn ReadSeek,
     member: &ArMember,
@@ -17,10 +14,7 @@ pub(crate) fn check_names(
     limits: &Limits,
 ) -> Result<(), ContainerError> {
     let section = Section::new(content, member.data.clone());
-    let stream = match decoder_with(compression, Box::new(section), limits, Trailing::default()) {
-        Err(ArchiveError::Codec { .. }) => return Ok(()),
-        stream => stream?,
-    };
+    let stream = decoder_with(compression, Box::new(section), limits, Trailing::default())?;
     let mut archive = TarReader::new(stream, limits);
     while let Some(entry) = archive.next()? {
         let target = entry.link().filter(|_| entry.kind() == TarKind::HardLink);

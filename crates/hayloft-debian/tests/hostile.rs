@@ -107,6 +107,56 @@ fn hostile_control_archives_are_refused(#[case] entries: &[Vec<u8>], #[case] mes
     assert!(text.contains(message), "{text}");
 }
 
+const BZIP2_INSIDE: &str = "425a6831314159265359be0c99fd00001b5b80e9804001e580002060001e400808200054410d00d01902\
+    44a3469a7a86807ded884460844f4f336b57210c1e9359a0a8c45e1117ddce8cc0817aac04ac5e908fc5\
+    dc914e14242f83267f40";
+const LZMA_INSIDE: &str = "5d00008000ffffffffffffffff00170bcb2789f2ed46d847103b086497b288d0673cdcf81bafc49e0e19\
+    b73944deaad892b9a3b99dcde338fcd4a8afbd39d6568f598cbf59a89a1e2e0585326dfffea1f420";
+const BZIP2_OUTSIDE: &str = "425a6831314159265359cd489e2000001bdb80e9804001e580001060001e400808200054420d00d00f50\
+    248a6434f46a007deec3a1f24231d4ea4c5b410c0d312a6a2ab08e1d0fbc60b288f6977800c7a267f177\
+    245385090cd489e200";
+const LZMA_OUTSIDE: &str = "5d00008000ffffffffffffffff00170bc225e454338e803afb301f0560b0faa0501f0e5359b6c7a3a306\
+    1a255d7e517044fbb80049ddd8f682e5f7b559fbd4cfd62c61540a1d6e26dcf5fa1ffff6518000";
+
+fn bytes(hex: &str) -> Vec<u8> {
+    let digits: Vec<u8> = hex.bytes().collect();
+    let byte = |pair: &[u8]| u8::from_str_radix(std::str::from_utf8(pair).unwrap(), 16).unwrap();
+    digits.chunks(2).map(byte).collect()
+}
+
+fn packed_file(compression: Compression, path: &str) -> Vec<u8> {
+    let data = tar(&[entry(path.as_bytes(), b"x")]);
+    packed(compression, |out| out.write_all(&data).unwrap())
+}
+
+#[rstest]
+#[case::plain("data.tar", |path: &str| tar(&[entry(path.as_bytes(), b"x")]))]
+#[case::gzip("data.tar.gz", |path: &str| packed_file(Compression::Gzip, path))]
+#[case::xz("data.tar.xz", |path: &str| packed_file(Compression::Xz, path))]
+#[case::zstd("data.tar.zst", |path: &str| packed_file(Compression::Zstd, path))]
+#[case::bzip2("data.tar.bz2", |path: &str| {
+    bytes(if path == "./usr/x" { BZIP2_INSIDE } else { BZIP2_OUTSIDE })
+})]
+#[case::lzma("data.tar.lzma", |path: &str| {
+    bytes(if path == "./usr/x" { LZMA_INSIDE } else { LZMA_OUTSIDE })
+})]
+fn data_that_leads_upwards_is_refused_however_it_is_packed(
+    #[case] name: &str,
+    #[case] data: impl Fn(&str) -> Vec<u8>,
+) {
+    let control = tar(&[entry(b"./control", CONTROL)]);
+    let package = |data: &[u8]| {
+        archive(&[("debian-binary", b"2.0\n"), ("control.tar", &control), (name, data)])
+    };
+    let sound = data("./usr/x");
+    inspect(&Debian, &package(&sound), None, &[("distro", "sid")]).unwrap();
+    let refused = refusal(&package(&data("./../x")));
+    assert!(refused.contains("`./../x`, which leads upwards"), "{refused}");
+    if name != "data.tar" {
+        refusal(&package(&sound[..20]));
+    }
+}
+
 #[test]
 fn a_control_file_that_would_break_apt_by_its_size_is_refused() {
     let mut large = CONTROL.to_vec();

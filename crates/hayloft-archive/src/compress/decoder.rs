@@ -5,7 +5,9 @@ use std::rc::Rc;
 use hayloft_feed::{Account, Hold, Limits};
 use lzma_rust2::XzReader;
 
+use super::bzip2::Bzip2Reader;
 use super::gzip::GzipReader;
+use super::lzma::SingleLzmaReader;
 use super::source::{Failure, Source};
 use super::xz::SingleXzReader;
 use super::zstd::ZstdReader;
@@ -15,8 +17,8 @@ use crate::ArchiveError;
 /// Decompresses `input`, skipping zero bytes after its end.
 ///
 /// Yields at most `limits.unpacked` bytes and asks for at most `limits.window` bytes of memory;
-/// more of either is an error, as is damaged data. Memory and work are charged to the account. Concatenated streams read as one. Errors are
-/// [`io::Error`]s that hold an [`ArchiveError`]: see [`ArchiveError::from_io`].
+/// more of either is an error, as is damaged data. Memory and work are charged to the account.
+/// Concatenated streams of gzip, xz and zstd read as one. Errors are [`io::Error`]s that hold an [`ArchiveError`]: see [`ArchiveError::from_io`].
 pub fn decoder<'r>(
     compression: Compression,
     input: Box<dyn Read + 'r>,
@@ -39,20 +41,20 @@ pub fn decoder_with<'r>(
     let inner: Box<dyn Read + 'r> = match compression {
         Compression::None => Box::new(source),
         Compression::Gzip => Box::new(GzipReader::new(BufReader::new(source), trailing)),
-        Compression::Xz => {
+        Compression::Xz | Compression::Lzma => {
             let kibibytes = u32::try_from(limits.window / 1024).unwrap_or(u32::MAX - 1);
             let source = BufReader::new(source);
             window = Some(Window { hold: limits.account.hold(0)?, most: limits.window });
-            if trailing == Trailing::OneMember {
+            if compression == Compression::Lzma {
+                Box::new(SingleLzmaReader::new(source, kibibytes))
+            } else if trailing == Trailing::OneMember {
                 Box::new(SingleXzReader::new(source, kibibytes))
             } else {
                 Box::new(XzReader::new_mem_limit(source, true, kibibytes))
             }
         }
+        Compression::Bzip2 => Box::new(Bzip2Reader::new(BufReader::new(source), &limits.account)),
         Compression::Zstd => Box::new(ZstdReader::new(BufReader::new(source), trailing, limits)?),
-        Compression::Lzma | Compression::Bzip2 => {
-            return Err(ArchiveError::Codec { format: compression.name() });
-        }
     };
     Ok(Box::new(Bounded {
         inner: Some(inner),

@@ -112,7 +112,9 @@ pub(crate) fn credential(parts: &Parts) -> Option<Credential> {
 
 /// Whether a request shows a key that no browser adds by itself.
 pub(crate) fn shows_key(parts: &Parts) -> bool {
-    let shown = |name: &str| parts.headers.get(name).is_some_and(|value| !value.is_empty());
+    let shown = |name: &str| {
+        parts.headers.get(name).is_some_and(|value| !value.as_bytes().trim_ascii().is_empty())
+    };
     let scheme = parts.headers.get(AUTHORIZATION).map(|value| value.as_bytes().trim_ascii_start());
     let by_itself = |value: &[u8]| {
         let scheme = value.split(|byte| *byte == b' ').next().unwrap_or_default();
@@ -123,7 +125,7 @@ pub(crate) fn shows_key(parts: &Parts) -> bool {
     shown("x-apikey")
         || shown("x-nuget-apikey")
         || query_key(parts.uri.query().unwrap_or_default()).is_some()
-        || scheme.is_some_and(|value| !value.is_empty() && !by_itself(value))
+        || scheme.is_some_and(|value| !value.trim_ascii().is_empty() && !by_itself(value))
 }
 
 fn key_of(text: &str) -> Credential {
@@ -207,6 +209,28 @@ mod tests {
         let value = axum::http::HeaderValue::from_bytes(b"\xff").unwrap();
         let request = Request::builder().header("x-apikey", value).body(()).unwrap();
         assert_eq!(credential(&request.into_parts().0), Some(Credential::Unreadable));
+    }
+
+    #[rstest]
+    #[case::nothing("/", "", false)]
+    #[case::blank("/", "X-NuGet-ApiKey: \t", false)]
+    #[case::blank_scheme("/", "Authorization:  ", false)]
+    #[case::header("/", "X-ApiKey: abc", true)]
+    #[case::query("/?key=q", "", true)]
+    #[case::bearer("/", "Authorization: Bearer t", true)]
+    #[case::by_itself("/", "Authorization: bAsic YXBpOms=", false)]
+    fn what_no_browser_adds_is_a_credential(
+        #[case] uri: &str,
+        #[case] header: &str,
+        #[case] expected: bool,
+    ) {
+        let mut request = Request::builder().uri(uri);
+        if let Some((name, value)) = header.split_once(':') {
+            request = request.header(name, value);
+        }
+        let (parts, ()) = request.body(()).unwrap().into_parts();
+        assert_eq!(shows_key(&parts), expected);
+        assert!(!expected || credential(&parts).is_some());
     }
 
     #[test]
