@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use crate::codec;
+use crate::groups::{self, Groups};
 use crate::plan::Plan;
 use crate::records::{BlobRecord, BlobState, DigestsValue, Health, JobRecord, Place, UseRecord};
 use crate::{BlobKey, Direction, MetaRead, StoreError, Want, inline_rows, rows, tables};
@@ -12,8 +13,8 @@ use crate::{BlobKey, Direction, MetaRead, StoreError, Want, inline_rows, rows, t
 pub(crate) enum Source {
     /// With it, for a row.
     Inline(Arc<Vec<u8>>),
-    /// They are durable in a file, which is pinned.
-    Published,
+    /// They are durable in a file, which is pinned; with the hashes of their groups.
+    Published(Groups),
     /// Its row was seen; nothing was published.
     Present,
 }
@@ -22,7 +23,8 @@ impl Source {
     pub(crate) fn weight(&self) -> usize {
         match self {
             Self::Inline(bytes) => bytes.len(),
-            Self::Published | Self::Present => 0,
+            Self::Published(groups) => groups::weight(groups),
+            Self::Present => 0,
         }
     }
 }
@@ -52,7 +54,7 @@ pub(crate) fn use_blob(
     let mut record = match rows::left_out(plan.get::<BlobRecord>(tables::BLOB, &blob.0))?.flatten()
     {
         None => {
-            let Some(place) = place(plan, source)? else { return Ok(Err(Gone)) };
+            let Some(place) = place(plan, &blob, source)? else { return Ok(Err(Gone)) };
             plan.put_entry(tables::BY_HASH, tables::by_hash(&digests.sha256, &blob))?;
             BlobRecord {
                 size,
@@ -73,7 +75,7 @@ pub(crate) fn use_blob(
         Some(mut known) => {
             known.state = BlobState::Live;
             if known.health == Health::Damaged {
-                heal(plan, &mut known, source)?;
+                heal(plan, &blob, &mut known, source)?;
             }
             known
         }
@@ -92,7 +94,7 @@ pub(crate) fn use_blob(
     Ok(Ok(()))
 }
 
-fn place(plan: &mut Plan, source: &Source) -> Result<Option<Place>, StoreError> {
+fn place(plan: &mut Plan, blob: &BlobKey, source: &Source) -> Result<Option<Place>, StoreError> {
     Ok(match source {
         Source::Inline(bytes) => {
             plan.counters().inline += 1;
@@ -100,14 +102,22 @@ fn place(plan: &mut Plan, source: &Source) -> Result<Option<Place>, StoreError> 
             inline_rows::put(plan, inline, bytes)?;
             Some(Place::Inline(inline))
         }
-        Source::Published => Some(Place::File),
+        Source::Published(groups) => {
+            groups::put(plan, blob, groups)?;
+            Some(Place::File)
+        }
         Source::Present => None,
     })
 }
 
 /// Puts good bytes in the place of damaged ones.
-fn heal(plan: &mut Plan, known: &mut BlobRecord, source: &Source) -> Result<(), StoreError> {
-    let Some(place) = place(plan, source)? else { return Ok(()) };
+fn heal(
+    plan: &mut Plan,
+    blob: &BlobKey,
+    known: &mut BlobRecord,
+    source: &Source,
+) -> Result<(), StoreError> {
+    let Some(place) = place(plan, blob, source)? else { return Ok(()) };
     if let Place::Inline(old) = known.place {
         inline_rows::delete(plan, old)?;
     }
@@ -158,6 +168,9 @@ pub(crate) fn retire_or_keep(
 /// Removes the row of a content and what leads to it.
 pub(crate) fn remove_blob(plan: &mut Plan, blob: &BlobKey, record: &BlobRecord) {
     plan.delete(tables::BLOB, blob.0.to_vec());
+    if record.place == Place::File {
+        groups::delete(plan, blob, record.size);
+    }
     plan.delete(tables::BY_HASH, tables::by_hash(&record.sha256, blob));
 }
 

@@ -7,18 +7,23 @@ pub use local::LocalBlobs;
 use std::fmt;
 use std::io::{self, Read, Seek};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use crate::FsFile;
 
 /// BLAKE3 of a content.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct BlobKey(pub [u8; 32]);
 
 /// A complete file in staging that is not yet published.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct StagedFile {
     /// Where it lies.
     pub path: PathBuf,
     /// Length in bytes.
     pub size: u64,
+    /// The descriptor that wrote it: the one that is told if a byte of it could not be written.
+    pub file: Arc<dyn FsFile>,
 }
 
 /// What publishing found.
@@ -50,7 +55,7 @@ pub trait BlobStore: fmt::Debug + Send + Sync + 'static {
         self.delete(key)
     }
     /// Contents of one of the 256 shards (first byte of the key), in key order.
-    fn list(&self, shard: u8) -> io::Result<Vec<(BlobKey, u64)>>;
+    fn list(&self, shard: u8) -> io::Result<Vec<BlobKey>>;
     /// Everything that lies among the contents and is none, sorted.
     fn strange(&self) -> io::Result<Vec<PathBuf>> {
         Ok(Vec::new())

@@ -30,8 +30,6 @@ pub struct FsEntry {
     pub name: String,
     /// True for a directory.
     pub is_directory: bool,
-    /// Length in bytes; 0 for a directory.
-    pub len: u64,
 }
 
 /// Every operation by which the store touches its directory.
@@ -59,7 +57,8 @@ pub trait Fs: fmt::Debug + Send + Sync + 'static {
     fn remove_directory(&self, path: &Path) -> io::Result<()>;
     /// Makes names in a directory durable.
     fn sync_directory(&self, path: &Path) -> io::Result<()>;
-    /// Names in a directory, sorted; empty if the directory is missing.
+    /// Names in a directory, sorted; empty if the directory is missing. Nothing is asked of each
+    /// file, since there may be very many.
     fn list(&self, path: &Path) -> io::Result<Vec<FsEntry>>;
     /// Makes a file read-only.
     fn protect(&self, path: &Path) -> io::Result<()>;

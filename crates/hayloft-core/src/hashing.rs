@@ -11,6 +11,8 @@ use sha1::Sha1;
 use sha2::digest::Digest;
 use sha2::{Sha256, Sha512};
 
+use crate::groups::{GroupHasher, Groups};
+
 /// Bytes that are hashed and written at a time.
 pub(crate) const CHUNK: usize = 256 << 10;
 /// From how many bytes on a second thread pays.
@@ -67,7 +69,7 @@ enum SecondHalf {
 /// Hashes a file as it passes.
 #[derive(Debug)]
 pub(crate) struct FiveHashes {
-    blake3: Box<blake3::Hasher>,
+    blake3: GroupHasher,
     md5: Md5,
     sha256: Sha256,
     second: SecondHalf,
@@ -83,7 +85,7 @@ pub(crate) struct HelperFailed;
 impl FiveHashes {
     pub(crate) fn new(helpers: Arc<Helpers>) -> Self {
         Self {
-            blake3: Box::default(),
+            blake3: GroupHasher::default(),
             md5: Md5::default(),
             sha256: Sha256::default(),
             second: SecondHalf::Here(Box::default()),
@@ -115,7 +117,7 @@ impl FiveHashes {
         self.size
     }
 
-    pub(crate) fn finish(self) -> Result<Digests, HelperFailed> {
+    pub(crate) fn finish(self) -> Result<(Digests, Groups), HelperFailed> {
         let second = match self.second {
             SecondHalf::Here(second) => *second,
             SecondHalf::Helper { chunks, thread, _permit } => {
@@ -123,13 +125,15 @@ impl FiveHashes {
                 thread.join().map_err(|_| HelperFailed)?
             }
         };
-        Ok(Digests {
+        let (blake3, groups) = self.blake3.finish();
+        let digests = Digests {
             md5: self.md5.finalize().into(),
             sha1: second.sha1.finalize().into(),
             sha256: self.sha256.finalize().into(),
             sha512: second.sha512.finalize().into(),
-            blake3: self.blake3.finalize().into(),
-        })
+            blake3,
+        };
+        Ok((digests, groups))
     }
 
     fn find_help(&mut self) {
@@ -160,7 +164,7 @@ mod tests {
         for piece in pieces {
             hashes.update(&Arc::new(piece.clone())).unwrap();
         }
-        hashes.finish().unwrap()
+        hashes.finish().unwrap().0
     }
 
     #[test]

@@ -139,20 +139,10 @@ impl Layout {
         }
         Ok(())
     }
-
-    /// Empties `tmp` of what earlier runs left and makes this run's directory.
-    pub(crate) fn begin_epoch(&self, fs: &dyn Fs, epoch: u64) -> Result<PathBuf, StoreError> {
-        let tmp = self.tmp();
-        for entry in fs.list(&tmp).map_err(StoreError::io("list", &tmp))? {
-            remove(fs, &tmp.join(&entry.name), entry.is_directory)?;
-        }
-        let directory = self.epoch(epoch);
-        fs.create_directory(&directory).map_err(StoreError::io("create", &directory))?;
-        Ok(directory)
-    }
 }
 
-fn remove(fs: &dyn Fs, path: &Path, is_directory: bool) -> Result<(), StoreError> {
+/// Removes a file, or a directory with all in it.
+pub(crate) fn remove(fs: &dyn Fs, path: &Path, is_directory: bool) -> Result<(), StoreError> {
     let failed = |error| StoreError::io("remove", path)(error);
     if !is_directory {
         return fs.remove_file(path).map_err(failed);

@@ -2,20 +2,22 @@
 
 use std::sync::{Arc, Condvar, Mutex, PoisonError, Weak};
 use std::thread::{self, JoinHandle};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use crate::metrics::Meter;
-use crate::records::{BlobRecord, BlobState, FeedRecord, JobRecord, Place};
+use crate::collection::Suspect;
+use crate::records::{BlobRecord, FeedRecord, JobRecord, Place};
 use crate::resolve::{FeedHandle, PackageHandle, VersionHandle};
 use crate::store::Inner;
 use crate::writer::check_outside_plan;
 use crate::{
     Background, BlobKey, Direction, MetaRead, Store, StoreError, Want, blob_rows, codec, index,
-    plan::Plan, rows, tables, versions,
+    layout, plan::Plan, rows, tables, versions,
 };
 
 /// Time between rounds.
 const ROUND: Duration = Duration::from_secs(10);
+/// How long the look for what crashes left behind goes on before other work has its turn.
+const SLICE: Duration = Duration::from_millis(100);
 /// Counts that wait for a commit at most until the next round begins early.
 const COUNTS: usize = 10_000;
 /// Contents whose rows are looked at in one view.
@@ -31,13 +33,44 @@ const OLD_LINES: i64 = 10 * 60 * 1000;
 /// How long orphans lie in the trash, in milliseconds.
 const TRASH: i64 = 24 * 60 * 60 * 1000;
 
-/// The thread that works by itself, and how it is told to stop.
+/// The threads that work by themselves, and how they are told to stop.
 #[derive(Debug, Default)]
 pub(crate) struct Maintenance {
-    signal: Arc<Signal>,
-    thread: Mutex<Option<JoinHandle<()>>>,
+    work: Worker,
+    /// Saves counts, and waits for no other work.
+    counts: Worker,
     /// Held by the one round that runs.
     round: Mutex<()>,
+}
+
+#[derive(Debug, Default)]
+struct Worker {
+    signal: Arc<Signal>,
+    thread: Mutex<Option<JoinHandle<()>>>,
+}
+
+impl Worker {
+    fn start(
+        &self,
+        name: &str,
+        run: impl FnOnce(&Signal) + Send + 'static,
+    ) -> Result<(), StoreError> {
+        let signal = self.signal.clone();
+        let thread = thread::Builder::new()
+            .name(name.to_owned())
+            .spawn(move || run(&signal))
+            .map_err(StoreError::io("start a thread for", name))?;
+        *self.thread.lock().unwrap_or_else(PoisonError::into_inner) = Some(thread);
+        Ok(())
+    }
+
+    fn stop(&self) {
+        self.signal.set(|state| state.stopping = true);
+        let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if thread.is_some_and(|thread| thread.join().is_err()) {
+            tracing::error!("a thread of maintenance ended by a panic");
+        }
+    }
 }
 
 #[derive(Debug, Default)]
@@ -62,12 +95,12 @@ impl Signal {
         self.state.lock().unwrap_or_else(PoisonError::into_inner).stopping
     }
 
-    /// Waits for the next round; false if there is to be none.
-    fn wait(&self) -> bool {
+    /// Waits, at most for so long, for the next round; false if there is to be none.
+    fn wait(&self, round: Duration) -> bool {
         let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         let (mut state, _) = self
             .changed
-            .wait_timeout_while(state, ROUND, |state| !state.stopping && !state.woken)
+            .wait_timeout_while(state, round, |state| !state.stopping && !state.woken)
             .unwrap_or_else(PoisonError::into_inner);
         state.woken = false;
         !state.stopping
@@ -75,65 +108,100 @@ impl Signal {
 }
 
 impl Maintenance {
-    /// Starts the thread, if the options want one.
+    /// Starts the threads, if the options want them.
     pub(crate) fn start(inner: &Arc<Inner>) -> Result<(), StoreError> {
         if inner.options.background == Background::Caller {
             return Ok(());
         }
-        let signal = inner.maintenance.signal.clone();
         let store = Arc::downgrade(inner);
-        let thread = thread::Builder::new()
-            .name("hayloft-maintenance".to_owned())
-            .spawn(move || run(&signal, &store))
-            .map_err(StoreError::io("start a thread for", "maintenance"))?;
-        *inner.maintenance.thread.lock().unwrap_or_else(PoisonError::into_inner) = Some(thread);
-        Ok(())
+        let maintenance = &inner.maintenance;
+        maintenance.work.start("hayloft-maintenance", move |signal| run(signal, &store))?;
+        let store = Arc::downgrade(inner);
+        maintenance.counts.start("hayloft-counts", move |signal| save_counts(signal, &store))
     }
 
-    /// Begins the next round now, if many counts wait.
+    /// Saves counts now, if many wait.
     pub(crate) fn wake_for_counts(&self, waiting: usize) {
         if waiting >= COUNTS {
-            self.wake();
+            self.counts.signal.set(|state| state.woken = true);
         }
     }
 
     /// Begins the next round now.
     pub(crate) fn wake(&self) {
-        self.signal.set(|state| state.woken = true);
+        self.work.signal.set(|state| state.woken = true);
     }
 
-    /// Ends the thread.
+    /// Ends the threads.
     pub(crate) fn stop(&self) {
-        self.signal.set(|state| state.stopping = true);
-        let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
-        if thread.is_some_and(|thread| thread.join().is_err()) {
-            tracing::error!("the maintenance thread ended by a panic");
-        }
+        self.counts.stop();
+        self.work.stop();
     }
 }
 
 fn run(signal: &Signal, store: &Weak<Inner>) {
-    let mut sweep = Sweep::Yes;
+    let mut sweep = Sweep::begin(Pace::Slices);
     loop {
         let Some(inner) = store.upgrade() else { return };
-        match inner.maintain(sweep) {
+        match inner.maintain(&mut sweep) {
             Ok(()) => {}
             Err(StoreError::Closed) => return,
             Err(error) => tracing::warn!(%error, "a round of maintenance failed"),
         }
-        sweep = Sweep::No;
         drop(inner);
-        if !signal.wait() {
+        let round = if sweep.is_over() { ROUND } else { SLICE };
+        if !signal.wait(round) {
             return;
         }
     }
 }
 
-/// Whether a round looks for orphans.
+fn save_counts(signal: &Signal, store: &Weak<Inner>) {
+    while signal.wait(ROUND) {
+        let Some(inner) = store.upgrade() else { return };
+        if inner.is_closed() {
+            return;
+        }
+        // What is stopped is told by whoever opens it again.
+        if !inner.writer.is_stopped()
+            && let Err(error) = inner.context.downloads.flush(&inner.writer)
+        {
+            tracing::warn!(%error, "download counts were not saved and are kept");
+        }
+    }
+}
+
+/// How far the look for what crashes left behind has come.
+#[derive(Debug)]
+struct Sweep {
+    pace: Pace,
+    next: Stage,
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Sweep {
-    Yes,
-    No,
+enum Stage {
+    /// Files of uploads that an earlier run did not end.
+    Staging,
+    /// Contents, by the first byte of their digest.
+    Shard(u8),
+    Over,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Pace {
+    /// In slices, with other work between.
+    Slices,
+    AtOnce,
+}
+
+impl Sweep {
+    fn begin(pace: Pace) -> Self {
+        Self { pace, next: Stage::Staging }
+    }
+
+    fn is_over(&self) -> bool {
+        self.next == Stage::Over
+    }
 }
 
 impl Store {
@@ -141,31 +209,40 @@ impl Store {
     /// period and sweeps what crashes left behind. Runs by itself under
     /// [`Background::Thread`](crate::Background::Thread).
     pub fn run_maintenance(&self) -> Result<(), StoreError> {
-        self.inner.maintain(Sweep::Yes)
+        let inner = &self.inner;
+        check_outside_plan()?;
+        inner.check_writable()?;
+        let counted = inner.context.downloads.flush(&inner.writer);
+        inner.set_aside(counted, "saving download counts")?;
+        inner.maintain(&mut Sweep::begin(Pace::AtOnce))
     }
 }
 
 impl Inner {
-    fn maintain(&self, sweep: Sweep) -> Result<(), StoreError> {
-        check_outside_plan()?;
-        let _one_at_a_time = self.maintenance.round.lock().unwrap_or_else(PoisonError::into_inner);
+    fn check_writable(&self) -> Result<(), StoreError> {
         if self.is_closed() {
             return Err(StoreError::Closed);
         }
         if self.writer.is_stopped() {
             return Err(StoreError::Stopped);
         }
-        self.context.downloads.flush(&self.writer)?;
+        Ok(())
+    }
+
+    fn maintain(&self, sweep: &mut Sweep) -> Result<(), StoreError> {
+        check_outside_plan()?;
+        let _one_at_a_time = self.maintenance.round.lock().unwrap_or_else(PoisonError::into_inner);
+        self.check_writable()?;
         self.run_jobs()?;
         self.run_indexes()?;
-        if sweep == Sweep::Yes {
-            self.sweep_orphans()?;
-        }
-        self.empty_trash()
+        let swept = self.sweep(sweep);
+        self.set_aside(swept, "the look for what belongs to nothing")?;
+        let emptied = self.empty_trash();
+        self.set_aside(emptied, "emptying the trash")
     }
 
     fn stops(&self) -> bool {
-        self.is_closed() || self.maintenance.signal.is_stopping()
+        self.is_closed() || self.maintenance.work.signal.is_stopping()
     }
 
     fn run_jobs(&self) -> Result<(), StoreError> {
@@ -182,12 +259,30 @@ impl Inner {
                 Direction::Forward,
                 JOBS,
             )?;
+            let suspects: Vec<Suspect> = jobs
+                .rows
+                .iter()
+                .filter_map(|(key, job)| match job {
+                    JobRecord::Collect { blob } => {
+                        Some(Suspect { blob: BlobKey(*blob), job: Some(key.clone()) })
+                    }
+                    _ => None,
+                })
+                .collect();
+            if self.stops() {
+                return Ok(());
+            }
+            if !suspects.is_empty() {
+                // Files that could not be removed have been told.
+                let collected = self.collect(&suspects).map(drop);
+                self.set_aside(collected, "collecting contents")?;
+            }
             for (key, job) in &jobs.rows {
                 if self.stops() {
                     return Ok(());
                 }
                 let outcome = match job {
-                    JobRecord::Collect { blob } => self.run_collect(key, BlobKey(*blob)),
+                    JobRecord::Collect { .. } => Ok(()),
                     JobRecord::DeleteFeed { feed } => self.run_delete_feed(key, *feed),
                     JobRecord::OldLines { feed, log, since } => {
                         self.run_old_lines(key, *feed, log, *since)
@@ -212,64 +307,6 @@ impl Inner {
             }
             Ok(()) => Ok(()),
         }
-    }
-
-    fn run_collect(&self, job: &[u8], blob: BlobKey) -> Result<(), StoreError> {
-        let row: Option<BlobRecord> = rows::get(self.snapshot()?.as_ref(), tables::BLOB, &blob.0)?;
-        let done = match row.map(|row| row.state) {
-            None | Some(BlobState::Live) => true,
-            Some(BlobState::Deleting) => self.collect(blob)? == Collected::Yes,
-            Some(BlobState::Condemned(since)) => {
-                // A clock that stepped back makes the content stay longer, never shorter.
-                let age = self.options.clock.now().millis().saturating_sub(since);
-                age >= self.options.grace && self.collect(blob)? == Collected::Yes
-            }
-        };
-        if done {
-            let job = job.to_vec();
-            self.writer.change::<(), StoreError>(64, move |plan| {
-                plan.delete(tables::JOB, job.clone());
-                Ok(())
-            })?;
-        }
-        Ok(())
-    }
-
-    /// Removes a content that nothing uses: first its use is forbidden, durably, then its file is
-    /// removed, then its row. A crash in between leaves a step that is run again.
-    pub(crate) fn collect(&self, blob: BlobKey) -> Result<Collected, StoreError> {
-        let Some(_claim) = self.pins.claim(blob) else { return Ok(Collected::InUse) };
-        let grace = self.options.grace;
-        let doomed = self.writer.change::<bool, StoreError>(512, move |plan| {
-            let Some(mut row) = plan.get::<BlobRecord>(tables::BLOB, &blob.0)? else {
-                return Ok(false);
-            };
-            if blob_rows::is_used(plan, &blob, &row)? {
-                return Ok(false);
-            }
-            let now = plan.now().millis();
-            if let BlobState::Condemned(since) = row.state
-                && now.saturating_sub(since) >= grace
-            {
-                row.state = BlobState::Deleting;
-                plan.put(tables::BLOB, blob.0.to_vec(), &row)?;
-            }
-            Ok(row.state == BlobState::Deleting && row.place == Place::File)
-        })?;
-        if !doomed {
-            return Ok(Collected::Yes);
-        }
-        self.blobs
-            .delete(&blob)
-            .map_err(StoreError::io("remove", format!("content {}", codec::shown(&blob.0))))?;
-        self.writer.change::<(), StoreError>(512, move |plan| {
-            if let Some(row) = plan.get::<BlobRecord>(tables::BLOB, &blob.0)? {
-                blob_rows::remove_blob(plan, &blob, &row);
-            }
-            Ok(())
-        })?;
-        Meter::count(&self.meter.blobs_collected);
-        Ok(Collected::Yes)
     }
 
     /// Brings the indexes of feeds up to date: folds search terms, and builds anew what a change is
@@ -369,18 +406,49 @@ impl Inner {
         }
     }
 
-    /// Moves contents that no row names to the trash.
-    fn sweep_orphans(&self) -> Result<(), StoreError> {
+    /// Looks for what crashes left behind: staged files, and contents that no row names, which go to
+    /// the trash. Under [`Pace::Slices`] it ends after a while, and goes on from there.
+    fn sweep(&self, sweep: &mut Sweep) -> Result<(), StoreError> {
+        let begun = Instant::now();
         let mut listed = Vec::new();
-        for shard in 0..=u8::MAX {
-            if self.stops() {
+        while !sweep.is_over() && !self.stops() {
+            match sweep.next {
+                Stage::Staging => {
+                    self.clear_staging()?;
+                    sweep.next = Stage::Shard(0);
+                }
+                Stage::Shard(shard) => {
+                    // What cannot be listed is not looked for in vain for ever.
+                    sweep.next = shard.checked_add(1).map_or(Stage::Over, Stage::Shard);
+                    let found = self.blobs.list(shard);
+                    listed.extend(found.map_err(StoreError::io("list", self.layout.blobs()))?);
+                }
+                Stage::Over => {}
+            }
+            let pauses = sweep.pace == Pace::Slices && begun.elapsed() >= SLICE;
+            if listed.len() >= SWEPT || sweep.is_over() || pauses {
+                for some in listed.chunks(SWEPT) {
+                    self.sweep_listed(some)?;
+                }
+                listed.clear();
+            }
+            if pauses {
                 return Ok(());
             }
-            let found = self.blobs.list(shard);
-            let found = found.map_err(StoreError::io("list", self.layout.blobs()))?;
-            listed.extend(found.into_iter().map(|(blob, _)| blob));
-            if listed.len() >= SWEPT || shard == u8::MAX {
-                self.sweep_listed(&std::mem::take(&mut listed))?;
+        }
+        Ok(())
+    }
+
+    /// Removes what earlier runs left in staging. What cannot be removed stays for the next run.
+    fn clear_staging(&self) -> Result<(), StoreError> {
+        let tmp = self.layout.tmp();
+        for entry in self.fs.list(&tmp).map_err(StoreError::io("list", &tmp))? {
+            let path = tmp.join(&entry.name);
+            if path == self.staging.directory || self.stops() {
+                continue;
+            }
+            if let Err(error) = layout::remove(self.fs.as_ref(), &path, entry.is_directory) {
+                tracing::warn!(%error, "what an upload left was not removed");
             }
         }
         Ok(())
@@ -446,7 +514,9 @@ impl Inner {
             let old = since.is_some_and(|since| now.saturating_sub(since) >= TRASH);
             if old && !entry.is_directory {
                 let path = trash.join(&entry.name);
-                self.fs.remove_file(&path).map_err(StoreError::io("remove", &path))?;
+                if let Err(error) = self.fs.remove_file(&path) {
+                    tracing::warn!(%error, path = %path.display(), "trash was not removed");
+                }
             }
         }
         Ok(())
@@ -462,15 +532,6 @@ fn is_kept(read: &dyn crate::MetaRead, blob: BlobKey) -> Result<bool, StoreError
         // What a damaged row says is not known.
         None => Ok(true),
     }
-}
-
-/// Whether a content is gone.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Collected {
-    /// It is, or a row uses it again.
-    Yes,
-    /// An upload is at it.
-    InUse,
 }
 
 /// Removes some versions of a feed that is being deleted; true once nothing is left of it.

@@ -2,20 +2,19 @@
 
 use std::io::{self, Read, Seek, SeekFrom};
 use std::sync::Arc;
-use std::sync::PoisonError;
 
 use crate::blob_rows::Source;
 use crate::codec::shown;
+use crate::groups::{self, GROUP, GroupHash, GroupHasher, Groups};
+use crate::hashing::CHUNK;
 use crate::metrics::Meter;
 use crate::records::{BlobRecord, BlobState, DigestsValue, Health, Place};
 use crate::staging::Content;
 use crate::store::Inner;
 use crate::{
-    BlobKey, BlobRead, Staged, StagedFile, StoreError, VerifyOnRead, inline_rows, rows, tables,
+    BlobKey, BlobRead, MetaRead, Staged, StagedFile, StoreError, VerifyOnRead, inline_rows, rows,
+    tables,
 };
-
-/// How many verified contents are remembered.
-const VERIFIED: usize = 1 << 16;
 
 /// Whether a content that seems to be there is published all the same.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,10 +37,13 @@ impl Way {
             Content::Memory(bytes) => {
                 return Self { source: Source::Inline(bytes.clone()), file: None };
             }
-            Content::File(_) if good && publish == Publish::IfMissing => None,
-            Content::File(_) => staged.staged_file(),
+            Content::File(..) if good && publish == Publish::IfMissing => None,
+            Content::File(..) => staged.staged_file(),
         };
-        let source = if file.is_some() { Source::Published } else { Source::Present };
+        let source = match file {
+            Some(_) => Source::Published(staged.groups().clone()),
+            None => Source::Present,
+        };
         Self { source, file }
     }
 }
@@ -119,21 +121,13 @@ impl Inner {
         }
         Ok(Opening::Open(match self.options.verify_on_read {
             VerifyOnRead::No => BlobReader::File(file),
-            VerifyOnRead::Yes => BlobReader::Verified(Verified {
-                file,
-                key,
-                size,
-                position: 0,
-                hasher: Some(Box::default()),
-                inner: self.clone(),
-            }),
+            VerifyOnRead::Yes => BlobReader::Verified(Verified::new(self.clone(), file, key, size)),
         }))
     }
 
     /// Notes that a content is not what it should be; uploading it again heals it.
     pub(crate) fn mark_damaged(&self, key: BlobKey) {
         tracing::error!(content = %shown(&key.0), "a stored content is damaged");
-        self.verified.lock().unwrap_or_else(PoisonError::into_inner).remove(&key);
         let marked = self.writer.change::<(), StoreError>(512, move |plan| {
             if let Some(mut row) = plan.get::<BlobRecord>(tables::BLOB, &key.0)?
                 && row.health != Health::Damaged
@@ -148,16 +142,28 @@ impl Inner {
         }
     }
 
-    fn is_verified(&self, key: &BlobKey) -> bool {
-        self.verified.lock().unwrap_or_else(PoisonError::into_inner).contains(key)
-    }
-
-    fn set_verified(&self, key: BlobKey) {
-        let mut verified = self.verified.lock().unwrap_or_else(PoisonError::into_inner);
-        if verified.len() >= VERIFIED {
-            verified.clear();
-        }
-        verified.insert(key);
+    /// Reads the stored copy of a content whose row says that it is good.
+    pub(crate) fn is_stored_well(
+        &self,
+        read: &dyn MetaRead,
+        key: &BlobKey,
+        row: &BlobRecord,
+    ) -> Result<bool, StoreError> {
+        let digest = match row.place {
+            Place::Inline(inline) => {
+                blake3::hash(&inline_rows::read(read, inline, row.size)?).into()
+            }
+            Place::File => {
+                let mut opened = self.blobs.open(key);
+                if is_missing(&opened) {
+                    return Ok(false);
+                }
+                let failed = || StoreError::io("read", format!("content {}", shown(&key.0)));
+                let file = opened.as_mut().map_err(|error| failed()(error.kind().into()))?;
+                hash_of(file.as_mut()).map_err(failed())?.0
+            }
+        };
+        Ok(digest == key.0)
     }
 }
 
@@ -210,58 +216,144 @@ impl Seek for BlobReader {
     }
 }
 
-/// A file whose reader gets an error in place of its last bytes if it is not what it should be.
-///
-/// Read from start to end it is hashed on the way. A jump elsewhere first reads the whole file,
-/// once in the life of the store's handle.
+/// A file of which no byte is handed out before the group that holds it was found right.
 pub(crate) struct Verified {
     file: Box<dyn BlobRead>,
     key: BlobKey,
     size: u64,
     position: u64,
-    /// Over all bytes before `position`; `None` once the content is known to be good.
-    hasher: Option<Box<blake3::Hasher>>,
+    /// The group that was read last, and its bytes.
+    group: Option<u64>,
+    bytes: Vec<u8>,
+    hashes: Hashes,
     inner: Arc<Inner>,
 }
 
+/// Where the hashes of groups come from.
+enum Hashes {
+    /// From rows, the last of which is at hand.
+    Rows { row: u32, held: Vec<GroupHash> },
+    /// From the file itself, which as a whole was found right.
+    File(Groups),
+}
+
 impl Verified {
-    fn check(&mut self) -> io::Result<()> {
-        let Some(hasher) = self.hasher.take() else { return Ok(()) };
-        if *hasher.finalize().as_bytes() == self.key.0 {
-            self.inner.set_verified(self.key);
-            return Ok(());
+    fn new(inner: Arc<Inner>, file: Box<dyn BlobRead>, key: BlobKey, size: u64) -> Self {
+        Self {
+            file,
+            key,
+            size,
+            position: 0,
+            group: None,
+            bytes: Vec::new(),
+            hashes: Hashes::Rows { row: 0, held: Vec::new() },
+            inner,
         }
-        self.inner.mark_damaged(self.key);
-        Err(io::Error::new(
-            io::ErrorKind::InvalidData,
-            StoreError::damaged(format!("content {}", shown(&self.key.0))),
-        ))
     }
 
-    /// Reads the whole file and leaves it at its start.
-    fn check_all(&mut self) -> io::Result<()> {
-        let mut hasher = blake3::Hasher::new();
-        self.file.seek(SeekFrom::Start(0))?;
-        io::copy(&mut self.file, &mut hasher)?;
-        self.hasher = Some(Box::new(hasher));
-        self.check()?;
-        self.file.seek(SeekFrom::Start(0))?;
+    fn damaged(&self) -> io::Error {
+        self.inner.mark_damaged(self.key);
+        let what = format!("content {}", shown(&self.key.0));
+        io::Error::new(io::ErrorKind::InvalidData, StoreError::damaged(what))
+    }
+
+    /// Reads a group and holds it against its hash.
+    fn load(&mut self, group: u64) -> io::Result<()> {
+        if self.group == Some(group) {
+            return Ok(());
+        }
+        self.group = None;
+        let start = group * GROUP;
+        let length = GROUP.min(self.size - start);
+        self.bytes.resize(usize::try_from(length).map_err(io::Error::other)?, 0);
+        self.file.seek(SeekFrom::Start(start))?;
+        match self.file.read_exact(&mut self.bytes) {
+            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
+                return Err(self.damaged());
+            }
+            read => read?,
+        }
+        let same = if groups::count(self.size) == 0 {
+            *blake3::hash(&self.bytes).as_bytes() == self.key.0
+        } else {
+            self.expected(group)? == groups::of_group(group, &self.bytes)
+        };
+        if !same {
+            return Err(self.damaged());
+        }
+        self.group = Some(group);
         Ok(())
+    }
+
+    fn expected(&mut self, group: u64) -> io::Result<GroupHash> {
+        let (wanted, at) = groups::place(group);
+        loop {
+            match &mut self.hashes {
+                Hashes::File(all) => {
+                    let at = usize::try_from(group).map_err(io::Error::other)?;
+                    return all.get(at).copied().ok_or_else(|| self.damaged());
+                }
+                Hashes::Rows { row, held } => {
+                    if *row == wanted
+                        && let Some(hash) = held.get(at)
+                    {
+                        return Ok(*hash);
+                    }
+                    let snapshot = self.inner.snapshot().map_err(io::Error::other)?;
+                    let found = groups::row(snapshot.as_ref(), &self.key, wanted);
+                    drop(snapshot);
+                    match found.map_err(io::Error::other)? {
+                        Some(found) if found.get(at).is_some() => {
+                            (*row, *held) = (wanted, found);
+                        }
+                        // The content was deleted while it is read, or verification has to make
+                        // the row anew.
+                        _ => self.hashes = Hashes::File(self.all_hashes()?),
+                    }
+                }
+            }
+        }
+    }
+
+    /// Reads the whole file.
+    fn all_hashes(&mut self) -> io::Result<Groups> {
+        let (digest, groups) = hash_of(&mut self.file)?;
+        if digest != self.key.0 {
+            return Err(self.damaged());
+        }
+        Ok(groups)
+    }
+}
+
+/// The BLAKE3 of a file from its start, and the hashes of its groups.
+pub(crate) fn hash_of(file: &mut dyn BlobRead) -> io::Result<([u8; 32], Groups)> {
+    file.seek(SeekFrom::Start(0))?;
+    let mut hasher = GroupHasher::default();
+    let mut chunk = vec![0; CHUNK];
+    loop {
+        match file.read(&mut chunk) {
+            Ok(0) => return Ok(hasher.finish()),
+            Ok(read) => hasher.update(chunk.get(..read).unwrap_or_default()),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
     }
 }
 
 impl Read for Verified {
     fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
-        let read = self.file.read(into)?;
-        self.position += u64::try_from(read).unwrap_or(u64::MAX);
-        if let Some(hasher) = &mut self.hasher {
-            hasher.update(into.get(..read).unwrap_or_default());
-            let short = read == 0 && !into.is_empty();
-            if self.position >= self.size || short {
-                self.check()?;
+        if self.position >= self.size {
+            // Also of what has no bytes somebody has to see that this is right.
+            if self.size == 0 && self.group.is_none() {
+                self.load(0)?;
             }
+            return Ok(0);
         }
-        Ok(read)
+        self.load(self.position / GROUP)?;
+        let at = usize::try_from(self.position % GROUP).map_err(io::Error::other)?;
+        let length = self.bytes.get(at..).unwrap_or_default().read(into)?;
+        self.position += length as u64;
+        Ok(length)
     }
 }
 
@@ -272,21 +364,7 @@ impl Seek for Verified {
             SeekFrom::End(by) => self.size.checked_add_signed(by),
             SeekFrom::Current(by) => self.position.checked_add_signed(by),
         };
-        let target = target.ok_or(io::ErrorKind::InvalidInput)?;
-        if target == self.position {
-            return Ok(target);
-        }
-        if self.hasher.is_some() {
-            if target == 0 {
-                self.hasher = Some(Box::default());
-            } else {
-                if !self.inner.is_verified(&self.key) {
-                    self.check_all()?;
-                }
-                self.hasher = None;
-            }
-        }
-        self.position = self.file.seek(SeekFrom::Start(target))?;
-        Ok(target)
+        self.position = target.ok_or(io::ErrorKind::InvalidInput)?;
+        Ok(self.position)
     }
 }

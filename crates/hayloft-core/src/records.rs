@@ -43,6 +43,7 @@ records! {
     41 => FragmentPartRecord,
     50 => BlobRecord,
     51 => UseRecord,
+    52 => GroupsRecord,
     60 => PromotionRecord,
     61 => RepackagingRecord,
     62 => AuditRecord,
@@ -340,6 +341,10 @@ pub(crate) struct UseRecord {
     /// Text form of the file's qualifiers.
     pub(crate) qualifiers: String,
 }
+
+/// BLAKE3 chaining values of groups of a content.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub(crate) struct GroupsRecord(pub(crate) Vec<[u8; 32]>);
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
 pub(crate) enum Place {

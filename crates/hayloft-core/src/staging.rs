@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use hayloft_feed::{Digests, ReadSeek};
 
+use crate::groups::Groups;
 use crate::hashing::{CHUNK, FiveHashes, HelperFailed, Helpers};
 use crate::{BlobKey, Fs, FsFile, StagedFile, StoreError};
 
@@ -73,10 +74,10 @@ impl Drop for TempFile {
 impl StagingArea {
     /// Fails if less than the floor is free.
     pub(crate) fn check_space(&self) -> Result<(), StoreError> {
-        let available = self
-            .fs
-            .available(&self.directory)
-            .map_err(StoreError::io("find the free space of", &self.directory))?;
+        // Its own directory is made with the first file.
+        let place = self.directory.parent().unwrap_or(&self.directory);
+        let available =
+            self.fs.available(place).map_err(StoreError::io("find the free space of", place))?;
         if available < self.free_space_floor {
             return Err(StoreError::NoSpace { available, floor: self.free_space_floor });
         }
@@ -87,7 +88,13 @@ impl StagingArea {
     pub(crate) fn create(&self) -> Result<(TempFile, Box<dyn FsFile>), StoreError> {
         let number = self.next.fetch_add(1, Ordering::Relaxed);
         let path = self.directory.join(number.to_string());
-        let file = self.fs.create(&path).map_err(StoreError::io("create", &path))?;
+        let mut created = self.fs.create(&path);
+        // Made with the first file in it: a store opens on a full disk, too.
+        if created.as_ref().is_err_and(|error| error.kind() == io::ErrorKind::NotFound) {
+            created =
+                self.fs.create_directory(&self.directory).and_then(|()| self.fs.create(&path));
+        }
+        let file = created.map_err(StoreError::io("create", &path))?;
         Ok((TempFile { fs: self.fs.clone(), path }, file))
     }
 
@@ -133,9 +140,13 @@ impl StagingArea {
             }
             hashes.update(&Arc::new(chunk)).map_err(helper_failed)?;
         }
-        let digests = hashes.finish().map_err(helper_failed)?;
-        let content = if in_memory { Content::Memory(Arc::new(held)) } else { Content::File(temp) };
-        Ok(Staged { size, digests, content, area: self.clone() })
+        let (digests, groups) = hashes.finish().map_err(helper_failed)?;
+        let content = if in_memory {
+            Content::Memory(Arc::new(held))
+        } else {
+            Content::File(temp, file.into())
+        };
+        Ok(Staged { size, digests, groups, content, area: self.clone() })
     }
 }
 
@@ -206,14 +217,18 @@ impl Staging {
             self.drain()?;
         }
         let size = self.hashes.size();
-        let digests = self.hashes.finish().map_err(helper_failed)?;
-        let content = match self.file {
-            Some((temp, _)) => Content::File(temp),
-            None if size <= self.inline_limit => Content::Memory(Arc::new(self.held)),
+        let (digests, groups) = self.hashes.finish().map_err(helper_failed)?;
+        let file = match self.file {
+            None if size <= self.inline_limit => None,
             // An empty file where nothing lies inline.
-            None => Content::File(self.area.create()?.0),
+            None => Some(self.area.create()?),
+            file => file,
         };
-        Ok(Staged { size, digests, content, area: self.area })
+        let content = match file {
+            Some((temp, file)) => Content::File(temp, file.into()),
+            None => Content::Memory(Arc::new(self.held)),
+        };
+        Ok(Staged { size, digests, groups, content, area: self.area })
     }
 
     fn check_limit(&self, more: usize) -> Result<(), StagingError> {
@@ -258,7 +273,9 @@ impl Staging {
 #[derive(Debug)]
 pub(crate) enum Content {
     Memory(Arc<Vec<u8>>),
-    File(TempFile),
+    /// With the descriptor that wrote it, which is also the one to flush: another might not be told
+    /// of bytes that could not be written.
+    File(TempFile, Arc<dyn FsFile>),
 }
 
 /// A complete file in staging; dropping it removes it.
@@ -266,6 +283,7 @@ pub(crate) enum Content {
 pub struct Staged {
     size: u64,
     digests: Digests,
+    groups: Groups,
     content: Content,
     area: Arc<StagingArea>,
 }
@@ -285,7 +303,7 @@ impl Staged {
     pub fn read(&self) -> Result<Box<dyn ReadSeek + Send>, StoreError> {
         match &self.content {
             Content::Memory(bytes) => Ok(Box::new(Cursor::new(SharedBytes(bytes.clone())))),
-            Content::File(temp) => {
+            Content::File(temp, _) => {
                 let file =
                     self.area.fs.open(&temp.path).map_err(StoreError::io("open", &temp.path))?;
                 Ok(Box::new(BufReader::with_capacity(64 << 10, file)))
@@ -308,6 +326,11 @@ impl Staged {
         BlobKey(self.digests.blake3)
     }
 
+    /// Hashes of its groups.
+    pub(crate) fn groups(&self) -> &Groups {
+        &self.groups
+    }
+
     pub(crate) fn content(&self) -> &Content {
         &self.content
     }
@@ -316,7 +339,9 @@ impl Staged {
     pub(crate) fn staged_file(&self) -> Option<StagedFile> {
         match &self.content {
             Content::Memory(_) => None,
-            Content::File(temp) => Some(StagedFile { path: temp.path.clone(), size: self.size }),
+            Content::File(temp, file) => {
+                Some(StagedFile { path: temp.path.clone(), size: self.size, file: file.clone() })
+            }
         }
     }
 }

@@ -1,4 +1,3 @@
-use std::collections::HashSet;
 use std::fmt;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -22,7 +21,7 @@ use crate::small::SmallTables;
 use crate::staging::StagingArea;
 use crate::writer::{Below, Writer, check_outside_plan};
 use crate::{
-    Action, Actor, BlobKey, BlobStore, Feed, FeedTypes, FileId, Fs, FsLock, LocalBlobs, LogError,
+    Action, Actor, BlobStore, Feed, FeedTypes, FileId, Fs, FsLock, LocalBlobs, LogError,
     LogOptions, LogPlaces, Logged, MetaRead, MetaStore, Metrics, OpenMetaError, OpenOptions,
     RealFs, RedbOptions, RedbStore, StoreError, Timestamp, Want, rows, tables,
 };
@@ -86,8 +85,6 @@ pub(crate) struct Inner {
     pub(crate) salt: [u8; 32],
     id: [u8; 16],
     timeline: RwLock<[u8; 16]>,
-    /// Contents whose digest was seen to match since the store was opened.
-    pub(crate) verified: Mutex<HashSet<BlobKey>>,
     pub(crate) maintenance: Maintenance,
     pub(crate) refreshing: crate::operation::Refreshing,
     lock: Mutex<Option<Box<dyn FsLock>>>,
@@ -294,7 +291,6 @@ impl Store {
             id: started.begun.id,
             timeline: RwLock::new(started.begun.timeline),
             inspections: Inspections::new(&options),
-            verified: Mutex::default(),
             maintenance: Maintenance::default(),
             refreshing: crate::operation::Refreshing::default(),
             lock: Mutex::new(Some(lock)),
@@ -512,7 +508,7 @@ fn begin(
     let begun: Begun = writer
         .change(1_024, move |plan| begin_rows(plan, &fresh, &mended))
         .map_err(OpenError::Store)?;
-    let staging = layout.begin_epoch(parts.fs.as_ref(), begun.epoch)?;
+    let staging = layout.epoch(begun.epoch);
     if opened == Opened::Created {
         layout.write_format(parts.fs.as_ref())?;
     }

@@ -1,10 +1,11 @@
 //! Changes that bring contents along.
 
+use crate::collection::Suspect;
 use crate::metrics::Meter;
 use crate::pins::Pin;
 use crate::plan::{self, Plan};
 use crate::publish::{Publish, Way};
-use crate::records::{BlobRecord, BlobState};
+use crate::records::{BlobRecord, BlobState, Health};
 use crate::store::Inner;
 use crate::versions::{AddError, NewFile};
 use crate::writer::{check_outside_plan, rehearse};
@@ -129,15 +130,28 @@ impl Inner {
                 let row = rows::get(snapshot.as_ref(), tables::BLOB, &key.0);
                 // A damaged row is made anew by the operation that uses the content.
                 let row: Option<BlobRecord> = rows::left_out(row)?.flatten();
-                if matches!(row, Some(BlobRecord { state: BlobState::Deleting, .. })) {
-                    leaving = Some(key);
+                let mut publish = *publish;
+                match &row {
+                    Some(BlobRecord { state: BlobState::Deleting, .. }) => leaving = Some(key),
+                    // Who sends a content again is told that it is stored only after it was read.
+                    Some(row)
+                        if row.health == Health::Good
+                            && publish == Publish::IfMissing
+                            && !self.is_stored_well(snapshot.as_ref(), &key, row)? =>
+                    {
+                        self.mark_damaged(key);
+                        publish = Publish::Again;
+                    }
+                    _ => {}
                 }
-                ways.push(Way::of(staged, row.as_ref(), *publish));
+                ways.push(Way::of(staged, row.as_ref(), publish));
             }
             let Some(leaving) = leaving else { return Ok(Begun { pins, snapshot, ways }) };
             // Left over from a crash: nothing may use the content before it is gone.
             drop((snapshot, pins));
-            self.collect(leaving)?;
+            if let Some(error) = self.collect(&[Suspect { blob: leaving, job: None }])? {
+                return Err(error);
+            }
         }
     }
 

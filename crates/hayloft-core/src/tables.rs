@@ -33,6 +33,8 @@ pub(crate) const STATUS: Table = Table("status-1");
 pub(crate) const BLOB: Table = Table("blob-1");
 /// Inline number, part to bytes; verified by digest, so without checksum.
 pub(crate) const BLOB_DATA: Table = Table("blob_data-1");
+/// BLAKE3, part to `GroupsRecord`.
+pub(crate) const GROUPS: Table = Table("group-1");
 /// 16 bytes of SHA-256, BLAKE3.
 pub(crate) const BY_HASH: Table = Table("by_hash-1");
 /// Number to `PromotionRecord`.
@@ -81,7 +83,7 @@ pub(crate) const SEARCH_LOG: Table = Table("search_log-1");
 pub(crate) const SEARCH: Table = Table("search-1");
 
 /// All tables: a commit that names another is refused.
-pub(crate) static ALL: [Table; 34] = [
+pub(crate) static ALL: [Table; 35] = [
     META,
     FEED,
     FEED_NAME,
@@ -94,6 +96,7 @@ pub(crate) static ALL: [Table; 34] = [
     STATUS,
     BLOB,
     BLOB_DATA,
+    GROUPS,
     BY_HASH,
     PROMOTION,
     REPACKAGING,
@@ -239,6 +242,10 @@ pub(crate) fn blob_uses(blob: &BlobKey) -> KeyRange {
 /// True for the key of a content in [`BLOB`], false for that of a use.
 pub(crate) fn is_blob(key: &[u8]) -> bool {
     key.len() == 32
+}
+
+pub(crate) fn groups(blob: &BlobKey, part: u32) -> Vec<u8> {
+    joined(&[&blob.0, &part.to_be_bytes()])
 }
 
 pub(crate) fn by_hash(sha256: &[u8; 32], blob: &BlobKey) -> Vec<u8> {

@@ -32,7 +32,7 @@ const TODAY: i64 = 1_800_000_000_000;
 const LATER: i64 = TODAY + 30 * 24 * 60 * 60 * 1000;
 
 /// Every table, and how many kinds of rows are planted in it.
-const TABLES: [&str; 34] = [
+const TABLES: [&str; 35] = [
     "api_key-1",
     "api_key_hash-1",
     "audit-1",
@@ -44,6 +44,7 @@ const TABLES: [&str; 34] = [
     "feed-1",
     "feed_name-1",
     "frag-1",
+    "group-1",
     "hist_pkg-1",
     "idx-1",
     "idx_log-1",
@@ -133,7 +134,7 @@ impl Sample {
         }
         for feed in ["bad", "good"] {
             upload(&store, feed, "Alpha", "1", None, 100);
-            upload(&store, feed, "Alpha", "2", None, 40_000);
+            upload(&store, feed, "Alpha", "2", None, 300_000);
             upload(&store, feed, "beta", "1", Some(0), 9_000);
             // Its row in the index takes several.
             upload(&store, feed, "wide", "123456789", None, 10);

@@ -459,7 +459,7 @@ impl BlobStore for Fleeting {
         self.blobs.set_aside(key, target)
     }
 
-    fn list(&self, shard: u8) -> io::Result<Vec<(BlobKey, u64)>> {
+    fn list(&self, shard: u8) -> io::Result<Vec<BlobKey>> {
         self.blobs.list(shard)
     }
 

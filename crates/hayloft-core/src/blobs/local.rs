@@ -103,16 +103,14 @@ impl BlobStore for LocalBlobs {
     fn put(&self, key: &BlobKey, staged: &StagedFile) -> io::Result<Put> {
         self.check()?;
         let path = self.path(key);
-        let file = self.fs.modify(&staged.path)?;
-        if file.len()? != staged.size {
+        if staged.file.len()? != staged.size {
             return Err(io::Error::new(
                 io::ErrorKind::InvalidData,
                 format!("the staged file `{}` changed its length", staged.path.display()),
             ));
         }
         // Flushed before it gets its name, so that no name ever leads to missing bytes.
-        file.sync_data()?;
-        drop(file);
+        staged.file.sync_data()?;
         self.fs.protect(&staged.path)?;
         let existed = self.fs.file_len(&path)?.is_some();
         self.fs.rename(&staged.path, &path)?;
@@ -146,10 +144,9 @@ impl BlobStore for LocalBlobs {
         }
     }
 
-    fn list(&self, shard: u8) -> io::Result<Vec<(BlobKey, u64)>> {
+    fn list(&self, shard: u8) -> io::Result<Vec<BlobKey>> {
         let found = self.fs.list(&self.shard(shard))?;
-        let mut blobs: Vec<_> =
-            found.iter().filter_map(|entry| Some((key_of(shard, entry)?, entry.len))).collect();
+        let mut blobs: Vec<_> = found.iter().filter_map(|entry| key_of(shard, entry)).collect();
         blobs.sort_unstable();
         Ok(blobs)
     }

@@ -150,16 +150,15 @@ impl Fs for RealFs {
         let mut found = Vec::new();
         for name in names {
             let name = name?;
-            let about = match name.metadata() {
-                Ok(about) => about,
+            let is_directory = match name.file_type() {
+                Ok(kind) => kind.is_dir(),
                 // Removed since the directory was read.
                 Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
                 Err(error) => return Err(error),
             };
             found.push(FsEntry {
                 name: name.file_name().to_string_lossy().into_owned(),
-                is_directory: about.is_dir(),
-                len: if about.is_dir() { 0 } else { about.len() },
+                is_directory,
             });
         }
         found.sort_by(|a, b| a.name.cmp(&b.name));

@@ -63,6 +63,8 @@ pub enum FindingCode {
     BlobSize,
     /// A content has another digest.
     BlobDigest,
+    /// The hashes of a content's groups are missing or wrong, or belong to nothing.
+    BlobGroups,
     /// A file in the blob directory has no row.
     BlobOrphan,
     /// A name in the store's directories that the store does not make.
@@ -111,6 +113,7 @@ impl FindingCode {
             Self::BlobMissing => "blob-missing",
             Self::BlobSize => "blob-size",
             Self::BlobDigest => "blob-digest",
+            Self::BlobGroups => "blob-groups",
             Self::BlobOrphan => "blob-orphan",
             Self::StrangeFile => "strange-file",
             Self::VersionIndex => "version-index",

@@ -270,6 +270,7 @@ fn add_contents_and_logs(goldens: &mut Goldens) {
         "blob-inline",
         &BlobRecord { place: Place::Inline(77), health: Health::Damaged, ..blob() },
     );
+    goldens.add("groups", &GroupsRecord(vec![[1; 32], [2; 32]]));
     goldens.add("use", &UseRecord { qualifiers: text("arch=amd64") });
     goldens.add("blob-condemned", &BlobRecord { state: BlobState::Condemned(-5), ..blob() });
     goldens.add("blob-deleting", &BlobRecord { state: BlobState::Deleting, ..blob() });

@@ -244,7 +244,6 @@ impl Disk {
         let entry = |(name, node): (&String, &NodeId)| FsEntry {
             name: name.clone(),
             is_directory: self.names(*node).is_ok(),
-            len: self.len(*node),
         };
         Ok(names.current.iter().map(entry).collect())
     }

@@ -4,8 +4,8 @@ use super::run::{Look, Numbers, Run, Version, look, row};
 use crate::blob_rows::has_use;
 use crate::records::{BlobRecord, BlobState, JobRecord, Place, UseRecord};
 use crate::{
-    BlobKey, Direction, FindingCode, MetaRead, Repair, StoreError, blob_rows, codec, inline_rows,
-    rows, tables,
+    BlobKey, Direction, FindingCode, MetaRead, Repair, StoreError, blob_rows, codec, groups,
+    inline_rows, rows, tables,
 };
 
 /// Parts of inline contents read at a time.
@@ -109,6 +109,25 @@ impl Run<'_> {
                 plan.delete(tables::BLOB, blob.to_vec());
             }
             Ok(!used)
+        })
+    }
+
+    /// Every row with hashes of groups is one of a content that lies in a file. What it holds is
+    /// looked at with the contents.
+    pub(super) fn group_rows(&mut self, read: &dyn MetaRead) -> Result<(), StoreError> {
+        self.each_bytes(read, tables::GROUPS, |run, key, _| {
+            if owner_of_groups(read, key)? {
+                return Ok(());
+            }
+            let owned = key.to_vec();
+            let text = format!("{} belongs to no content", row(tables::GROUPS, key));
+            run.found_mendable(FindingCode::BlobGroups, text, move |plan| {
+                let unowned = !owner_of_groups(plan, &owned)?;
+                if unowned {
+                    plan.delete(tables::GROUPS, owned.clone());
+                }
+                Ok(unowned)
+            })
         })
     }
 
@@ -326,6 +345,19 @@ fn user(run: &Run<'_>, read: &dyn MetaRead, key: &[u8]) -> Result<User, StoreErr
     let mut files = record.files.into_iter();
     let file = files.find(|file| file.number == number && file.digests.blake3 == *blob);
     Ok(file.map_or(User::None, |file| User::File(file.qualifiers)))
+}
+
+/// True if a content has a row for this key, or may have one.
+fn owner_of_groups(read: &dyn MetaRead, key: &[u8]) -> Result<bool, StoreError> {
+    let blob = key.get(..32).unwrap_or_default();
+    let Some(part) = tables::u32_at(key, 32).filter(|_| key.len() == 36) else {
+        return Ok(false);
+    };
+    Ok(match look::<BlobRecord>(read, tables::BLOB, blob)? {
+        Look::Missing => false,
+        Look::Bad | Look::Newer => true,
+        Look::Good(record) => record.place == Place::File && part < groups::rows_of(record.size),
+    })
 }
 
 fn digest_leads(read: &dyn MetaRead, key: &[u8], blob: &[u8; 32]) -> Result<bool, StoreError> {

@@ -9,7 +9,9 @@ use hayloft_feed::Upload;
 
 use super::run::{Run, Version};
 use crate::codec::shown;
+use crate::groups::{self, Groups};
 use crate::hashing::{CHUNK, FiveHashes};
+use crate::publish::hash_of;
 use crate::records::{BlobRecord, BlobState, Health, Place};
 use crate::resolve::{FeedHandle, VersionHandle};
 use crate::{
@@ -71,9 +73,41 @@ impl Run<'_> {
                 Ok(())
             }
             None if marked => self.marked_content(key),
-            None if self.level == VerifyLevel::Deep => self.inspect_uses(key, record),
-            None => Ok(()),
+            None => {
+                self.groups(key, record)?;
+                match self.level {
+                    VerifyLevel::Deep => self.inspect_uses(key, record),
+                    _ => Ok(()),
+                }
+            }
         }
+    }
+
+    /// The hashes of a content's groups come to its digest.
+    fn groups(&mut self, key: BlobKey, record: &BlobRecord) -> Result<(), StoreError> {
+        let size = record.size;
+        if record.place != Place::File
+            || groups::are_right(self.store.inner.snapshot()?.as_ref(), &key, size)?
+        {
+            return Ok(());
+        }
+        let found = match self.repair {
+            Repair::No => Groups::default(),
+            Repair::Derived => match self.open(key, record)? {
+                Some(mut file) => hash_of(file.as_mut()).map_err(failed(key))?.1,
+                None => return Ok(()),
+            },
+        };
+        let text = format!("the hashes of the groups of content {} are wrong", shown(&key.0));
+        self.found_mendable(FindingCode::BlobGroups, text, move |plan| {
+            let row = plan.get::<BlobRecord>(tables::BLOB, &key.0)?;
+            let same = row.is_some_and(|row| row.place == Place::File && row.size == size)
+                && groups::count(size) == found.len() as u64;
+            if same {
+                groups::put(plan, &key, &found)?;
+            }
+            Ok(same)
+        })
     }
 
     /// A content that is marked as damaged and looks right.
@@ -145,7 +179,7 @@ impl Run<'_> {
             }
             hashes.update(&Arc::new(chunk)).map_err(helper_failed)?;
         }
-        let digests = hashes.finish().map_err(helper_failed)?;
+        let (digests, _) = hashes.finish().map_err(helper_failed)?;
         Ok(digests.blake3 == key.0
             && digests.md5 == record.md5
             && digests.sha1 == record.sha1

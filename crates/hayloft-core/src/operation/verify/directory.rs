@@ -14,7 +14,7 @@ impl Run<'_> {
             let inner = &self.store.inner;
             let listed =
                 inner.blobs.list(shard).map_err(StoreError::io("list", inner.layout.blobs()))?;
-            for (blob, _) in listed {
+            for blob in listed {
                 self.blob_file(blob)?;
             }
         }

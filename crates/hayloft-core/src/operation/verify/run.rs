@@ -163,6 +163,7 @@ impl<'a> Run<'a> {
         self.blob_rows(read)?;
         self.blob_uses(read)?;
         self.hash_index(read)?;
+        self.group_rows(read)?;
         self.downloads(read)?;
         self.histories(read)?;
         self.audit_chain(read)?;

@@ -1,0 +1,159 @@
+//! Removing the contents that nothing uses any more.
+
+use crate::codec::shown;
+use crate::metrics::Meter;
+use crate::pins::Claim;
+use crate::plan::Plan;
+use crate::records::{BlobRecord, BlobState, Place};
+use crate::store::Inner;
+use crate::{BlobKey, StoreError, Want, blob_rows, rows, tables};
+
+/// Bytes that a commit writes for a content, roughly.
+const WEIGHT: usize = 512;
+
+/// A content that may be removed, and the job that says so.
+#[derive(Debug, Clone)]
+pub(crate) struct Suspect {
+    pub(crate) blob: BlobKey,
+    pub(crate) job: Option<Vec<u8>>,
+}
+
+/// What is to become of a suspect.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Verdict {
+    /// Its use is forbidden: the file goes, then the row.
+    Doomed,
+    /// There is nothing to remove, or it is used again.
+    Spared,
+    /// Its time has not come.
+    Waiting,
+}
+
+impl Inner {
+    /// Removes those of some contents that nothing uses and whose grace period is over: first their
+    /// use is forbidden, durably, then their files are removed, then their rows, each for all of them
+    /// at once. A crash in between leaves a step that is run again. Jobs that are done go with it.
+    ///
+    /// Gives the last failure of removing a file, which stops no other.
+    pub(crate) fn collect(&self, suspects: &[Suspect]) -> Result<Option<StoreError>, StoreError> {
+        let mut claims: Vec<Claim> = Vec::new();
+        let (mut due, mut done) = (Vec::new(), Vec::new());
+        {
+            let snapshot = self.snapshot()?;
+            self.prefetch(snapshot.as_ref(), || {
+                suspects.iter().map(|one| Want::Row(tables::BLOB, one.blob.0.to_vec())).collect()
+            })?;
+            let now = self.options.clock.now().millis();
+            for suspect in suspects {
+                let row = rows::get::<BlobRecord>(snapshot.as_ref(), tables::BLOB, &suspect.blob.0);
+                match rows::left_out(row)? {
+                    // A damaged row is for verification to judge.
+                    None => {}
+                    Some(row) => match self.judge(row.as_ref(), now) {
+                        Verdict::Waiting => {}
+                        Verdict::Spared => done.extend(suspect.job.clone()),
+                        Verdict::Doomed => {
+                            if let Some(claim) = self.pins.claim(suspect.blob) {
+                                claims.push(claim);
+                                due.push(suspect.clone());
+                            }
+                        }
+                    },
+                }
+            }
+        }
+        let verdicts = self.forbid(&due)?;
+        let mut removed = Vec::new();
+        let mut failure = None;
+        for (suspect, verdict) in due.into_iter().zip(verdicts) {
+            match verdict {
+                Verdict::Waiting => {}
+                Verdict::Spared => done.extend(suspect.job),
+                Verdict::Doomed => match self.blobs.delete(&suspect.blob) {
+                    Ok(()) => {
+                        done.extend(suspect.job);
+                        removed.push(suspect.blob);
+                    }
+                    Err(error) => {
+                        let what = format!("content {}", shown(&suspect.blob.0));
+                        tracing::error!(%error, "{what} was not removed and is tried again later");
+                        failure = Some(StoreError::io("remove", what)(error));
+                    }
+                },
+            }
+        }
+        self.finish_collection(removed, done)?;
+        Ok(failure)
+    }
+
+    fn judge(&self, row: Option<&BlobRecord>, now: i64) -> Verdict {
+        match row.map(|row| row.state) {
+            None | Some(BlobState::Live) => Verdict::Spared,
+            Some(BlobState::Deleting) => Verdict::Doomed,
+            // A clock that stepped back makes a content stay longer, never shorter.
+            Some(BlobState::Condemned(since))
+                if now.saturating_sub(since) >= self.options.grace =>
+            {
+                Verdict::Doomed
+            }
+            Some(BlobState::Condemned(_)) => Verdict::Waiting,
+        }
+    }
+
+    /// Forbids the use of claimed contents.
+    fn forbid(&self, due: &[Suspect]) -> Result<Vec<Verdict>, StoreError> {
+        if due.is_empty() {
+            return Ok(Vec::new());
+        }
+        let blobs: Vec<BlobKey> = due.iter().map(|suspect| suspect.blob).collect();
+        let grace = self.options.grace;
+        self.writer.change(due.len() * WEIGHT, move |plan| {
+            blobs.iter().map(|blob| forbid(plan, blob, grace)).collect()
+        })
+    }
+
+    fn finish_collection(
+        &self,
+        removed: Vec<BlobKey>,
+        done: Vec<Vec<u8>>,
+    ) -> Result<(), StoreError> {
+        if removed.is_empty() && done.is_empty() {
+            return Ok(());
+        }
+        let count = removed.len();
+        self.writer.change::<(), StoreError>((count + done.len()) * WEIGHT, move |plan| {
+            for blob in &removed {
+                if let Some(row) = plan.get::<BlobRecord>(tables::BLOB, &blob.0)? {
+                    blob_rows::remove_blob(plan, blob, &row);
+                }
+            }
+            for job in &done {
+                plan.delete(tables::JOB, job.clone());
+            }
+            Ok(())
+        })?;
+        (0..count).for_each(|_| Meter::count(&self.meter.blobs_collected));
+        Ok(())
+    }
+}
+
+fn forbid(plan: &mut Plan, blob: &BlobKey, grace: i64) -> Result<Verdict, StoreError> {
+    let Some(mut row) = plan.get::<BlobRecord>(tables::BLOB, &blob.0)? else {
+        return Ok(Verdict::Spared);
+    };
+    if row.place != Place::File || blob_rows::is_used(plan, blob, &row)? {
+        return Ok(Verdict::Spared);
+    }
+    match row.state {
+        BlobState::Deleting => Ok(Verdict::Doomed),
+        BlobState::Live => Ok(Verdict::Spared),
+        BlobState::Condemned(since) if plan.now().millis().saturating_sub(since) < grace => {
+            Ok(Verdict::Waiting)
+        }
+        BlobState::Condemned(_) => {
+            row.state = BlobState::Deleting;
+            plan.put(tables::BLOB, blob.0.to_vec(), &row)?;
+            Ok(Verdict::Doomed)
+        }
+    }
+}
