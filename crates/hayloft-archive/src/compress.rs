@@ -12,7 +12,7 @@ mod xz;
 mod zstd;
 
 pub use decoder::{decoder, decoder_with};
-pub use encoder::{Effort, Encoder, encoder, encoder_with, encoder_within, zlib};
+pub use encoder::{Encoder, encoder, encoder_within, zlib};
 pub use glued::{GzipPart, GzipSum};
 pub(crate) use pieces::Pieces;
 

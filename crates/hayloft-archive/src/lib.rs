@@ -43,8 +43,8 @@ mod zip;
 
 pub use ar::{ArMember, ArWriter, read_ar};
 pub use compress::{
-    Compression, Effort, Encoder, GzipPart, GzipSum, Trailing, decoder, decoder_with, encoder,
-    encoder_with, encoder_within, zlib,
+    Compression, Encoder, GzipPart, GzipSum, Trailing, decoder, decoder_with, encoder,
+    encoder_within, zlib,
 };
 pub use error::ArchiveError;
 pub use links::Links;

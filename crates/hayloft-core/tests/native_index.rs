@@ -350,3 +350,32 @@ fn lines_that_were_left_behind_go_once_nobody_reads_them() {
     assert!(read().is_err());
     assert_eq!(shelves.seen().logs[0].2, b"2\n3\n");
 }
+
+#[test]
+fn versions_are_shown_from_one_to_another() {
+    let shelves = Shelves::new(SHELF);
+    for version in 0..20 {
+        shelves.upload("a", &version.to_string());
+    }
+    shelves.upload("a-b", "3");
+    let key = |version: &str| Plain.version(version).unwrap().sort_key().as_bytes().to_vec();
+    let name = Plain.package_name("", "a").unwrap();
+    let native = shelves.store.native_view("feed").unwrap();
+    let shown = |want: &Want<'_>| {
+        let mut shown = Vec::new();
+        native
+            .view()
+            .versions(name.key(), want, &mut |entry| {
+                shown.push(entry.text.to_owned());
+                ControlFlow::Continue(())
+            })
+            .unwrap();
+        shown
+    };
+    let (five, seven, high) = (key("5"), key("7"), key("18"));
+    assert_eq!(shown(&Want::nothing().between(&five, &seven)), ["5", "6", "7"]);
+    assert_eq!(shown(&Want::nothing().between(&seven, &seven)), ["7"]);
+    assert!(shown(&Want::nothing().between(&seven, &five)).is_empty());
+    assert_eq!(shown(&Want::nothing().starting_at(&high)), ["18", "19"]);
+    assert_eq!(shown(&Want::nothing()).len(), 20);
+}

@@ -1,7 +1,7 @@
 use std::ops::Range;
 
 use hayloft_archive::{
-    ArchiveError, Compression, Effort, TarAction, TarEntry, TarKind, encoder_with, rewrite_tar,
+    ArchiveError, Compression, TarAction, TarEntry, TarKind, encoder, rewrite_tar,
 };
 use hayloft_feed::json::{JsonEditError, Object, quoted};
 use hayloft_feed::{
@@ -78,7 +78,7 @@ pub(crate) fn repackage(
     drop(tarball);
     let input = unzipped(source, limits).map_err(TarballError::into_feed_type_error)?;
     let write = || -> Result<(), ArchiveError> {
-        let mut output = encoder_with(Compression::Gzip, Effort::Best, Box::new(out))?;
+        let mut output = encoder(Compression::Gzip, Box::new(out))?;
         rewrite_tar(input, &mut output, limits, &[], &mut |entry| {
             Ok(action(entry, to.version.text(), history, limits))
         })?;

@@ -165,6 +165,57 @@ fn pages_follow_one_another() {
     );
 }
 
+/// All that a client finds that follows the links, and by how many requests.
+fn walked(
+    feed: &mut MemoryFeed,
+    path: &str,
+    between: &dyn Fn(&mut MemoryFeed),
+) -> Vec<Vec<String>> {
+    let mut pages = Vec::new();
+    let mut path = path.to_owned();
+    loop {
+        let page = feed.get(&path).text();
+        pages.push(entries(&page));
+        let Some(next) = next_of(&page) else { return pages };
+        next.strip_prefix("http://host/nuget/main").unwrap().clone_into(&mut path);
+        between(feed);
+    }
+}
+
+#[test]
+fn a_page_begins_where_the_one_before_has_ended_whatever_came_meanwhile() {
+    let mut feed = feed();
+    let many: Vec<String> = (0..150).map(|minor| format!("V2.Many 1.{minor}.0")).collect();
+    let by_id = "/v2/FindPackagesById()?id='V2.Many'";
+    let publish = |feed: &mut MemoryFeed| push(feed, "V2.Many", "1.0.1", "");
+    let pages = walked(&mut feed, by_id, &publish);
+    assert_eq!((pages.len(), pages.concat()), (2, many));
+    for path in
+        ["/v2/Packages()", "/v2/Packages()?$orderby=Id,Version", "/v2/Packages()?$filter=Id ne 'x'"]
+    {
+        let all = walked(&mut feed, &path.replace(' ', "%20"), &|_| ());
+        let mut found = all.concat();
+        assert_eq!((all.len(), found.len()), (2, 165), "{path}");
+        found.sort();
+        found.dedup();
+        assert_eq!(found.len(), 165, "{path}");
+    }
+    // Behind a version that is not there, in a package that is or is not.
+    let at = |name: &str, version: &str| {
+        let name = NuGet.package_name("", name).unwrap();
+        let version = NuGet.version(version).unwrap();
+        let hex = |bytes: &[u8]| data_encoding::HEXLOWER.encode(bytes);
+        let (name, key) = (hex(name.key().as_bytes()), hex(version.sort_key().as_bytes()));
+        format!("$skiptoken={name}.{key}.{}", hex(version.identity().as_bytes()))
+    };
+    let last = at("V2.Many", "1.148.7");
+    assert_eq!(ask(&mut feed, &format!("{by_id}&{last}")), ["V2.Many 1.149.0"]);
+    let other = at("V2.Mano", "1.0.0");
+    assert_eq!(ask(&mut feed, &format!("{by_id}&{other}")).len(), 100, "of another package");
+    let behind = at("V2Mod", "9.0.0");
+    assert_eq!(ask(&mut feed, &format!("/v2/Packages()?{behind}")), ["V2Script 1.0.0"]);
+}
+
 #[test]
 fn searches_find_what_is_listed() {
     let mut feed = feed();

@@ -1,9 +1,7 @@
 use std::collections::BTreeMap;
 use std::io::{SeekFrom, Write};
 
-use hayloft_archive::{
-    ArchiveError, Compression, Effort, TarAction, TarAppend, encoder_with, rewrite_tar,
-};
+use hayloft_archive::{ArchiveError, Compression, TarAction, TarAppend, encoder, rewrite_tar};
 use hayloft_feed::{FeedTypeError, Limits, Repackage, Repackaged};
 
 use crate::checksums::{self, MemberDigests, MemberHasher};
@@ -73,8 +71,7 @@ fn not_repackageable(error: impl std::error::Error + Send + Sync + 'static) -> F
 
 fn gzip(bytes: &[u8]) -> Result<Vec<u8>, FeedTypeError> {
     let mut packed = Vec::new();
-    let mut encoder =
-        encoder_with(Compression::Gzip, Effort::Best, Box::new(&mut packed)).map_err(damaged)?;
+    let mut encoder = encoder(Compression::Gzip, Box::new(&mut packed)).map_err(damaged)?;
     encoder.write_all(bytes).map_err(|e| damaged(ArchiveError::from_io(e)))?;
     encoder.finish().map_err(damaged)?;
     Ok(packed)

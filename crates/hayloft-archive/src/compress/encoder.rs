@@ -10,17 +10,6 @@ use super::zstd::{FRAME as ZSTD_FRAME, ZstdWriter};
 use super::{Compression, Pieces};
 use crate::ArchiveError;
 
-/// How hard a compressor tries.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
-pub enum Effort {
-    /// gzip level 6, xz preset 6.
-    #[default]
-    Normal,
-    /// gzip level 9, as package managers use; about twice the time for a few percent. Same as
-    /// `Normal` for xz and zstd.
-    Best,
-}
-
 /// A compressor on its way to the end of a stream; [`Encoder::finish`] completes it.
 pub struct Encoder<'w> {
     kind: Kind<'w>,
@@ -56,23 +45,15 @@ pub fn zlib(bytes: &[u8]) -> Vec<u8> {
 
 /// Compresses to `output`. Equal input makes equal output, however it is cut into writes.
 ///
-/// gzip: one member without name and time, operating system 255. xz: one stream, one thread,
+/// gzip: level 6 (9 takes twice the time for a few percent), one member without name and time,
+/// operating system 255. xz: preset 6, one stream, one thread,
 /// 8 MiB dictionary. zstd: a frame for every 16 MiB, which is also the memory used. Bytes may
 /// differ between releases.
 pub fn encoder<'w>(
     compression: Compression,
     output: Box<dyn Write + 'w>,
 ) -> Result<Encoder<'w>, ArchiveError> {
-    encoder_with(compression, Effort::default(), output)
-}
-
-/// As [`encoder`], saying how hard to try.
-pub fn encoder_with<'w>(
-    compression: Compression,
-    effort: Effort,
-    output: Box<dyn Write + 'w>,
-) -> Result<Encoder<'w>, ArchiveError> {
-    let kind = kind(compression, effort, XzOptions::with_preset(6), output)?;
+    let kind = kind(compression, XzOptions::with_preset(6), output)?;
     Ok(Encoder { kind, _memory: None })
 }
 
@@ -94,7 +75,7 @@ pub fn encoder_within<'w>(
         _ => 0,
     };
     let memory = limits.account.hold(memory.saturating_add(STATE))?;
-    let kind = kind(compression, Effort::default(), xz, output)?;
+    let kind = kind(compression, xz, output)?;
     Ok(Encoder { kind, _memory: Some(memory) })
 }
 
@@ -103,18 +84,14 @@ const STATE: u64 = 512 << 10;
 
 fn kind<'w>(
     compression: Compression,
-    effort: Effort,
     xz: XzOptions,
     output: Box<dyn Write + 'w>,
 ) -> Result<Kind<'w>, ArchiveError> {
     Ok(match compression {
         Compression::None => Kind::Plain(output),
         Compression::Gzip => {
-            let level = match effort {
-                Effort::Normal => flate2::Compression::new(6),
-                Effort::Best => flate2::Compression::new(9),
-            };
             let builder = GzBuilder::new().mtime(0).operating_system(255);
+            let level = flate2::Compression::new(6);
             Kind::Gzip(Box::new(Pieces::new(builder.write(output, level))))
         }
         Compression::Xz => {

@@ -20,7 +20,7 @@ use crate::records::{
 };
 use crate::resolve::{FeedHandle, StatusRow, qualifiers};
 use crate::tables::{self, FragmentKind};
-use crate::{DeleteMode, FileId, MetaRead, StoreError, codec, fragments, rows};
+use crate::{DeleteMode, FileId, KeyRange, MetaRead, StoreError, codec, fragments, rows};
 
 /// Rows of versions read at a time.
 const PAGE: usize = 256;
@@ -163,15 +163,20 @@ impl View<'_> {
         visit: &mut dyn FnMut(&VersionEntry<'_>) -> ControlFlow<()>,
     ) -> Result<(), StoreError> {
         let package = tables::package(self.feed_id(), name.as_bytes());
-        let mut statuses = statuses_of(self.read, &package)?;
-        let mut range = tables::prefixed(&package);
+        let Some((mut from, upto)) = wanted(&package, want) else { return Ok(()) };
+        let mut statuses = statuses_of(self.read, (from.clone(), upto.clone()))?;
         loop {
-            let page: Vec<(Vec<u8>, VersionRecord)> =
-                rows::scan(self.read, tables::VERSION, range, crate::Direction::Forward, PAGE)?;
+            let page: Vec<(Vec<u8>, VersionRecord)> = rows::scan(
+                self.read,
+                tables::VERSION,
+                (from, upto.clone()),
+                crate::Direction::Forward,
+                PAGE,
+            )?;
             let (Some((first, _)), Some((last, _))) = (page.first(), page.last()) else {
                 return Ok(());
             };
-            let next = tables::prefixed_after(&package, last);
+            from = Bound::Excluded(last.clone());
             let full = page.len() == PAGE;
             let mut of_page = match kinds(want) {
                 None => BTreeMap::new(),
@@ -200,7 +205,6 @@ impl View<'_> {
             if !full {
                 return Ok(());
             }
-            range = next;
         }
     }
 
@@ -258,6 +262,21 @@ impl View<'_> {
             }
         }
     }
+}
+
+/// The keys of a package's versions of which some are wanted; `None` if there can be none.
+fn wanted(package: &[u8], want: &Want<'_>) -> Option<KeyRange> {
+    let (mut first, mut last) = tables::prefixed(package);
+    if let Some(lowest) = want.lowest {
+        first = Bound::Included(tables::version(package, lowest));
+    }
+    if let Some(highest) = want.highest {
+        if want.lowest.is_some_and(|lowest| lowest > highest) {
+            return None;
+        }
+        last = tables::prefixed(&tables::version(package, highest)).1;
+    }
+    Some((first, last))
 }
 
 /// Shows one version.
@@ -585,10 +604,10 @@ pub(crate) fn status_of(
 /// The statuses of a package's versions that are not as they came, by key.
 fn statuses_of(
     read: &dyn MetaRead,
-    package: &[u8],
+    versions: KeyRange,
 ) -> Result<BTreeMap<Vec<u8>, Status>, StoreError> {
     let mut found = BTreeMap::new();
-    rows::each(read, tables::STATUS, package, |key, value| {
+    rows::each_in(read, tables::STATUS, versions, |key, value| {
         let status = match codec::decode::<StatusRecord>(tables::STATUS, key, value) {
             Ok(record) => (&record).into(),
             Err(StoreError::Damaged { .. }) => blocked(),

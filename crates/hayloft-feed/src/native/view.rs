@@ -166,9 +166,11 @@ pub struct Want<'a> {
     pub files: bool,
     /// Download counts.
     pub downloads: bool,
-    /// Only versions whose sort keys lie between these, both included. A hint: a view may show
-    /// others too, and a visitor looks at each.
-    pub between: Option<(&'a [u8], &'a [u8])>,
+    /// No version whose sort key is below this. A hint, as `highest` is: a view may show others
+    /// too, and a visitor looks at each.
+    pub lowest: Option<&'a [u8]>,
+    /// No version whose sort key is above this.
+    pub highest: Option<&'a [u8]>,
 }
 
 impl<'a> Want<'a> {
@@ -204,7 +206,14 @@ impl<'a> Want<'a> {
     /// Only versions whose sort keys lie between these, if the view can tell.
     #[must_use]
     pub fn between(mut self, lowest: &'a [u8], highest: &'a [u8]) -> Self {
-        self.between = Some((lowest, highest));
+        self.highest = Some(highest);
+        self.starting_at(lowest)
+    }
+
+    /// Only versions whose sort keys are not below this, if the view can tell.
+    #[must_use]
+    pub fn starting_at(mut self, lowest: &'a [u8]) -> Self {
+        self.lowest = Some(lowest);
         self
     }
 

@@ -3,7 +3,7 @@ use std::io::Write;
 use std::ops::ControlFlow;
 
 use data_encoding::HEXLOWER;
-use hayloft_archive::{Compression, Effort, encoder_with};
+use hayloft_archive::{Compression, encoder};
 use hayloft_feed::native::{
     Answer, Body, FeedView, Refusal, RenderError, Request, Resource, Validator, ViewError, Want,
 };
@@ -80,8 +80,7 @@ fn render(view: &dyn FeedView, which: Specs, out: &mut dyn Write) -> Result<(), 
         other => RenderError::from(std::io::Error::other(other)),
     };
     let tuples = tuples(Listing::read(view)?, which);
-    let mut packed =
-        encoder_with(Compression::Gzip, Effort::Normal, Box::new(out)).map_err(archive)?;
+    let mut packed = encoder(Compression::Gzip, Box::new(out)).map_err(archive)?;
     let mut marshal = Marshal::new();
     marshal.array(tuples.len());
     for tuple in tuples {

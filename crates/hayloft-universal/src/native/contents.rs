@@ -1,8 +1,7 @@
 use std::io::Write;
 
 use hayloft_archive::{
-    ArchiveError, Comments, Compression, Effort, ExtraFields, TarWriter, ZipEdit, ZipOutput,
-    encoder_with,
+    ArchiveError, Comments, Compression, ExtraFields, TarWriter, ZipEdit, ZipOutput, encoder,
 };
 use hayloft_feed::native::Extract;
 use hayloft_feed::{Account, FeedTypeError, FileId, Limits, ReadSeek, Terms};
@@ -95,7 +94,7 @@ fn as_tgz(content: &mut dyn ReadSeek, out: &mut dyn Write) -> Result<(), FeedTyp
         .filter_map(|entry| Some((entry.index(), entry.size(), entry.content_path()?.to_owned())))
         .collect();
     let mut write = || -> Result<(), ArchiveError> {
-        let encoder = encoder_with(Compression::Gzip, Effort::default(), Box::new(&mut *out))?;
+        let encoder = encoder(Compression::Gzip, Box::new(&mut *out))?;
         let mut tar = TarWriter::new(encoder, &limits);
         for (index, size, path) in &files {
             tar.add(path, 0o644, 0, *size, |out| package.copy_to(*index, *size, out).map(drop))?;

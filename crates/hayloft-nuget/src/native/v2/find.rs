@@ -1,6 +1,6 @@
 //! Finds the versions that a query asks for.
 //!
-//! First come their keys, from one scan of each package that may have some, or from nothing but
+//! First come their keys, from a scan of each package that may have some, or from nothing but
 //! the package's row where only its latest version counts; then the entries of one page.
 
 use std::collections::BTreeMap;
@@ -10,7 +10,7 @@ use hayloft_feed::native::{FeedView, RenderError, SearchQuery, VersionEntry, Vie
 use hayloft_feed::{FileCard, NameKey, PackageHead, Timestamp, Version};
 
 use super::expression::{Expression, Property, Row, Value};
-use super::query::{Collection, Next, Query};
+use super::query::{Collection, Next, Place, Query, VersionPlace};
 use crate::NuGetVersion;
 use crate::native::entry::{CatalogEntry, ENTRY, TRAITS, package_file};
 use crate::native::heads::Heads;
@@ -123,6 +123,11 @@ impl Row for Candidate<'_> {
     }
 }
 
+fn place_of(entry: &VersionEntry<'_>) -> VersionPlace {
+    let (sort_key, identity) = (entry.sort_key.to_vec(), entry.identity.to_owned());
+    VersionPlace { sort_key, identity }
+}
+
 /// Unlisted versions were published in 1900, say galleries, and clients look for that.
 fn published(entry: &VersionEntry<'_>) -> String {
     if entry.status.is_listed() { entry.published.to_string() } else { UNLISTED.to_owned() }
@@ -153,6 +158,7 @@ pub(crate) fn page(view: &dyn FeedView, query: &Query) -> Result<Page, ViewError
     } else if let Some(words) = query.search_term.as_deref().map(terms::of_query)
         && !words.is_empty()
     {
+        collected.by_key = false;
         search_by_words(view, query, &words, &mut collected)?;
     } else {
         all_packages(view, &mut collected)?;
@@ -210,17 +216,17 @@ fn search_by_words(
 }
 
 fn all_packages(view: &dyn FeedView, collected: &mut Collected<'_>) -> Result<(), ViewError> {
-    let mut failed = None;
-    let mut last = None;
     let after = collected.query.after.as_ref();
-    view.packages(after, &mut |head| {
+    if let Some(Place { package, version: Some(_) }) = after
+        && let Some(head) = view.package(package)?
+    {
+        collected.package(view, &head)?;
+    }
+    let mut failed = None;
+    view.packages(after.map(|place| &place.package), &mut |head| {
         if collected.is_full() {
-            if collected.is_exhausted() {
-                collected.stopped_behind = last.take();
-            }
             return ControlFlow::Break(());
         }
-        last = Some(head.name.key().clone());
         match collected.package(view, head) {
             Ok(()) => ControlFlow::Continue(()),
             Err(error) => {
@@ -240,7 +246,9 @@ struct Collected<'q> {
     matches: usize,
     looked_at: usize,
     hits: Vec<Hit>,
-    stopped_behind: Option<NameKey>,
+    /// How far it has come, if packages come in the order of their keys.
+    reached: Option<Place>,
+    by_key: bool,
 }
 
 impl<'q> Collected<'q> {
@@ -254,15 +262,20 @@ impl<'q> Collected<'q> {
             matches: 0,
             looked_at: 0,
             hits: Vec::new(),
-            stopped_behind: None,
+            reached: None,
+            by_key: true,
         }
     }
 
     /// True if what is behind cannot change the page.
     fn is_full(&self) -> bool {
-        let wanted = self.query.skip.saturating_add(self.query.most());
-        let known = self.query.is_natural() && !self.query.counted && self.matches > wanted;
+        let known = self.ends_early() && self.matches > self.query.behind();
         known || self.is_exhausted()
+    }
+
+    /// True if a page can end before all is seen.
+    fn ends_early(&self) -> bool {
+        self.query.is_natural() && !self.query.counted
     }
 
     fn is_exhausted(&self) -> bool {
@@ -273,26 +286,45 @@ impl<'q> Collected<'q> {
         self.looked_at += 1;
         let latest = Latest::read(view, head.name.key(), self.query.audience.semver2)?;
         let kinds: &[u8] = if self.needs_entries { &[ENTRY, TRAITS] } else { &[TRAITS] };
-        let want = Want::fragments(kinds);
+        let mut want = Want::fragments(kinds);
+        let here = |place: &&Place| place.package == *head.name.key();
+        let after = self.query.after.as_ref().filter(here).and_then(|at| at.version.as_ref());
+        if let Some(after) = after {
+            want = want.starting_at(&after.sort_key);
+        }
         if let Some(flag) = self.latest {
             let Some(version) = latest.of(flag).and_then(lookup::version) else { return Ok(()) };
             let mut found = Ok(());
             view.version(head.name.key(), &version, &want, &mut |entry| {
-                found = self.consider(head, &latest, entry);
+                if after.is_none_or(|after| *after < place_of(entry)) {
+                    found = self.consider(head, &latest, entry);
+                }
             })?;
+            self.reached = Some(Place { package: head.name.key().clone(), version: None });
             return found;
         }
         let mut failed = None;
-        lookup::versions(view, &head.name, &want, &mut |entry| match self
-            .consider(head, &latest, entry)
-        {
-            Ok(()) if !self.is_exhausted() => ControlFlow::Continue(()),
-            Ok(()) => ControlFlow::Break(()),
-            Err(error) => {
-                failed = Some(error);
-                ControlFlow::Break(())
+        let mut is_cut = false;
+        lookup::versions(view, &head.name, &want, &mut |entry| {
+            let place = place_of(entry);
+            if after.is_some_and(|after| place <= *after) {
+                return ControlFlow::Continue(());
             }
+            if let Err(error) = self.consider(head, &latest, entry) {
+                failed = Some(error);
+                return ControlFlow::Break(());
+            }
+            if self.is_full() {
+                let package = head.name.key().clone();
+                self.reached = Some(Place { package, version: Some(place) });
+                is_cut = true;
+                return ControlFlow::Break(());
+            }
+            ControlFlow::Continue(())
         })?;
+        if !is_cut {
+            self.reached = Some(Place { package: head.name.key().clone(), version: None });
+        }
         failed.map_or(Ok(()), Err)
     }
 
@@ -323,8 +355,7 @@ impl<'q> Collected<'q> {
             }
         }
         self.matches += 1;
-        let wanted = self.query.skip.saturating_add(self.query.most());
-        if !self.query.is_natural() || self.hits.len() <= wanted {
+        if !self.query.is_natural() || self.hits.len() <= self.query.behind() {
             self.hits.push(Hit::of(head, entry));
         }
         Ok(())
@@ -335,17 +366,22 @@ impl<'q> Collected<'q> {
             let order = &self.query.order;
             self.hits.sort_by(|one, other| one.compare(other, order));
         }
+        let is_cut = self.is_exhausted() && self.by_key;
+        let has_place = self.ends_early() && self.by_key;
         let most = self.query.most();
-        let behind = self.query.skip.saturating_add(most);
-        let hits = self.hits.into_iter().skip(self.query.skip).take(most).collect();
+        let behind = self.query.behind();
+        let hits: Vec<Hit> = self.hits.into_iter().skip(self.query.skip).take(most).collect();
         let total = Some(u64::try_from(self.matches).unwrap_or(u64::MAX));
         let next = if self.query.top.is_some() {
             None
         } else if self.matches > behind {
-            Some(Next { after: None, skip: behind })
+            // A place costs what is behind it; a number, what is before as well.
+            let last = hits.last().filter(|_| has_place);
+            let skip = if last.is_some() { 0 } else { behind };
+            Some(Next { after: last.map(Hit::place), skip })
         } else {
             let skip = self.query.skip.saturating_sub(self.matches);
-            self.stopped_behind.map(|key| Next { after: Some(key), skip })
+            self.reached.filter(|_| is_cut).map(|place| Next { after: Some(place), skip })
         };
         Page { hits, total, next }
     }
@@ -373,6 +409,12 @@ impl Hit {
             published: Timestamp::default(),
             downloads: head.downloads,
         })
+    }
+
+    fn place(&self) -> Place {
+        let (sort_key, identity) = (self.sort_key.clone(), self.identity.clone());
+        let version = Some(VersionPlace { sort_key, identity });
+        Place { package: self.name.clone(), version }
     }
 
     /// Ties are broken as the natural order does, so that pages fit together.

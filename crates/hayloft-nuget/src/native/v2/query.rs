@@ -24,10 +24,48 @@ pub(crate) enum Collection {
 /// Where a page goes on.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Next {
-    /// Behind this package, if the page ended because it cost too much.
-    pub(crate) after: Option<NameKey>,
+    /// From where matches are counted, if not from where they were for this page.
+    pub(crate) after: Option<Place>,
     /// Matches to leave out from there.
     pub(crate) skip: usize,
+}
+
+/// A place in the natural order: behind a package, or behind one of its versions.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Place {
+    pub(crate) package: NameKey,
+    pub(crate) version: Option<VersionPlace>,
+}
+
+/// Versions are in this order.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct VersionPlace {
+    pub(crate) sort_key: Vec<u8>,
+    pub(crate) identity: String,
+}
+
+impl Place {
+    fn parse(text: &str) -> Option<Self> {
+        let hex = |text: &str| HEXLOWER.decode(text.as_bytes()).ok();
+        let mut parts = text.split('.');
+        let package = NameKey::from_bytes(&hex(parts.next()?)?)?;
+        let version = match (parts.next(), parts.next(), parts.next()) {
+            (None, ..) => None,
+            (Some(sort_key), Some(identity), None) => Some(VersionPlace {
+                sort_key: hex(sort_key)?,
+                identity: String::from_utf8(hex(identity)?).ok()?,
+            }),
+            _ => return None,
+        };
+        Some(Self { package, version })
+    }
+
+    fn text(&self) -> String {
+        let package = HEXLOWER.encode(self.package.as_bytes());
+        let Some(version) = &self.version else { return package };
+        let (sort_key, identity) = (&version.sort_key, version.identity.as_bytes());
+        format!("{package}.{}.{}", HEXLOWER.encode(sort_key), HEXLOWER.encode(identity))
+    }
 }
 
 /// What is asked of a collection.
@@ -45,8 +83,8 @@ pub(crate) struct Query {
     pub(crate) id: Option<String>,
     pub(crate) search_term: Option<String>,
     pub(crate) audience: Audience,
-    /// The package behind which a page goes on that would have cost too much at once.
-    pub(crate) after: Option<NameKey>,
+    /// Where the page goes on.
+    pub(crate) after: Option<Place>,
     /// The query without what pages differ in.
     rest: String,
 }
@@ -84,9 +122,7 @@ impl Query {
         let after = match get("$skiptoken") {
             None => None,
             Some(text) => {
-                let key = HEXLOWER.decode(text.as_bytes()).ok();
-                let key = key.and_then(|bytes| NameKey::from_bytes(&bytes));
-                Some(key.ok_or("`$skiptoken` is none that was given here")?)
+                Some(Place::parse(&text).ok_or("`$skiptoken` is none that was given here")?)
             }
         };
         let rest: Vec<&str> = query
@@ -144,6 +180,11 @@ impl Query {
         self.top.map_or(PAGE, |top| top.min(most))
     }
 
+    /// How many matches are before the next page.
+    pub(crate) fn behind(&self) -> usize {
+        self.skip.saturating_add(self.most())
+    }
+
     /// True if the order is that of packages by id and of versions upwards.
     pub(crate) fn is_natural(&self) -> bool {
         match self.order.as_slice() {
@@ -158,11 +199,9 @@ impl Query {
     /// The query of the page behind this one.
     pub(crate) fn next(&self, next: &Next) -> String {
         let rest = if self.rest.is_empty() { String::new() } else { format!("{}&", self.rest) };
-        let after = match (&next.after, &self.after) {
-            (Some(key), _) | (None, Some(key)) => {
-                format!("$skiptoken={}&", HEXLOWER.encode(key.as_bytes()))
-            }
-            (None, None) => String::new(),
+        let after = match next.after.as_ref().or(self.after.as_ref()) {
+            Some(place) => format!("$skiptoken={}&", place.text()),
+            None => String::new(),
         };
         format!("{rest}{after}$skip={}", next.skip)
     }
@@ -227,15 +266,17 @@ mod tests {
         let next = found.next(&Next { after: None, skip: 140 });
         assert!(next.ends_with("&semVerLevel=2.0.0&$skip=140"), "{next}");
         assert!(!next.contains("top"), "{next}");
-        let after = Some(NameKey::new("", "b").unwrap());
-        let next = found.next(&Next { after, skip: 0 });
-        assert!(next.ends_with("&$skiptoken=016200&$skip=0"), "{next}");
-        let again = parse(Collection::ById, &next);
-        assert_eq!(again.after.as_ref().unwrap(), &NameKey::new("", "b").unwrap());
-        assert_eq!(
-            again.next(&Next { after: None, skip: 100 }),
-            next.replace("$skip=0", "$skip=100")
-        );
+        let package = NameKey::new("", "b").unwrap();
+        let version = VersionPlace { sort_key: vec![1, 2], identity: "1.0".to_owned() };
+        for (version, token) in [(None, "016200"), (Some(version), "016200.0102.312e30")] {
+            let after = Some(Place { package: package.clone(), version });
+            let next = found.next(&Next { after: after.clone(), skip: 0 });
+            assert!(next.ends_with(&format!("&$skiptoken={token}&$skip=0")), "{next}");
+            let again = parse(Collection::ById, &next);
+            assert_eq!(again.after, after);
+            let behind = again.next(&Next { after: None, skip: 100 });
+            assert_eq!(behind, next.replace("$skip=0", "$skip=100"));
+        }
     }
 
     #[test]
@@ -266,6 +307,9 @@ mod tests {
             ("$skip=-1", "`$skip`"),
             ("$expand=Files", "`$expand`"),
             ("$skiptoken=xyz", "`$skiptoken`"),
+            ("$skiptoken=016200.01", "`$skiptoken`"),
+            ("$skiptoken=016200.01.ff", "`$skiptoken`"),
+            ("$skiptoken=016200.01.31.31", "`$skiptoken`"),
         ] {
             let error = Query::parse(Collection::Packages, query).unwrap_err();
             assert!(error.contains(expected), "{error}");
