@@ -107,7 +107,7 @@ impl Inner {
         }
         let blobs: Vec<BlobKey> = due.iter().map(|suspect| suspect.blob).collect();
         let grace = self.options.grace;
-        self.writer.change(due.len() * WEIGHT, move |plan| {
+        self.writer.change_freeing(due.len() * WEIGHT, move |plan| {
             blobs.iter().map(|blob| forbid(plan, blob, grace)).collect()
         })
     }
@@ -121,17 +121,20 @@ impl Inner {
             return Ok(());
         }
         let count = removed.len();
-        self.writer.change::<(), StoreError>((count + done.len()) * WEIGHT, move |plan| {
-            for blob in &removed {
-                if let Some(row) = plan.get::<BlobRecord>(tables::BLOB, &blob.0)? {
-                    blob_rows::remove_blob(plan, blob, &row);
+        self.writer.change_freeing::<(), StoreError>(
+            (count + done.len()) * WEIGHT,
+            move |plan| {
+                for blob in &removed {
+                    if let Some(row) = plan.get::<BlobRecord>(tables::BLOB, &blob.0)? {
+                        blob_rows::remove_blob(plan, blob, &row);
+                    }
                 }
-            }
-            for job in &done {
-                plan.delete(tables::JOB, job.clone());
-            }
-            Ok(())
-        })?;
+                for job in &done {
+                    plan.delete(tables::JOB, job.clone());
+                }
+                Ok(())
+            },
+        )?;
         (0..count).for_each(|_| Meter::count(&self.meter.blobs_collected));
         Ok(())
     }

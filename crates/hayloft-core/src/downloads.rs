@@ -3,6 +3,9 @@
 //! The log begins with a header that names its generation. Both it and each count are records of
 //! 24 bytes that end in a checksum over generation and content. The commit that adds counts to
 //! their rows also stores how much of the log they cover, so a replay counts each once.
+//!
+//! A log that has grown gives way to one of the next generation, however many counts wait: the new
+//! one begins beside it, and takes its name once a commit has all that the old one held.
 
 use std::collections::BTreeMap;
 use std::io::{self, BufReader, Read, Seek, SeekFrom, Write};
@@ -21,8 +24,9 @@ pub(crate) const LOG_POSITION: &[u8] = b"downloads";
 const RECORD: usize = 24;
 const RECORD_LENGTH: u64 = 24;
 const MAGIC: [u8; 8] = *b"hayloft\n";
-/// From this length on a log whose counts are all committed is replaced.
-const ROTATE_FROM: u64 = 1 << 20;
+/// From this length on a log is replaced.
+/// The simulator's histories are short.
+const ROTATE_FROM: u64 = if cfg!(feature = "sim") { 16 << 10 } else { 1 << 20 };
 
 type Counts = BTreeMap<FileId, u64>;
 
@@ -30,6 +34,8 @@ type Counts = BTreeMap<FileId, u64>;
 pub(crate) struct Downloads {
     fs: Arc<dyn Fs>,
     path: PathBuf,
+    /// The name that a log has until it is the only one.
+    draft: PathBuf,
     state: Mutex<State>,
     /// Held by the one flush that runs.
     flush: Mutex<()>,
@@ -45,14 +51,25 @@ struct State {
     log: Option<Box<dyn FsFile>>,
     generation: u64,
     length: u64,
+    /// The log lies beside the one before, whose counts may not all be committed.
+    is_draft: bool,
 }
 
 /// Where the log ends, for a store that no longer knows how much of it is in its rows.
 pub(crate) fn end_of_log(fs: &dyn Fs, directory: &Path) -> Result<LogPositionRecord, StoreError> {
-    let path = directory.join("dl.log");
-    let bytes = fs.file_len(&path).map_err(StoreError::io("read", &path))?.unwrap_or(0);
-    let generation = read_generation(fs, &path)?.unwrap_or_default();
-    Ok(LogPositionRecord { generation, bytes })
+    let mut end = LogPositionRecord::default();
+    for path in logs(directory) {
+        let bytes = fs.file_len(&path).map_err(StoreError::io("read", &path))?.unwrap_or(0);
+        if let Some(generation) = read_generation(fs, &path)?.filter(|one| *one >= end.generation) {
+            end = LogPositionRecord { generation, bytes };
+        }
+    }
+    Ok(end)
+}
+
+/// The log, and the one that is going to take its place.
+fn logs(directory: &Path) -> [PathBuf; 2] {
+    [directory.join("dl.log"), directory.join("dl.new")]
 }
 
 impl Downloads {
@@ -62,25 +79,29 @@ impl Downloads {
         directory: &Path,
         committed: &LogPositionRecord,
     ) -> Result<Self, StoreError> {
-        let path = directory.join("dl.log");
         let mut pending = Counts::new();
         let mut generation = committed.generation;
-        // The next flush covers all of this log, whatever its end looks like.
-        let length = fs.file_len(&path).map_err(StoreError::io("read", &path))?.unwrap_or(0);
-        if let Some(found) = read_generation(fs.as_ref(), &path)? {
+        let paths = logs(directory);
+        for path in &paths {
+            let Some(found) = read_generation(fs.as_ref(), path)? else { continue };
             generation = generation.max(found);
             let start = match found.cmp(&committed.generation) {
-                std::cmp::Ordering::Less => None,
-                std::cmp::Ordering::Equal => Some(committed.bytes.max(RECORD_LENGTH)),
-                std::cmp::Ordering::Greater => Some(RECORD_LENGTH),
+                std::cmp::Ordering::Less => continue,
+                std::cmp::Ordering::Equal => committed.bytes.max(RECORD_LENGTH),
+                std::cmp::Ordering::Greater => RECORD_LENGTH,
             };
-            if let Some(start) = start {
-                pending = replay(fs.as_ref(), &path, found, start)?;
-            }
+            replay(fs.as_ref(), path, found, start, &mut pending)?;
         }
-        let state =
-            State { pending: Counts::new(), flushing: pending, log: None, generation, length };
-        Ok(Self { fs, path, state: Mutex::new(state), flush: Mutex::new(()) })
+        let state = State {
+            pending: Counts::new(),
+            flushing: pending,
+            log: None,
+            generation,
+            length: 0,
+            is_draft: false,
+        };
+        let [path, draft] = paths;
+        Ok(Self { fs, path, draft, state: Mutex::new(state), flush: Mutex::new(()) })
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -88,18 +109,19 @@ impl Downloads {
     }
 
     /// Counts one download.
-    pub(crate) fn count(&self, file: FileId) -> Result<(), StoreError> {
+    pub(crate) fn count(&self, file: FileId) {
         let mut state = self.lock();
         *state.pending.entry(file).or_default() += 1;
         let record = encoded(state.generation, content(file));
-        let Some(log) = &mut state.log else { return Ok(()) };
+        let Some(log) = &mut state.log else { return };
         if let Err(error) = log.write_all(&record) {
-            // What follows a torn record could not be read back.
+            // What follows a torn record could not be read back. The count is kept in memory.
             state.log = None;
-            return Err(StoreError::io("write", &self.path)(error));
+            drop(state);
+            tracing::warn!(%error, "downloads are counted in memory until the log can be written");
+            return;
         }
         state.length += RECORD_LENGTH;
-        Ok(())
     }
 
     /// Counts of the files of a version that are in no row yet, by the file's number.
@@ -147,50 +169,99 @@ impl Downloads {
     /// a count twice.
     pub(crate) fn flush(&self, writer: &Writer) -> Result<(), StoreError> {
         let _one_at_a_time = self.flush.lock().unwrap_or_else(PoisonError::into_inner);
+        self.replace_long_log();
         let (counts, position) = {
             let mut state = self.lock();
             let pending = std::mem::take(&mut state.pending);
             for (file, count) in pending {
                 *state.flushing.entry(file).or_default() += count;
             }
-            let position = LogPositionRecord { generation: state.generation, bytes: state.length };
-            (state.flushing.clone(), position)
+            // Without a log all that lies in files is counted, and a new one begins after that.
+            let (generation, bytes) = match state.log {
+                Some(_) => (state.generation, state.length),
+                None => (state.generation + 1, RECORD_LENGTH),
+            };
+            (state.flushing.clone(), LogPositionRecord { generation, bytes })
         };
         if !counts.is_empty() {
             let weight = counts.len().saturating_mul(64);
-            writer.change::<(), StoreError>(weight, move |plan| add(plan, &counts, &position))?;
+            writer.change_freeing::<(), StoreError>(weight, move |plan| {
+                add(plan, &counts, &position)
+            })?;
         }
         let mut state = self.lock();
         state.flushing.clear();
-        let idle = state.pending.is_empty();
-        if state.log.is_none() || (idle && state.length >= ROTATE_FROM) {
-            self.start_log(&mut state)?;
+        let (is_draft, has_log) = (state.is_draft, state.log.is_some());
+        drop(state);
+        if has_log && is_draft {
+            self.end_draft()
+        } else if has_log {
+            Ok(())
+        } else {
+            self.begin_log()
         }
-        Ok(())
     }
 
-    /// Replaces the log by one of the next generation that holds what is pending.
-    fn start_log(&self, state: &mut State) -> Result<(), StoreError> {
+    /// Begins a log beside one that has grown. A failure is told, and leaves all as it is.
+    fn replace_long_log(&self) {
+        let state = self.lock();
         let generation = state.generation + 1;
-        let draft = self.path.with_extension("new");
-        let failed = |error| StoreError::io("write", &draft)(error);
-        match self.fs.remove_file(&draft) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(failed(error)),
-            _ => {}
+        let due = state.log.is_some() && !state.is_draft && state.length >= ROTATE_FROM;
+        drop(state);
+        if !due {
+            return;
         }
-        let mut log = self.fs.append(&draft).map_err(failed)?;
-        let mut bytes = encoded(generation, header(generation)).to_vec();
+        match self.make_draft(generation) {
+            Ok(log) => {
+                let mut state = self.lock();
+                // Unless writing failed meanwhile; then the draft is made again.
+                if state.log.is_some() {
+                    state.log = Some(log);
+                    state.generation = generation;
+                    state.length = RECORD_LENGTH;
+                    state.is_draft = true;
+                }
+            }
+            Err(error) => tracing::warn!(%error, "the log of downloads was not replaced"),
+        }
+    }
+
+    /// Begins a log after all that lies in files was counted.
+    fn begin_log(&self) -> Result<(), StoreError> {
+        let generation = self.lock().generation + 1;
+        let mut log = self.make_draft(generation)?;
+        let mut state = self.lock();
+        let mut bytes = Vec::new();
         for (file, count) in &state.pending {
             let record = encoded(generation, content(*file));
             for _ in 0..*count {
                 bytes.extend_from_slice(&record);
             }
         }
-        log.write_all(&bytes).map_err(failed)?;
-        self.fs.rename(&draft, &self.path).map_err(StoreError::io("rename", &draft))?;
+        log.write_all(&bytes).map_err(StoreError::io("write", &self.draft))?;
         state.log = Some(log);
         state.generation = generation;
-        state.length = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
+        state.length = RECORD_LENGTH + u64::try_from(bytes.len()).unwrap_or(0);
+        state.is_draft = true;
+        drop(state);
+        self.end_draft()
+    }
+
+    fn make_draft(&self, generation: u64) -> Result<Box<dyn FsFile>, StoreError> {
+        let failed = |error| StoreError::io("write", &self.draft)(error);
+        match self.fs.remove_file(&self.draft) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(failed(error)),
+            _ => {}
+        }
+        let mut log = self.fs.append(&self.draft).map_err(failed)?;
+        log.write_all(&encoded(generation, header(generation))).map_err(failed)?;
+        Ok(log)
+    }
+
+    /// Gives the new log the name of the one before, whose counts are all committed.
+    fn end_draft(&self) -> Result<(), StoreError> {
+        self.fs.rename(&self.draft, &self.path).map_err(StoreError::io("rename", &self.draft))?;
+        self.lock().is_draft = false;
         Ok(())
     }
 }
@@ -268,24 +339,29 @@ fn read_generation(fs: &dyn Fs, path: &Path) -> Result<Option<u64>, StoreError> 
 }
 
 /// Counts from `start` up to the first record that was not written whole.
-fn replay(fs: &dyn Fs, path: &Path, generation: u64, start: u64) -> Result<Counts, StoreError> {
+fn replay(
+    fs: &dyn Fs,
+    path: &Path,
+    generation: u64,
+    start: u64,
+    counts: &mut Counts,
+) -> Result<(), StoreError> {
     let failed = |error| StoreError::io("read", path)(error);
     let mut file = fs.open(path).map_err(failed)?;
     file.seek(SeekFrom::Start(start)).map_err(failed)?;
     let mut reader = BufReader::new(file);
-    let mut counts = Counts::new();
     let mut record = [0; RECORD];
     loop {
         match reader.read_exact(&mut record) {
-            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(counts),
+            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(()),
             read => read.map_err(failed)?,
         }
         let numbers =
             (tables::u64_at(&record, 0), tables::u64_at(&record, 8), tables::u32_at(&record, 16));
-        let (Some(package), Some(version), Some(number)) = numbers else { return Ok(counts) };
+        let (Some(package), Some(version), Some(number)) = numbers else { return Ok(()) };
         let file = FileId::new(package, version, number);
         if record != encoded(generation, content(file)) {
-            return Ok(counts);
+            return Ok(());
         }
         *counts.entry(file).or_default() += 1;
     }

@@ -48,6 +48,7 @@ mod select;
 #[cfg(feature = "sim")]
 pub mod sim;
 mod small;
+mod space;
 mod staging;
 mod store;
 mod storing;

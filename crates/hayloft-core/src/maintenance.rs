@@ -377,13 +377,14 @@ impl Inner {
         }
         loop {
             let (job, log) = (job.to_vec(), log.to_vec());
-            let more = self.writer.change::<bool, StoreError>(INDEX_WEIGHT, move |plan| {
-                let more = index::drop_old_lines(plan, feed, &log)?;
-                if !more {
-                    plan.delete(tables::JOB, job.clone());
-                }
-                Ok(more)
-            })?;
+            let more =
+                self.writer.change_freeing::<bool, StoreError>(INDEX_WEIGHT, move |plan| {
+                    let more = index::drop_old_lines(plan, feed, &log)?;
+                    if !more {
+                        plan.delete(tables::JOB, job.clone());
+                    }
+                    Ok(more)
+                })?;
             if !more || self.stops() {
                 return Ok(());
             }
@@ -397,9 +398,9 @@ impl Inner {
             }
             let job = job.to_vec();
             let weight = DELETED_ROWS * 64;
-            let finished = self
-                .writer
-                .change::<bool, StoreError>(weight, move |plan| delete_some(plan, feed, &job))?;
+            let finished = self.writer.change_freeing::<bool, StoreError>(weight, move |plan| {
+                delete_some(plan, feed, &job)
+            })?;
             if finished {
                 return Ok(());
             }

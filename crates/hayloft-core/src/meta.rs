@@ -59,6 +59,8 @@ pub struct Batch {
     pub put: Vec<(Table, Vec<u8>, Vec<u8>)>,
     /// Rows to remove; a missing row is no error.
     pub delete: Vec<(Table, Vec<u8>)>,
+    /// It makes room: an engine that keeps something back for a full disk takes it from there.
+    pub frees: bool,
 }
 
 /// Reading metadata failed.

@@ -129,6 +129,8 @@ pub(crate) struct Plan<'a> {
     fence: Option<Vec<u8>>,
     /// Packages that the current operation changes, as they were before it.
     touched: Touched,
+    /// A part of the batch makes room.
+    frees: bool,
 }
 
 impl<'a> Plan<'a> {
@@ -159,6 +161,7 @@ impl<'a> Plan<'a> {
             counters,
             fence,
             touched: Touched::default(),
+            frees: false,
         })
     }
 
@@ -189,6 +192,11 @@ impl<'a> Plan<'a> {
         }
     }
 
+    /// Notes that a part of the batch makes room.
+    pub(crate) fn frees_room(&mut self) {
+        self.frees = true;
+    }
+
     /// Makes a batch of all accepted changes, under the condition that no one else committed
     /// meanwhile; no batch if there are none.
     pub(crate) fn seal(self) -> Result<Sealed<'a>, StoreError> {
@@ -211,6 +219,7 @@ impl<'a> Plan<'a> {
         let mut batch = Batch {
             expect: vec![(tables::META, COUNTERS.to_vec(), expect)],
             put: vec![(tables::META, COUNTERS.to_vec(), counters)],
+            frees: self.frees,
             ..Batch::default()
         };
         if self.accepted.0.keys().any(|table| is_small(*table)) {

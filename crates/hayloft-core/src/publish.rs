@@ -128,7 +128,7 @@ impl Inner {
     /// Notes that a content is not what it should be; uploading it again heals it.
     pub(crate) fn mark_damaged(&self, key: BlobKey) {
         tracing::error!(content = %shown(&key.0), "a stored content is damaged");
-        let marked = self.writer.change::<(), StoreError>(512, move |plan| {
+        let marked = self.writer.change_freeing::<(), StoreError>(512, move |plan| {
             if let Some(mut row) = plan.get::<BlobRecord>(tables::BLOB, &key.0)?
                 && row.health != Health::Damaged
             {

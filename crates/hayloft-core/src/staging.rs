@@ -9,6 +9,7 @@ use hayloft_feed::{Digests, ReadSeek};
 
 use crate::groups::Groups;
 use crate::hashing::{CHUNK, FiveHashes, HelperFailed, Helpers};
+use crate::space::Space;
 use crate::{BlobKey, Fs, FsFile, StagedFile, StoreError};
 
 /// How many bytes are written between looks at the free space.
@@ -21,7 +22,7 @@ pub(crate) struct StagingArea {
     /// `tmp/<epoch>`.
     pub(crate) directory: PathBuf,
     pub(crate) inline_limit: u64,
-    pub(crate) free_space_floor: u64,
+    pub(crate) space: Arc<Space>,
     pub(crate) max_file_size: u64,
     pub(crate) helpers: Arc<Helpers>,
     pub(crate) next: AtomicU64,
@@ -72,18 +73,6 @@ impl Drop for TempFile {
 }
 
 impl StagingArea {
-    /// Fails if less than the floor is free.
-    pub(crate) fn check_space(&self) -> Result<(), StoreError> {
-        // Its own directory is made with the first file.
-        let place = self.directory.parent().unwrap_or(&self.directory);
-        let available =
-            self.fs.available(place).map_err(StoreError::io("find the free space of", place))?;
-        if available < self.free_space_floor {
-            return Err(StoreError::NoSpace { available, floor: self.free_space_floor });
-        }
-        Ok(())
-    }
-
     /// A new empty file.
     pub(crate) fn create(&self) -> Result<(TempFile, Box<dyn FsFile>), StoreError> {
         let number = self.next.fetch_add(1, Ordering::Relaxed);
@@ -100,7 +89,7 @@ impl StagingArea {
 
     /// Begins a file of at most `limit` bytes.
     pub(crate) fn begin(self: &Arc<Self>, limit: Option<u64>) -> Result<Staging, StoreError> {
-        self.check_space()?;
+        self.space.check()?;
         Ok(Staging {
             limit: limit.unwrap_or(u64::MAX).min(self.max_file_size),
             inline_limit: self.inline_limit,
@@ -256,7 +245,7 @@ impl Staging {
 
     fn store(&mut self, chunk: &[u8]) -> Result<(), StoreError> {
         if self.hashes.size() >= self.next_check {
-            self.area.check_space()?;
+            self.area.space.check()?;
             self.next_check = self.hashes.size().saturating_add(SPACE_CHECK);
         }
         if self.file.is_none() {

@@ -18,6 +18,7 @@ use crate::pins::Pins;
 use crate::plan::Plan;
 use crate::records::{FormatRecord, LogPositionRecord, NumberRecord, SaltRecord};
 use crate::small::SmallTables;
+use crate::space::Space;
 use crate::staging::StagingArea;
 use crate::writer::{Below, Writer, check_outside_plan};
 use crate::{
@@ -254,13 +255,19 @@ impl Store {
                 position: downloads::end_of_log(parts.fs.as_ref(), &layout.root)?,
             },
         )?;
-        let writer = Writer::start(Below {
+        let space = Arc::new(Space {
+            fs: parts.fs.clone(),
+            place: layout.root.clone(),
+            floor: options.free_space_floor,
+        });
+        let below = Below {
             meta: parts.meta.clone(),
             types: types.clone(),
             clock: options.clock.clone(),
             meter: meter.clone(),
             small: small.clone(),
-        })?;
+        };
+        let writer = Writer::start(below, space.clone())?;
         let started = begin(&parts, &writer, &layout, opened, mended)?;
         let downloads =
             Arc::new(Downloads::open(parts.fs.clone(), &layout.root, &started.begun.position)?);
@@ -268,12 +275,15 @@ impl Store {
             fs: parts.fs.clone(),
             directory: started.staging,
             inline_limit: options.inline_limit.min(16 << 20),
-            free_space_floor: options.free_space_floor,
+            space,
             max_file_size: options.max_file_size,
             helpers: Helpers::of_machine(),
             next: AtomicU64::new(0),
         });
-        downloads.flush(&writer)?;
+        if let Err(error) = downloads.flush(&writer) {
+            // Nothing that a store could not be read without.
+            tracing::warn!(%error, "download counts were not saved and are kept");
+        }
         let inner = Arc::new(Inner {
             layout,
             opened,
@@ -357,7 +367,7 @@ impl Store {
         if self.inner.writer.is_stopped() {
             return Err(StoreError::Stopped);
         }
-        self.inner.staging.check_space()
+        self.inner.staging.space.check()
     }
 
     /// What the store did since it was opened.
@@ -506,7 +516,7 @@ fn begin(
 ) -> Result<Started, OpenError> {
     let fresh = Fresh { salt: random()?, store: random()?, timeline: random()? };
     let begun: Begun = writer
-        .change(1_024, move |plan| begin_rows(plan, &fresh, &mended))
+        .change_freeing(1_024, move |plan| begin_rows(plan, &fresh, &mended))
         .map_err(OpenError::Store)?;
     let staging = layout.epoch(begun.epoch);
     if opened == Opened::Created {

@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use crate::metrics::Meter;
 use crate::plan::{self, Plan};
 use crate::small::{Changed, SmallTables};
+use crate::space::{Room, Space};
 use crate::{Clock, CommitError, FeedTypes, MetaRead, MetaStore, StoreError, Want, index};
 
 /// Most operations in one commit.
@@ -52,6 +53,7 @@ impl Drop for Planning {
 trait Operation: Send {
     /// Bytes that it is going to write, roughly.
     fn weight(&self) -> usize;
+    fn room(&self) -> Room;
     /// What planning is going to read, as far as that is known.
     fn wants(&self) -> &[Want];
     /// Plans, perhaps not for the first time; true if it was not refused.
@@ -64,6 +66,7 @@ trait Operation: Send {
 
 struct Planned<F, T, E> {
     weight: usize,
+    room: Room,
     wants: Vec<Want>,
     plan: F,
     result: Option<Result<T, E>>,
@@ -78,6 +81,10 @@ where
 {
     fn weight(&self) -> usize {
         self.weight
+    }
+
+    fn room(&self) -> Room {
+        self.room
     }
 
     fn wants(&self) -> &[Want] {
@@ -159,6 +166,8 @@ struct Entrance {
 pub(crate) struct Writer {
     /// `None` once closed.
     entrance: Mutex<Option<Entrance>>,
+    /// What changes that need room are held against; an engine that is shared has a disk of its own.
+    space: Option<Arc<Space>>,
     thread: Mutex<Option<JoinHandle<()>>>,
     stopped: Arc<AtomicBool>,
 }
@@ -170,7 +179,8 @@ impl std::fmt::Debug for Writer {
 }
 
 impl Writer {
-    pub(crate) fn start(below: Below) -> Result<Self, StoreError> {
+    pub(crate) fn start(below: Below, space: Arc<Space>) -> Result<Self, StoreError> {
+        let space = (!below.meta.is_shared()).then_some(space);
         let (queue, operations) = mpsc::sync_channel(QUEUE);
         let stopped = Arc::new(AtomicBool::new(false));
         let rehearsals = below.meta.is_shared().then(|| Rehearsals {
@@ -184,7 +194,7 @@ impl Writer {
             .spawn(move || thread.run(&operations))
             .map_err(StoreError::io("start a thread for", "the writer"))?;
         let entrance = Mutex::new(Some(Entrance { queue, rehearsals }));
-        Ok(Self { entrance, thread: Mutex::new(Some(thread)), stopped })
+        Ok(Self { entrance, space, thread: Mutex::new(Some(thread)), stopped })
     }
 
     /// Runs `plan` in the writer and waits until what it wrote is durable.
@@ -203,6 +213,21 @@ impl Writer {
         self.change_expecting(weight, Vec::new, plan)
     }
 
+    /// The same for changes that make room, or that the store itself cannot do without.
+    pub(crate) fn change_freeing<T, E>(
+        &self,
+        weight: usize,
+        plan: impl Fn(&mut Plan) -> Result<T, E> + Send + 'static,
+    ) -> Result<T, E>
+    where
+        T: Send + 'static,
+        E: From<StoreError> + Send + 'static,
+    {
+        check_outside_plan()?;
+        let wants = self.rehearsed(Vec::new, &plan)?;
+        self.send(Room::Freed, weight, wants, plan)
+    }
+
     /// The same, where `hints` tells what the plan is going to read, as far as that is known; it is
     /// asked only if that saves anything.
     pub(crate) fn change_expecting<T, E>(
@@ -216,17 +241,29 @@ impl Writer {
         E: From<StoreError> + Send + 'static,
     {
         check_outside_plan()?;
+        let wants = self.rehearsed(hints, &plan)?;
+        self.change_rehearsed(weight, wants, plan)
+    }
+
+    /// What a plan reads, where that has to be known.
+    fn rehearsed<T, E>(
+        &self,
+        hints: impl FnOnce() -> Vec<Want>,
+        plan: impl Fn(&mut Plan) -> Result<T, E>,
+    ) -> Result<Vec<Want>, E>
+    where
+        E: From<StoreError>,
+    {
         let entrance = self.entrance.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        let wants = match entrance.ok_or(StoreError::Closed)?.rehearsals {
-            None => Vec::new(),
+        match entrance.ok_or(StoreError::Closed)?.rehearsals {
+            None => Ok(Vec::new()),
             Some(Rehearsals { meta, clock, types }) => {
                 let mut wants = hints();
                 wants.push(plan::counters_wanted());
                 let snapshot = meta.snapshot(&wants).map_err(StoreError::from)?;
-                rehearse(snapshot, clock.as_ref(), &types, &plan)?
+                rehearse(snapshot, clock.as_ref(), &types, &plan)
             }
-        };
-        self.change_rehearsed(weight, wants, plan)
+        }
     }
 
     /// Runs in the writer what was rehearsed, or needs no rehearsal; `wants` is what it reads.
@@ -241,10 +278,27 @@ impl Writer {
         E: From<StoreError> + Send + 'static,
     {
         check_outside_plan()?;
+        if let Some(space) = &self.space {
+            space.check()?;
+        }
+        self.send(Room::Needed, weight, wants, plan)
+    }
+
+    fn send<T, E>(
+        &self,
+        room: Room,
+        weight: usize,
+        wants: Vec<Want>,
+        plan: impl Fn(&mut Plan) -> Result<T, E> + Send + 'static,
+    ) -> Result<T, E>
+    where
+        T: Send + 'static,
+        E: From<StoreError> + Send + 'static,
+    {
         let entrance = self.entrance.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let Entrance { queue, .. } = entrance.ok_or(StoreError::Closed)?;
         let (reply, answer) = mpsc::sync_channel(1);
-        let operation = Planned { weight, wants, plan, result: None, reply };
+        let operation = Planned { weight, room, wants, plan, result: None, reply };
         queue.send(Box::new(operation)).map_err(|_| StoreError::Closed)?;
         drop(queue);
         answer.recv().unwrap_or_else(|_| Err(StoreError::Closed.into()))
@@ -369,6 +423,9 @@ impl Thread {
         for operation in batch.iter_mut() {
             if self.planned(operation.as_mut(), &mut plan) {
                 plan.accept();
+                if operation.room() == Room::Freed {
+                    plan.frees_room();
+                }
                 accepted += 1;
             } else {
                 plan.reject();
@@ -494,7 +551,17 @@ mod tests {
 
     fn operation(plan: impl Fn(&mut Plan) -> Result<u8, StoreError> + Send + 'static) -> Waiting {
         let (reply, answer) = mpsc::sync_channel(1);
-        (Box::new(Planned { weight: 1, wants: Vec::new(), plan, result: None, reply }), answer)
+        (
+            Box::new(Planned {
+                weight: 1,
+                room: Room::Needed,
+                wants: Vec::new(),
+                plan,
+                result: None,
+                reply,
+            }),
+            answer,
+        )
     }
 
     fn set(plan: &mut Plan, key: &str) -> Result<(), StoreError> {
@@ -591,7 +658,8 @@ mod tests {
             let _held = &captured;
             Ok::<_, StoreError>(1)
         };
-        let operation = Planned { weight: 1, wants: Vec::new(), plan, result: Some(Ok(1)), reply };
+        let (room, result) = (Room::Needed, Some(Ok(1)));
+        let operation = Planned { weight: 1, room, wants: Vec::new(), plan, result, reply };
         Box::new(operation).answer(None);
         assert!(!answered.load(Ordering::SeqCst));
         assert!(matches!(answer.lock().unwrap().try_recv(), Ok(Ok(1))));

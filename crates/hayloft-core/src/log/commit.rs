@@ -55,7 +55,7 @@ impl Logged {
         if size > largest || rows > FULL_ROWS {
             return done(shared.commit_below(batch));
         }
-        let mut state = match shared.make_room(size as u64, rows) {
+        let mut state = match shared.make_room(size as u64, rows, batch.frees) {
             Ok(state) => state,
             Err(error) => return done(Err(error)),
         };
@@ -116,13 +116,24 @@ impl Shared {
     }
 
     /// Finds room for a record of so many bytes and rows, in the other half if need be.
-    fn make_room(&self, size: u64, rows: usize) -> Result<MutexGuard<'_, State>, CommitError> {
+    fn make_room(
+        &self,
+        size: u64,
+        rows: usize,
+        frees: bool,
+    ) -> Result<MutexGuard<'_, State>, CommitError> {
         let mut state = self.state();
         loop {
             if self.is_broken() {
                 return Err(CommitError::Rejected(Box::new(Closed)));
             }
-            let fits = state.end + size <= self.half && state.active.count() + rows <= FULL_ROWS;
+            // On a full disk, deletes are what can help: a part of the last half is left to them.
+            let (most, most_rows) = if state.no_space.is_some() && !frees {
+                (self.half - self.half / 4, FULL_ROWS - FULL_ROWS / 4)
+            } else {
+                (self.half, FULL_ROWS)
+            };
+            let fits = state.end + size <= most && state.active.count() + rows <= most_rows;
             let is_due = self.is_due(&state);
             if fits && !is_due {
                 return Ok(state);

@@ -80,7 +80,7 @@ impl Store {
         actor.check()?;
         let types = self.types().clone();
         let (feed, selector, actor) = (feed.to_owned(), selector.clone(), actor.clone());
-        let (deleted, gone) = self.inner.writer.change(WEIGHT, move |plan| {
+        let (deleted, gone) = self.inner.writer.change_freeing(WEIGHT, move |plan| {
             let handle = FeedHandle::find(plan, &types, &feed).map_err(SelectError::from)?;
             let version = match handle.select_version(plan, &selector) {
                 Err(SelectError::Store(StoreError::Damaged { .. }))

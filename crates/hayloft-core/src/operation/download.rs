@@ -86,7 +86,7 @@ impl Store {
         if self.inner.is_closed() {
             return Err(StoreError::Closed);
         }
-        self.inner.context.downloads.count(self.inner.own_file(file)?)?;
+        self.inner.context.downloads.count(self.inner.own_file(file)?);
         let counted = self.inner.meter.downloads.fetch_add(1, Ordering::Relaxed);
         if counted.is_multiple_of(1_024) {
             self.inner.maintenance.wake_for_counts(self.inner.context.downloads.waiting());

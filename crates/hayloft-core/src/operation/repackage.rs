@@ -311,7 +311,7 @@ impl Store {
             url: request.url.clone(),
             ..HistoryEntry::of(reference(&from, file).to_string())
         };
-        self.inner.staging.check_space()?;
+        self.inner.staging.space.check()?;
         let (temp, out) = self.inner.staging.create()?;
         let mut out = BufWriter::with_capacity(BUFFER, out);
         let source = &mut BufReader::with_capacity(BUFFER, watch.reader(reader));
