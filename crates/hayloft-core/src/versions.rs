@@ -303,7 +303,10 @@ fn add_file(
         }
         let number = version.record.next_file;
         version.record.next_file += 1;
-        let value = write_file(plan, version, number, file, terms)?;
+        let mut value = write_file(plan, version, number, file, terms)?;
+        if version.record.origin != terms.origin && terms.origin != OriginValue::Uploaded {
+            value.published_by.clear();
+        }
         count_file(plan, feed.id, 1, value.size)?;
         version.record.files.push(value);
         return Ok((version.record.files.len() - 1, Stored::Created));
@@ -324,11 +327,22 @@ fn add_file(
     count_file(plan, feed.id, -1, known.size)?;
     count_file(plan, feed.id, 1, value.size)?;
     *replaced = Some(known.digests.sha256);
-    version.record.origin = terms.origin.clone();
+    if version.record.origin != terms.origin {
+        forget_makers(&mut version.record);
+        version.record.origin = terms.origin.clone();
+    }
     if let Some(slot) = version.record.files.get_mut(place) {
         *slot = value;
     }
     Ok((place, Stored::Replaced))
+}
+
+/// Who brought files from another feed is told to those alone who see that feed, which the version
+/// remembers. Once it has another origin, only the record of the step tells it.
+fn forget_makers(record: &mut VersionRecord) {
+    if record.origin != OriginValue::Uploaded {
+        record.files.iter_mut().for_each(|file| file.published_by.clear());
+    }
 }
 
 /// Lets the same bytes, sent again, take the place of damaged ones.

@@ -15,7 +15,7 @@ pub(crate) use memory::SendMemory;
 pub(crate) use range::Part;
 pub(crate) use receive::{
     FileWriter, SMALL_TEXT, TextBody, discard, is_multipart, next_frame, receive, receive_text,
-    upload_limit,
+    receive_text_of, upload_limit,
 };
 pub(crate) use send::{FileRequest, Outgoing};
 

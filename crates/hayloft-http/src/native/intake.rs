@@ -18,7 +18,7 @@ use self::json::JsonParser;
 use self::multipart::MultipartParser;
 use super::executor::Worded;
 use crate::transfer::{
-    FileWriter, SMALL_TEXT, is_multipart, next_frame, receive as receive_file, receive_text,
+    FileWriter, SMALL_TEXT, is_multipart, next_frame, receive as receive_file, receive_text_of,
     upload_limit,
 };
 use crate::{ApiError, App, Visitor};
@@ -114,10 +114,12 @@ pub(super) async fn receive(
     body: Body,
 ) -> Result<Received, Worded> {
     let nothing = Received { fields: Fields::default(), file: None };
+    // Who shows a key that opens nothing has not come so far.
+    let known = visitor.shows_credential();
     let parser: Box<dyn Parser> = match framing {
         Framing::None => return Ok(nothing),
         Framing::Form => {
-            let text = receive_text(app, visitor, body).await?;
+            let text = receive_text_of(app, known, body).await?;
             let pairs = query_pairs(&text);
             let fields = pairs.map(|(name, value)| Field { path: vec![name], value }).collect();
             return Ok(Received { fields: Fields(fields), ..nothing });
@@ -136,8 +138,7 @@ pub(super) async fn receive(
             return Err(Refusal::Unsupported(format!("{other:?} bodies are not read here")).into());
         }
     };
-    // Who shows a key that opens nothing has not come so far.
-    taken_apart(app, visitor.shows_credential(), parser, is_gzip(headers)?, body).await
+    taken_apart(app, known, parser, is_gzip(headers)?, body).await
 }
 
 fn is_gzip(headers: &HeaderMap) -> Result<bool, Worded> {

@@ -60,13 +60,6 @@ pub(crate) struct TextBody {
     of_a_page: bool,
 }
 
-impl From<Body> for TextBody {
-    /// A body of the clients of an ecosystem, who say of it what they like.
-    fn from(body: Body) -> Self {
-        Self { body, of_a_page: false }
-    }
-}
-
 impl<S: Send + Sync> FromRequest<S> for TextBody {
     type Rejection = Infallible;
 
@@ -89,9 +82,8 @@ impl<S: Send + Sync> FromRequest<S> for TextBody {
 pub(crate) async fn receive_text(
     app: &App,
     visitor: &Visitor,
-    body: impl Into<TextBody>,
+    body: TextBody,
 ) -> Result<String, ApiError> {
-    let body = body.into();
     if body.of_a_page {
         return Err(ApiError::new(
             StatusCode::UNSUPPORTED_MEDIA_TYPE,
@@ -99,7 +91,17 @@ pub(crate) async fn receive_text(
         ));
     }
     let known = app.knows(visitor).await?;
-    let received = timeout(app.limits().text_deadline, all_text(app, known, body.body));
+    receive_text_of(app, known, body.body).await
+}
+
+/// The same from somebody of whom it was found out whether they are known. What they may do is
+/// asked once more when it is done: keys end, and bodies may take long.
+pub(crate) async fn receive_text_of(
+    app: &App,
+    known: bool,
+    body: Body,
+) -> Result<String, ApiError> {
+    let received = timeout(app.limits().text_deadline, all_text(app, known, body));
     received.await.unwrap_or_else(|_| Err(too_slow()))
 }
 

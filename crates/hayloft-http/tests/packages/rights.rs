@@ -1,6 +1,6 @@
 //! Who may do what.
 
-use hayloft_testkit::nupkg;
+use hayloft_testkit::{Package, nupkg, sdist, wheel};
 use serde_json::Value;
 
 use crate::listed::Listed;
@@ -156,4 +156,45 @@ fn who_sees_one_end_of_a_step_does_not_learn_of_the_other() {
             assert!(!shown.is_empty() && shown.iter().all(|shown| *shown == expected), "{shown:?}");
         }
     }
+}
+
+#[test]
+fn who_brought_a_file_into_a_version_of_others_is_not_told_either() {
+    let server = Server::start_with(|app| app.gatekeeper(Listed));
+    server.feed("here", "pypi");
+    server.feed("secret", "pypi");
+    let maker = [("x-apikey", "view+download+add+acceptpromotion+overwrite+maker")];
+    let other = [("x-apikey", "view+download+add+overwrite+other")];
+    let put = |key: &[(&str, &str)], feed: &str, file: Package| {
+        let path = format!("/api/packages/{feed}/upload?filename={}", file.file_name());
+        server.send("PUT", &path, key, &file.build()).done();
+    };
+    let promote = || {
+        let body = b"fromFeed=secret&name=A&version=1.0.0&toFeed=here";
+        server.send("POST", "/api/promotions/promote", &maker, body).done();
+    };
+    let publishers = || {
+        let rows = server.get("/api/packages/here/versions?apikey=view:here").json();
+        let rows = rows.as_array().unwrap().clone();
+        rows.into_iter().map(|row| row["publishedBy"].clone()).collect::<Vec<_>>()
+    };
+    // Into a version that was uploaded.
+    put(&other, "here", wheel("A", "1.0.0"));
+    put(&maker, "secret", sdist("A", "1.0.0"));
+    promote();
+    let mut told = publishers();
+    told.sort_by_key(Value::is_null);
+    assert_eq!(told, [Value::from(other[0].1), Value::Null]);
+    // Into an empty feed, where an upload takes the place of one of the files later.
+
+    for file in [wheel("A", "1.0.0"), sdist("A", "1.0.0")].map(|file| file.file_name()) {
+        let path = format!("/api/packages/here/delete?name=A&version=1.0.0&file={file}");
+        server.send("POST", &path, &[("x-apikey", "view+delete")], b"").done();
+    }
+    put(&maker, "secret", wheel("A", "1.0.0").field("X-Other", "y"));
+    promote();
+    put(&other, "here", wheel("A", "1.0.0"));
+    let mut told = publishers();
+    told.sort_by_key(Value::is_null);
+    assert_eq!(told, [Value::from(other[0].1), Value::Null]);
 }
