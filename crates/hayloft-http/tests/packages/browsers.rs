@@ -142,7 +142,7 @@ fn metrics_are_not_for_who_comes_through_a_proxy(
     "403"
 )]
 #[case::another_address("GET /metrics HTTP/1.1\r\nHost: 192.0.2.1:8624\r\n", "403")]
-#[case::two_names("GET /metrics HTTP/1.1\r\nHost: localhost\r\nHost: feeds.example\r\n", "403")]
+#[case::two_names("GET /metrics HTTP/1.1\r\nHost: localhost\r\nHost: feeds.example\r\n", "400")]
 #[case::no_name("GET /metrics HTTP/1.1\r\n", "403")]
 #[case::as_nginx_asks("GET /metrics HTTP/1.0\r\nHost: 127.0.0.1:8624\r\n", "403")]
 #[case::as_a_proxy_is_asked(
