@@ -13,6 +13,9 @@ pub enum StoreError {
     /// [`Store::close`](crate::Store::close) was called.
     #[error("the store is closed")]
     Closed,
+    /// It was opened for reading only; see [`OpenOptions::read_only`](crate::OpenOptions::read_only).
+    #[error("the store was opened for reading only")]
+    ReadOnly,
     /// An earlier commit or sync failed; reading goes on, writing needs a fresh open.
     #[error("writing has stopped after a failure; open the store again")]
     Stopped,
@@ -99,6 +102,7 @@ impl StoreError {
         match self {
             Self::Closed => Self::Closed,
             Self::Busy => Self::Busy,
+            Self::ReadOnly => Self::ReadOnly,
             Self::Stopped => Self::Stopped,
             Self::Panicked => Self::Panicked,
             Self::Reentrant => Self::Reentrant,

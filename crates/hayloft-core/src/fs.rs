@@ -1,8 +1,10 @@
 //! The file operations that the store is built from, and their one production implementation.
 
 mod mounts;
+mod overlay;
 mod real;
 
+pub(crate) use overlay::OverlayFs;
 pub use real::RealFs;
 
 use std::fmt;

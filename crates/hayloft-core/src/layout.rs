@@ -4,7 +4,7 @@ use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use crate::{Create, Fs, FsLock, OpenError, Opened, StoreError};
+use crate::{Create, Fs, FsLock, OpenError, OpenMode, Opened, StoreError};
 
 /// The format that this release writes, and the newest that it reads.
 pub(crate) const FORMAT: u32 = 3;
@@ -75,11 +75,13 @@ impl Layout {
         &self,
         fs: &Arc<dyn Fs>,
         create: Create,
+        mode: OpenMode,
     ) -> Result<(Opened, Box<dyn FsLock>), OpenError> {
         let failed = |action, error| StoreError::io(action, &self.root)(error);
         let format = read_format(fs.as_ref(), &self.root)?;
         let opened = match format {
-            Some(found) if found > FORMAT => {
+            // Its rows tell whether it can be read.
+            Some(found) if found > FORMAT && mode == OpenMode::ReadWrite => {
                 return Err(OpenError::NewerFormat { found, known: FORMAT });
             }
             Some(found) if found < OLDEST_FORMAT => {

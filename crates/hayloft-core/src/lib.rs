@@ -76,7 +76,7 @@ pub use meta::{
 };
 pub use metrics::{LogMetrics, Metrics};
 pub use operation::*;
-pub use options::{Background, Create, OpenOptions, VerifyOnRead};
+pub use options::{Background, Create, OpenMode, OpenOptions, VerifyOnRead};
 pub use package::{Allow, Deprecation, FileId, Listing, Origin, PackageFile, PackageInfo, Status};
 pub use rows_pager::Rows;
 pub use select::{SelectError, Selector, Wanted};

@@ -226,7 +226,7 @@ impl Inner {
         if self.writer.is_stopped() {
             return Err(StoreError::Stopped);
         }
-        Ok(())
+        self.staging.space.check_writable()
     }
 
     fn maintain(&self, sweep: &mut Sweep) -> Result<(), StoreError> {

@@ -11,6 +11,8 @@ use crate::{Clock, LogOptions, SystemClock};
 pub struct OpenOptions {
     /// What to do if the directory holds no store.
     pub create: Create,
+    /// Whether the store may be changed.
+    pub mode: OpenMode,
     /// Largest file, in bytes, that lies in the metadata file instead of one of its own; 0 for
     /// none. Capped at 16 MiB.
     pub inline_limit: u64,
@@ -51,6 +53,17 @@ pub enum Create {
     Never,
 }
 
+/// Whether a store may be changed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OpenMode {
+    /// It may.
+    ReadWrite,
+    /// Every change is refused, no file is written, and downloads are not counted. Recovery takes
+    /// place in memory, so this also opens a store on a full disk or on a medium that cannot be
+    /// written, and one of a newer format that says that it can be read.
+    ReadOnly,
+}
+
 /// Whether downloads of files are checked. Files that lie in the metadata always are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum VerifyOnRead {
@@ -79,6 +92,12 @@ impl OpenOptions {
     #[must_use]
     pub fn create(self, create: Create) -> Self {
         Self { create, ..self }
+    }
+
+    /// Opens an existing store without changing anything; see [`OpenMode::ReadOnly`].
+    #[must_use]
+    pub fn read_only(self) -> Self {
+        Self { mode: OpenMode::ReadOnly, create: Create::Never, ..self }
     }
 
     /// Largest file in bytes that lies in the metadata; 16,000 unless set.
@@ -158,6 +177,7 @@ impl Default for OpenOptions {
     fn default() -> Self {
         Self {
             create: Create::IfMissing,
+            mode: OpenMode::ReadWrite,
             inline_limit: 16_000,
             cache: 64 << 20,
             log: LogOptions::default(),

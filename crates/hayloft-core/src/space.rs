@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::{Fs, StoreError};
 
@@ -21,11 +22,23 @@ pub(crate) struct Space {
     /// A directory that is there.
     pub(crate) place: PathBuf,
     pub(crate) floor: u64,
+    /// Set once a store that is only read has opened.
+    pub(crate) read_only: AtomicBool,
 }
 
 impl Space {
-    /// Fails if less than the floor is free.
+    /// Fails if nothing may be written.
+    pub(crate) fn check_writable(&self) -> Result<(), StoreError> {
+        if self.is_read_only() { Err(StoreError::ReadOnly) } else { Ok(()) }
+    }
+
+    pub(crate) fn is_read_only(&self) -> bool {
+        self.read_only.load(Ordering::Acquire)
+    }
+
+    /// Fails if nothing may be written, or less than the floor is free.
     pub(crate) fn check(&self) -> Result<(), StoreError> {
+        self.check_writable()?;
         let available = self
             .fs
             .available(&self.place)

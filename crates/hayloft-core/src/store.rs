@@ -7,6 +7,7 @@ use hayloft_feed::{Detail, FeedType};
 
 use crate::downloads::{self, Downloads, LOG_POSITION};
 use crate::file_rows::Context;
+use crate::fs::OverlayFs;
 use crate::hashing::Helpers;
 use crate::inspections::Inspections;
 use crate::layout::{FORMAT, Layout, OLDEST_FORMAT};
@@ -23,8 +24,8 @@ use crate::staging::StagingArea;
 use crate::writer::{Below, Writer, check_outside_plan};
 use crate::{
     Action, Actor, BlobStore, Feed, FeedTypes, FileId, Fs, FsLock, LocalBlobs, LogError,
-    LogOptions, LogPlaces, Logged, MetaRead, MetaStore, Metrics, OpenMetaError, OpenOptions,
-    RealFs, RedbOptions, RedbStore, StoreError, Timestamp, Want, rows, tables,
+    LogOptions, LogPlaces, Logged, MetaRead, MetaStore, Metrics, OpenMetaError, OpenMode,
+    OpenOptions, RealFs, RedbOptions, RedbStore, StoreError, Timestamp, Want, rows, tables,
 };
 
 pub(crate) const FORMAT_ROW: &[u8] = b"format";
@@ -209,6 +210,10 @@ impl Store {
         types: FeedTypes,
         options: OpenOptions,
     ) -> Result<Self, OpenError> {
+        let fs: Arc<dyn Fs> = match options.mode {
+            OpenMode::ReadWrite => fs,
+            OpenMode::ReadOnly => Arc::new(OverlayFs::new(fs)),
+        };
         let redb = RedbOptions { cache_bytes: options.cache, ..RedbOptions::default() };
         let log = options.log.clone();
         Self::open_with(&fs.clone(), directory, types, options, move |root, opened| {
@@ -241,12 +246,12 @@ impl Store {
         make: impl FnOnce(&Path, Opened) -> Result<Parts, OpenError>,
     ) -> Result<Self, OpenError> {
         let layout = Layout { root: directory.as_ref().to_owned() };
-        let (opened, lock) = layout.enter(fs, options.create)?;
+        let (opened, lock) = layout.enter(fs, options.create, options.mode)?;
         layout.make_directories(fs.as_ref())?;
         let parts = make(&layout.root, opened)?;
         let meter = Arc::new(Meter::default());
         let small = Arc::new(SmallTables::default());
-        check_format(parts.meta.as_ref())?;
+        check_format(parts.meta.as_ref(), options.mode)?;
         let mended = own_rows::mend(
             parts.meta.as_ref(),
             &Fallback {
@@ -259,6 +264,7 @@ impl Store {
             fs: parts.fs.clone(),
             place: layout.root.clone(),
             floor: options.free_space_floor,
+            read_only: AtomicBool::new(false),
         });
         let below = Below {
             meta: parts.meta.clone(),
@@ -275,7 +281,7 @@ impl Store {
             fs: parts.fs.clone(),
             directory: started.staging,
             inline_limit: options.inline_limit.min(16 << 20),
-            space,
+            space: space.clone(),
             max_file_size: options.max_file_size,
             helpers: Helpers::of_machine(),
             next: AtomicU64::new(0),
@@ -284,6 +290,8 @@ impl Store {
             // Nothing that a store could not be read without.
             tracing::warn!(%error, "download counts were not saved and are kept");
         }
+        // What came so far was recovery.
+        space.read_only.store(options.mode == OpenMode::ReadOnly, Ordering::Release);
         let inner = Arc::new(Inner {
             layout,
             opened,
@@ -308,7 +316,9 @@ impl Store {
             options,
         });
         let store = Self { _handles: Arc::new(Handles(inner.clone())), inner };
-        Maintenance::start(&store.inner)?;
+        if store.inner.options.mode == OpenMode::ReadWrite {
+            Maintenance::start(&store.inner)?;
+        }
         Ok(store)
     }
 
@@ -423,7 +433,7 @@ impl Inner {
             return Ok(());
         }
         self.maintenance.stop();
-        let flushed = if self.writer.is_stopped() {
+        let flushed = if self.writer.is_stopped() || self.staging.space.is_read_only() {
             Ok(())
         } else {
             self.context.downloads.flush(&self.writer)
@@ -489,7 +499,7 @@ struct Started {
 }
 
 /// Refuses what other releases have written.
-fn check_format(meta: &dyn MetaStore) -> Result<(), OpenError> {
+fn check_format(meta: &dyn MetaStore, mode: OpenMode) -> Result<(), OpenError> {
     let read = meta.snapshot(&[]).map_err(StoreError::from)?;
     let format = match rows::get(read.as_ref(), tables::META, FORMAT_ROW) {
         // What a damaged one said, the file of the same name still says.
@@ -497,7 +507,11 @@ fn check_format(meta: &dyn MetaStore) -> Result<(), OpenError> {
         format => format?,
     };
     let Some(format): Option<FormatRecord> = format else { return Ok(()) };
-    if format.min_writer > FORMAT {
+    let needed = match mode {
+        OpenMode::ReadWrite => format.min_writer,
+        OpenMode::ReadOnly => format.min_reader,
+    };
+    if needed > FORMAT {
         return Err(OpenError::NewerFormat { found: format.major, known: FORMAT });
     }
     if format.major < OLDEST_FORMAT {

@@ -166,8 +166,9 @@ struct Entrance {
 pub(crate) struct Writer {
     /// `None` once closed.
     entrance: Mutex<Option<Entrance>>,
-    /// What changes that need room are held against; an engine that is shared has a disk of its own.
-    space: Option<Arc<Space>>,
+    space: Arc<Space>,
+    /// An engine that is shared has a disk of its own.
+    is_shared: bool,
     thread: Mutex<Option<JoinHandle<()>>>,
     stopped: Arc<AtomicBool>,
 }
@@ -180,10 +181,10 @@ impl std::fmt::Debug for Writer {
 
 impl Writer {
     pub(crate) fn start(below: Below, space: Arc<Space>) -> Result<Self, StoreError> {
-        let space = (!below.meta.is_shared()).then_some(space);
+        let is_shared = below.meta.is_shared();
         let (queue, operations) = mpsc::sync_channel(QUEUE);
         let stopped = Arc::new(AtomicBool::new(false));
-        let rehearsals = below.meta.is_shared().then(|| Rehearsals {
+        let rehearsals = is_shared.then(|| Rehearsals {
             meta: below.meta.clone(),
             clock: below.clock.clone(),
             types: below.types.clone(),
@@ -194,7 +195,7 @@ impl Writer {
             .spawn(move || thread.run(&operations))
             .map_err(StoreError::io("start a thread for", "the writer"))?;
         let entrance = Mutex::new(Some(Entrance { queue, rehearsals }));
-        Ok(Self { entrance, space, thread: Mutex::new(Some(thread)), stopped })
+        Ok(Self { entrance, space, is_shared, thread: Mutex::new(Some(thread)), stopped })
     }
 
     /// Runs `plan` in the writer and waits until what it wrote is durable.
@@ -278,8 +279,8 @@ impl Writer {
         E: From<StoreError> + Send + 'static,
     {
         check_outside_plan()?;
-        if let Some(space) = &self.space {
-            space.check()?;
+        if !self.is_shared {
+            self.space.check()?;
         }
         self.send(Room::Needed, weight, wants, plan)
     }
@@ -295,6 +296,7 @@ impl Writer {
         T: Send + 'static,
         E: From<StoreError> + Send + 'static,
     {
+        self.space.check_writable()?;
         let entrance = self.entrance.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let Entrance { queue, .. } = entrance.ok_or(StoreError::Closed)?;
         let (reply, answer) = mpsc::sync_channel(1);

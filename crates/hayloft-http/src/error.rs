@@ -154,7 +154,9 @@ impl From<StoreError> for ApiError {
     fn from(error: StoreError) -> Self {
         match &error {
             StoreError::NoSpace { .. } => Self::of(StatusCode::INSUFFICIENT_STORAGE, &error),
-            StoreError::Busy => Self::of(StatusCode::SERVICE_UNAVAILABLE, &error),
+            StoreError::Busy | StoreError::ReadOnly => {
+                Self::of(StatusCode::SERVICE_UNAVAILABLE, &error)
+            }
             // The texts of one request are too long together.
             StoreError::TooLarge { .. } => Self::of(StatusCode::BAD_REQUEST, &error),
             _ => Self::internal(error),

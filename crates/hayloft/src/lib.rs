@@ -92,14 +92,14 @@ pub use hayloft_core::{
     FeedError, FeedSettings, FeedStats, FeedTypes, FileId, Files, FindError, Finding, FindingCode,
     FoundFile, Kept, KeyDigest, KeyError, KeyGrant, KeyText, LatestQuery, Listing, LogError,
     LogMetrics, LogOptions, LookupError, Manifests, ManualClock, Metrics, NativeError, NativeView,
-    NoSuchFeed, OpenError, OpenOptions, Opened, Origin, Overwrite, Overwriting, PackageFile,
-    PackageHistory, PackageInfo, Pick, Progress, PromoteError, PromoteOutcome, PromoteRequest,
-    Promotion, PromotionQuery, QuickLookup, RefreshError, RepackageError, RepackageOutcome,
-    RepackageRequest, RepackagedFile, Repackaging, Repair, Rows, SelectError, Selector,
-    SettingError, Staged, Staging, StagingError, Status, StatusChange, StatusError, StatusOutcome,
-    Store, StoreError, Stored, SystemClock, TagError, Timestamp, TooLong, Unit, UnknownFeedType,
-    UploadError, UploadRequest, Uploaded, VerifyError, VerifyLevel, VerifyOnRead, VerifySummary,
-    VersionsQuery, Wanted,
+    NoSuchFeed, OpenError, OpenMode, OpenOptions, Opened, Origin, Overwrite, Overwriting,
+    PackageFile, PackageHistory, PackageInfo, Pick, Progress, PromoteError, PromoteOutcome,
+    PromoteRequest, Promotion, PromotionQuery, QuickLookup, RefreshError, RepackageError,
+    RepackageOutcome, RepackageRequest, RepackagedFile, Repackaging, Repair, Rows, SelectError,
+    Selector, SettingError, Staged, Staging, StagingError, Status, StatusChange, StatusError,
+    StatusOutcome, Store, StoreError, Stored, SystemClock, TagError, Timestamp, TooLong, Unit,
+    UnknownFeedType, UploadError, UploadRequest, Uploaded, VerifyError, VerifyLevel, VerifyOnRead,
+    VerifySummary, VersionsQuery, Wanted,
 };
 pub use hayloft_feed as feed_type;
 pub use hayloft_feed::{

@@ -86,7 +86,11 @@ impl Store {
         if self.inner.is_closed() {
             return Err(StoreError::Closed);
         }
-        self.inner.context.downloads.count(self.inner.own_file(file)?);
+        let file = self.inner.own_file(file)?;
+        if self.inner.staging.space.is_read_only() {
+            return Ok(());
+        }
+        self.inner.context.downloads.count(file);
         let counted = self.inner.meter.downloads.fetch_add(1, Ordering::Relaxed);
         if counted.is_multiple_of(1_024) {
             self.inner.maintenance.wake_for_counts(self.inner.context.downloads.waiting());
