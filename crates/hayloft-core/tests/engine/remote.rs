@@ -1,28 +1,75 @@
 //! An engine that is far away: whatever was not fetched ahead is a round trip of its own.
 
 use std::cell::RefCell;
-use std::collections::HashMap;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::collections::{BTreeSet, HashMap};
+use std::sync::{Arc, Mutex};
 
 use hayloft_core::{
     Batch, CommitError, Direction, KeyRange, MetaError, MetaRead, MetaStore, MetaTurn, RedbStore,
     Row, Table, Want,
 };
 
+/// What was asked of the engine.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Cost {
+    /// Round trips.
+    pub(crate) flights: u64,
+    /// Rows that were fetched, those that are not there included.
+    pub(crate) read: u64,
+    /// Tables that commits changed.
+    pub(crate) trees: u64,
+    /// Rows that commits put or deleted.
+    pub(crate) written: u64,
+    /// Bytes of their keys and values.
+    pub(crate) bytes: u64,
+}
+
+impl Cost {
+    pub(crate) fn since(self, before: Self) -> Self {
+        Self {
+            flights: self.flights - before.flights,
+            read: self.read - before.read,
+            trees: self.trees - before.trees,
+            written: self.written - before.written,
+            bytes: self.bytes - before.bytes,
+        }
+    }
+}
+
 #[derive(Debug, Default)]
-pub(crate) struct Flights(AtomicU64);
+pub(crate) struct Flights(Mutex<Cost>);
 
 impl Flights {
-    pub(crate) fn count(&self) -> u64 {
-        self.0.load(Ordering::SeqCst)
+    pub(crate) fn cost(&self) -> Cost {
+        *self.0.lock().unwrap()
     }
 
     fn add(&self, flights: u64, what: &str) {
         if std::env::var_os("HAYLOFT_FLIGHTS").is_some() {
             eprintln!("{flights} {what}");
         }
-        self.0.fetch_add(flights, Ordering::SeqCst);
+        self.0.lock().unwrap().flights += flights;
+    }
+
+    fn read(&self, rows: usize) {
+        self.0.lock().unwrap().read += rows as u64;
+    }
+
+    fn commit(&self, batch: &Batch) {
+        let mut trees = BTreeSet::new();
+        let mut bytes = 0;
+        for (table, key, value) in &batch.put {
+            trees.insert(table.0);
+            bytes += key.len() + value.len();
+        }
+        for (table, key) in &batch.delete {
+            trees.insert(table.0);
+            bytes += key.len();
+        }
+        let mut cost = self.0.lock().unwrap();
+        cost.trees += trees.len() as u64;
+        cost.written += (batch.put.len() + batch.delete.len()) as u64;
+        cost.bytes += bytes as u64;
     }
 }
 
@@ -88,10 +135,12 @@ impl<R: MetaRead + ?Sized> Far<R> {
             match want {
                 Want::Row(table, key) => {
                     let row = self.below.get(*table, key)?;
+                    self.flights.read(1);
                     self.rows.borrow_mut().insert((*table, key.clone()), row);
                 }
                 Want::Range(table, range, direction, limit) => {
                     let found = self.below.scan(*table, range.clone(), *direction, *limit)?;
+                    self.flights.read(found.len());
                     let mut rows = self.rows.borrow_mut();
                     for (key, value) in &found {
                         rows.insert((*table, key.clone()), Some(value.clone()));
@@ -138,6 +187,7 @@ impl<R: MetaRead + ?Sized> MetaRead for Far<R> {
 impl MetaTurn for Far<dyn MetaTurn + '_> {
     fn commit(self: Box<Self>, batch: Batch) -> Result<(), CommitError> {
         self.flights.add(2, "commit");
+        self.flights.commit(&batch);
         self.below.commit(batch)
     }
 }
