@@ -111,3 +111,35 @@ fn a_store_has_the_files_that_are_told() {
         .collect();
     assert_eq!(found.iter().map(String::as_str).collect::<BTreeSet<_>>(), told);
 }
+
+fn sources(directory: &Path, into: &mut Vec<std::path::PathBuf>) {
+    for entry in fs_err::read_dir(directory).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            sources(&path, into);
+        } else {
+            into.push(path);
+        }
+    }
+}
+
+/// The table of endpoints says who may what, and every line of it is asked with every kind of key;
+/// so a route may come from nowhere else.
+#[test]
+fn routes_are_those_of_the_table_of_rights() {
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("../crates/hayloft-http/src");
+    let mut files = Vec::new();
+    sources(&source, &mut files);
+    assert!(files.len() > 50);
+    let routed = |path: &Path| {
+        let text = fs_err::read_to_string(path).unwrap();
+        [".route(", ".route_service(", ".nest_service("].iter().any(|call| text.contains(call))
+    };
+    let mut found: Vec<_> = files
+        .iter()
+        .filter(|path| routed(path))
+        .map(|path| path.strip_prefix(&source).unwrap().to_string_lossy().into_owned())
+        .collect();
+    found.sort();
+    assert_eq!(found, ["access/table.rs", "native/executor.rs"]);
+}

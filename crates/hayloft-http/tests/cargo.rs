@@ -15,11 +15,15 @@ mod example;
 #[allow(dead_code, reason = "shared with tests that need more of it")]
 mod server;
 
+use std::io::Write;
 use std::path::Path;
 use std::process::Command;
 
+use hayloft::feed_type::Limits;
 use hayloft::{Actor, FeedDraft, RepackageRequest, Selector};
+use hayloft_archive::{ArchiveError, Compression, TarWriter, encoder};
 use hayloft_http::LocalUser;
+use hayloft_testkit::{Sample, Workshop, check_hostile};
 use server::Server;
 
 /// Cargo in a directory, with a feed as its registry `shelf`.
@@ -128,4 +132,60 @@ fn the_type_keeps_the_contract() {
         &example::Cargo,
         &["0.9.9", "1.0.0-alpha", "1.0.0-alpha.1", "1.0.0-rc.2", "1.0.0-rc.10", "1.0.0", "10.0.0"],
     );
+}
+
+/// Puts crates together for the tables of hostile files.
+struct Crates;
+
+fn crate_with(manifest: &str, others: &[(&str, &[u8])]) -> Sample {
+    let mut bytes = Vec::new();
+    let mut packed = encoder(Compression::Gzip, Box::new(&mut bytes)).unwrap();
+    let mut tar = TarWriter::new(&mut packed, &Limits::default());
+    let text = format!("[package]\nname = \"hay\"\nversion = \"1.0.0\"\n{manifest}");
+    let files = [("hay-1.0.0/Cargo.toml", text.as_bytes())];
+    for (path, data) in files.iter().chain(others) {
+        let size = data.len().try_into().unwrap();
+        let write = |out: &mut dyn Write| out.write_all(data).map_err(ArchiveError::from_io);
+        tar.add(path, 0o644, 0, size, write).unwrap();
+    }
+    tar.finish().unwrap();
+    packed.finish().unwrap();
+    Sample::new("hay-1.0.0.crate", bytes)
+}
+
+impl Workshop for Crates {
+    fn sound(&self) -> Sample {
+        crate_with("", &[])
+    }
+
+    fn with_entry(&self, path: &str) -> Option<Sample> {
+        // A path that does not begin where entries do is one of its own.
+        let rooted = path.starts_with(['/', '\\']) || path.get(1..2) == Some(":");
+        let path = if rooted { path.to_owned() } else { format!("hay-1.0.0/{path}") };
+        Some(crate_with("", &[(&path, b"x")]))
+    }
+
+    fn swollen(&self, zeros: usize) -> Option<Sample> {
+        Some(crate_with("", &[("hay-1.0.0/zeros", &vec![0; zeros])]))
+    }
+
+    fn repeated(&self, count: usize) -> Vec<(&'static str, Sample)> {
+        let features: Vec<_> = (0..count).map(|number| format!("f{number} = []\n")).collect();
+        vec![("features", crate_with(&format!("[features]\n{}", features.concat()), &[]))]
+    }
+
+    fn nested(&self, depth: usize) -> Vec<(&'static str, Sample)> {
+        let lists = format!("{}{}", "[".repeat(depth), "]".repeat(depth));
+        vec![("lists", crate_with(&format!("[package.metadata]\nx = {lists}\n"), &[]))]
+    }
+
+    fn ambiguous(&self) -> Vec<(String, Sample)> {
+        let again: [(&str, &[u8]); 1] = [("hay-1.0.0/Cargo.toml", b"")];
+        vec![("two manifests".to_owned(), crate_with("", &again))]
+    }
+}
+
+#[test]
+fn a_type_from_outside_is_held_against_the_tables_of_hostile_files() {
+    check_hostile(&example::Cargo, &Crates);
 }

@@ -3,10 +3,11 @@ use std::io::{Read, SeekFrom, Write};
 use hayloft_feed::{Limits, ReadSeek};
 
 use super::{TarAction, TarEntry, TarReader, rewrite_tar};
-use crate::{ArchiveError, Compression, decoder, encoder};
+use crate::{ArchiveError, Compression, Links, decoder, encoder, leaves_directory};
 
 /// Reads one file of a compressed tar stream, of at most `most` bytes: the one whose path
-/// `wanted` likes. Two such files are refused; the whole stream is read.
+/// `wanted` likes. Two such files are refused, and so are paths and links that lead out of where the
+/// stream is unpacked; all of it is read.
 pub fn read_from_tar(
     input: &mut dyn ReadSeek,
     compression: Compression,
@@ -17,8 +18,13 @@ pub fn read_from_tar(
     input.seek(SeekFrom::Start(0)).map_err(ArchiveError::from_io)?;
     let mut tar = TarReader::new(decoder(compression, Box::new(input), limits)?, limits);
     let mut found = None;
+    let mut links = Links::default();
     while let Some(mut member) = tar.next()? {
         let path = member.entry().path_text()?.to_owned();
+        if let Some(fault) = leaves_directory(path.as_bytes()) {
+            return Err(ArchiveError::Name { name: path, fault: fault.text() });
+        }
+        links.entry(member.entry())?;
         if !wanted(&path) {
             continue;
         }
@@ -27,6 +33,7 @@ pub fn read_from_tar(
         }
         found = Some((path, member.read(most)?));
     }
+    links.check(None)?;
     Ok(found)
 }
 
