@@ -189,6 +189,11 @@ pub(crate) fn has_use(read: &dyn MetaRead, blob: &BlobKey) -> Result<bool, Store
     Ok(!read.scan(tables::BLOB, tables::blob_uses(blob), Direction::Forward, 1)?.is_empty())
 }
 
+/// What [`has_use`] is going to read in a plan that has just removed a use.
+pub(crate) fn other_use_wanted(blob: &BlobKey) -> Want {
+    Want::Range(tables::BLOB, tables::blob_uses(blob), Direction::Forward, 2)
+}
+
 /// What [`uses`] is going to read.
 pub(crate) fn uses_wanted(blob: &BlobKey) -> Want {
     Want::Range(tables::BLOB, tables::prefixed(&blob.0), Direction::Forward, rows::PAGE)

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use crate::collection::Suspect;
 use crate::records::{BlobRecord, FeedRecord, JobRecord, Place};
-use crate::resolve::{FeedHandle, PackageHandle, VersionHandle};
+use crate::resolve::{FeedHandle, VersionHandle};
 use crate::store::Inner;
 use crate::writer::check_outside_plan;
 use crate::{
@@ -507,6 +507,18 @@ impl Inner {
         Ok(true)
     }
 
+    /// Removes a content that was made durable for an operation that was refused, unless a row names
+    /// it or another operation is at it.
+    pub(crate) fn unpublish(&self, blob: BlobKey) -> Result<(), StoreError> {
+        let Some(_claim) = self.pins.claim(blob) else { return Ok(()) };
+        if is_kept(self.snapshot()?.as_ref(), blob)? {
+            return Ok(());
+        }
+        self.blobs
+            .delete(&blob)
+            .map_err(StoreError::io("remove", format!("content {}", codec::shown(&blob.0))))
+    }
+
     fn empty_trash(&self) -> Result<(), StoreError> {
         let trash = self.layout.trash();
         let now = self.options.clock.now().millis();
@@ -554,12 +566,12 @@ fn delete_some(plan: &mut Plan, feed: u32, job: &[u8]) -> Result<bool, StoreErro
     while removed < DELETED_ROWS {
         let found = MetaRead::scan(plan, tables::VERSION, range, Direction::Forward, 1)?;
         let Some((key, value)) = found.into_iter().next() else {
-            finish_delete(plan, feed, job)?;
-            return Ok(true);
+            // What is left is removed by commits of its own.
+            return if removed == 0 { finish_delete(plan, feed, job) } else { Ok(false) };
         };
         // What was removed is not looked at again.
         range = tables::prefixed_after(&feed_key, &key);
-        if let Some(version) = rows::left_out(whole(plan, &key, &value))? {
+        if let Some(version) = rows::left_out(VersionHandle::of_row(plan, &key, &value))? {
             let all: Vec<usize> = (0..version.record.files.len()).collect();
             removed += ROWS_PER_FILE * (all.len() + 1);
             versions::remove_files(plan, &handle, version, &all)?;
@@ -571,16 +583,8 @@ fn delete_some(plan: &mut Plan, feed: u32, job: &[u8]) -> Result<bool, StoreErro
     Ok(false)
 }
 
-/// A version with all its files and its package.
-fn whole(plan: &Plan, key: &[u8], value: &[u8]) -> Result<VersionHandle, StoreError> {
-    let record = codec::decode(tables::VERSION, key, value)?;
-    let package_key = tables::package_of(key).unwrap_or_default().to_vec();
-    let package = rows::need(plan, tables::PACKAGE, &package_key)?;
-    let package = PackageHandle { key: package_key, record: package };
-    VersionHandle::complete(plan, package, key.to_vec(), record)
-}
-
-fn finish_delete(plan: &mut Plan, feed: u32, job: &[u8]) -> Result<(), StoreError> {
+/// Removes some of what is left of a feed without versions; true once nothing is left.
+fn finish_delete(plan: &mut Plan, feed: u32, job: &[u8]) -> Result<bool, StoreError> {
     let prefix = tables::feed(feed);
     let own = [
         tables::PACKAGE,
@@ -591,17 +595,27 @@ fn finish_delete(plan: &mut Plan, feed: u32, job: &[u8]) -> Result<(), StoreErro
         tables::TOTALS,
         tables::DOWNLOADS,
     ];
+    let mut removed = 0;
     for table in own.into_iter().chain(tables::OF_INDEX) {
-        let mut keys = Vec::new();
-        rows::each(plan, table, &prefix, |key, _| {
-            keys.push(key.to_vec());
-            Ok(())
-        })?;
-        for key in keys {
-            plan.delete(table, key);
+        let mut range = tables::prefixed(&prefix);
+        loop {
+            let page = MetaRead::scan(plan, table, range, Direction::Forward, rows::PAGE)?;
+            let full = page.len() == rows::PAGE;
+            let last = page.last().map(|(key, _)| key.clone()).unwrap_or_default();
+            removed += page.len();
+            for (key, _) in page {
+                plan.delete(table, key);
+            }
+            if removed >= DELETED_ROWS {
+                return Ok(false);
+            }
+            if !full {
+                break;
+            }
+            range = tables::prefixed_after(&prefix, &last);
         }
     }
     plan.delete(tables::FEED, prefix);
     plan.delete(tables::JOB, job.to_vec());
-    Ok(())
+    Ok(true)
 }

@@ -110,6 +110,9 @@ impl Base<'_> {
     }
 }
 
+/// As many rows as a scan asks for at once in place of those that a batch has changed.
+const FEW: usize = 64;
+
 /// A view of the newest commit with the changes of a batch on top.
 ///
 /// Operations plan one after the other: each sees what those before it in the batch are going to
@@ -550,7 +553,9 @@ impl MetaRead for Plan<'_> {
             return self.base.scan(table, range, direction, limit);
         }
         let mut found = Vec::new();
-        let mut size = limit;
+        // One question more for each row that may have gone costs more than a few rows at once.
+        let few = self.changed_keys(table, &whole, direction).take(FEW).count();
+        let mut size = limit.saturating_add(few);
         while found.len() < limit {
             let page = self.base.scan(table, range.clone(), direction, size)?;
             let last = page.last().filter(|_| page.len() == size).map(|(key, _)| key.clone());

@@ -618,6 +618,19 @@ impl PackageHandle {
 }
 
 impl VersionHandle {
+    /// A version by its row, with all its files and its package.
+    pub(crate) fn of_row(
+        read: &dyn MetaRead,
+        key: &[u8],
+        value: &[u8],
+    ) -> Result<Self, StoreError> {
+        let record = codec::decode(tables::VERSION, key, value)?;
+        let package_key = tables::package_of(key).unwrap_or_default().to_vec();
+        let package = rows::need(read, tables::PACKAGE, &package_key)?;
+        let package = PackageHandle { key: package_key, record: package };
+        Self::complete(read, package, key.to_vec(), record)
+    }
+
     /// The version that lies at `key`, if there is one.
     pub(crate) fn read(
         read: &dyn MetaRead,

@@ -9,7 +9,7 @@ use crate::records::{BlobRecord, BlobState, Health};
 use crate::store::Inner;
 use crate::versions::{AddError, NewFile};
 use crate::writer::{check_outside_plan, rehearse};
-use crate::{MetaRead, Staged, StoreError, Want, blob_rows, rows, tables};
+use crate::{BlobKey, MetaRead, Staged, StoreError, Want, blob_rows, rows, tables};
 
 /// How often contents are published again because they went away meanwhile.
 const ATTEMPTS: usize = 8;
@@ -77,11 +77,13 @@ impl Inner {
                 drop(snapshot);
                 Ok(Vec::new())
             };
+            let mut published = Vec::new();
             let stored = match rehearsed {
                 Ok(wants) => {
                     for (staged, way) in staged.iter().zip(ways) {
                         if let Some(file) = way.file {
                             self.put(&staged.key(), &file)?;
+                            published.push(staged.key());
                         }
                     }
                     self.writer.change_rehearsed(weight, wants, planned)
@@ -91,7 +93,10 @@ impl Inner {
             drop(pins);
             match stored {
                 Ok(stored) => return Ok(stored),
-                Err(Unstored::Refused(error)) => return Err(error),
+                Err(Unstored::Refused(error)) => {
+                    self.take_back(&published);
+                    return Err(error);
+                }
                 Err(Unstored::Gone(at)) => {
                     if let Some(publish) = publish.get_mut(at) {
                         *publish = Publish::Again;
@@ -100,6 +105,19 @@ impl Inner {
             }
         }
         Err(StoreError::damaged("a content just stored").into())
+    }
+
+    /// Removes what was published for an operation that was refused. Where others write too, or
+    /// where it is not known what a commit has left, that is for the sweep.
+    fn take_back(&self, published: &[BlobKey]) {
+        if self.is_shared() || self.is_closed() || self.writer.is_stopped() {
+            return;
+        }
+        for blob in published {
+            if let Err(error) = self.unpublish(*blob) {
+                tracing::warn!(%error, "the content of a refused operation is left to the sweep");
+            }
+        }
     }
 
     /// Pins contents, which must hold until a row that uses them is durable, and tells by a snapshot

@@ -607,6 +607,7 @@ pub(crate) fn remove_files(
     let keeps =
         |at: usize, file: &FileValue| file.role == RoleValue::Package && !doomed.contains(&at);
     let survives = version.record.files.iter().enumerate().any(|(at, file)| keeps(at, file));
+    plan.expect(|| removal_wanted(&version))?;
     let mut kept = Vec::new();
     let mut removed = 0;
     for (at, file) in std::mem::take(&mut version.record.files).into_iter().enumerate() {
@@ -625,6 +626,23 @@ pub(crate) fn remove_files(
     }
     let left = remove_version(plan, feed, version)?;
     Ok((left, removed))
+}
+
+/// What the removal of a version is going to read.
+fn removal_wanted(version: &VersionHandle) -> Vec<Want> {
+    let of_file = |file: &FileValue| {
+        let blob = file.digests.key();
+        let usage = tables::blob_use(&blob, version.record.version, file.number);
+        [
+            Want::Row(tables::BLOB, usage),
+            Want::Row(tables::BLOB, blob.0.to_vec()),
+            blob_rows::other_use_wanted(&blob),
+            fragments::wanted(&version.key, file.number),
+            Want::Row(tables::DOWNLOADS, tables::downloads(&version.key, file.number)),
+        ]
+    };
+    let highest = highest_wanted(&version.package.key);
+    version.record.files.iter().flat_map(of_file).chain([highest]).collect()
 }
 
 fn remove_file(
@@ -737,9 +755,9 @@ fn leave_package(
     Ok(Left::Versions)
 }
 
-/// What [`highest`] is going to read first.
+/// What [`highest`] is going to read first in a plan that adds or removes one version.
 pub(crate) fn highest_wanted(package_key: &[u8]) -> Want {
-    Want::Range(tables::VERSION, tables::prefixed(package_key), Direction::Backward, 1)
+    Want::Range(tables::VERSION, tables::prefixed(package_key), Direction::Backward, 2)
 }
 
 /// The highest version that passes `filter`, of those whose rows can be read.

@@ -224,12 +224,26 @@ impl Writer {
         T: Send + 'static,
         E: From<StoreError> + Send + 'static,
     {
+        self.change_freeing_expecting(weight, Vec::new, plan)
+    }
+
+    /// As [`Writer::change_freeing`], with hints as for [`Writer::change_expecting`].
+    pub(crate) fn change_freeing_expecting<T, E>(
+        &self,
+        weight: usize,
+        hints: impl FnOnce() -> Vec<Want>,
+        plan: impl Fn(&mut Plan) -> Result<T, E> + Send + 'static,
+    ) -> Result<T, E>
+    where
+        T: Send + 'static,
+        E: From<StoreError> + Send + 'static,
+    {
         check_outside_plan()?;
-        let wants = self.rehearsed(Vec::new, &plan)?;
+        let wants = self.rehearsed(hints, &plan)?;
         self.send(Room::Freed, weight, wants, plan)
     }
 
-    /// The same, where `hints` tells what the plan is going to read, as far as that is known; it is
+    /// As [`Writer::change`], where `hints` tells what the plan is going to read, as far as that is known; it is
     /// asked only if that saves anything.
     pub(crate) fn change_expecting<T, E>(
         &self,

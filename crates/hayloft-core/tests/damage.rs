@@ -24,7 +24,9 @@ use hayloft_core::{
     PromotionQuery, RealFs, RedbOptions, RedbStore, RepackageRequest, Repair, Selector,
     StatusChange, Store, Table, Timestamp, UploadRequest, VerifyLevel, VersionsQuery,
 };
-use plain::package;
+use hayloft_feed::FeedType as _;
+use hayloft_feed::native::{Change, Edit};
+use plain::{Plain, package};
 use shelf::SHELF;
 
 /// The day on which everything happens, and one long after it.
@@ -471,4 +473,32 @@ fn what_is_damaged_can_be_deleted() {
             assert_eq!(sample.rows(table).len(), 0, "{table} after {what}");
         }
     });
+}
+
+#[test]
+fn removing_all_versions_goes_past_damage_in_one_commit() {
+    let sample = Sample::new();
+    let store = sample.open();
+    for number in 0..450 {
+        upload(&store, "good", "Alpha", &format!("1{number:03}"), None, 1);
+    }
+    store.close().unwrap();
+    let rows = sample.rows("ver-1");
+    let damaged = rows.iter().rfind(|(key, _)| key.ends_with(b"1200")).unwrap();
+    sample.damage("ver-1", &damaged.0);
+
+    let store = sample.open();
+    let version = store.file("good", &Selector::ungrouped("Alpha", "1001")).unwrap();
+    let head = store.packages("good", None).unwrap().map(Result::unwrap);
+    assert!(head.into_iter().any(|package| package.name == version.name));
+    let name = Plain.package_name("", "Alpha").unwrap();
+    let edit = Edit::new(name, vec![Change::RemoveAll]);
+    let before = store.metrics().commits;
+    let edited = store.edit("good", &edit, &me()).unwrap();
+    assert_eq!((edited.changed, edited.revision), (true, None));
+    assert_eq!(store.metrics().commits, before + 1);
+    let mut left = store.packages("good", None).unwrap().map(Result::unwrap);
+    assert!(!left.any(|package| package.name == version.name));
+    store.close().unwrap();
+    assert!(!sample.rows("ver-1").iter().any(|(key, _)| *key == damaged.0));
 }

@@ -1,8 +1,10 @@
 use crate::plan::Plan;
 use crate::records::FileValue;
-use crate::resolve::{FeedHandle, VersionHandle, qualifiers};
+use crate::resolve::{FeedHandle, PackageHandle, VersionHandle, qualifiers};
 use crate::versions::{Left, remove_damaged_version, remove_files};
-use crate::{Action, Actor, FileId, SelectError, Selector, Store, StoreError, TooLong, Wanted};
+use crate::{
+    Action, Actor, FileId, SelectError, Selector, Store, StoreError, TooLong, Wanted, rows, tables,
+};
 
 use super::audit::{Entry, some_of};
 
@@ -80,7 +82,9 @@ impl Store {
         actor.check()?;
         let types = self.types().clone();
         let (feed, selector, actor) = (feed.to_owned(), selector.clone(), actor.clone());
-        let (deleted, gone) = self.inner.writer.change_freeing(WEIGHT, move |plan| {
+        let hints = || self.inner.hints(&feed, |feed| feed.wants(&selector));
+        let hints = if self.inner.is_shared() { hints() } else { Vec::new() };
+        let run = move |plan: &mut Plan| {
             let handle = FeedHandle::find(plan, &types, &feed).map_err(SelectError::from)?;
             let version = match handle.select_version(plan, &selector) {
                 Err(SelectError::Store(StoreError::Damaged { .. }))
@@ -95,7 +99,8 @@ impl Store {
                 Doomed::Version => (0..version.record.files.len()).collect(),
             };
             delete(plan, &handle, version, &files, &actor)
-        })?;
+        };
+        let (deleted, gone) = self.inner.writer.change_freeing_expecting(WEIGHT, || hints, run)?;
         self.inner.context.downloads.forget(&gone);
         Ok(deleted)
     }
@@ -133,6 +138,27 @@ fn delete_damaged(
     entry.write(plan, actor)?;
     let extent = if left == Left::Nothing { Extent::Package } else { Extent::Version };
     Ok((Deleted { package: shown, files: 0, extent }, Vec::new()))
+}
+
+/// Deletes a version of a package whose row cannot be read, so that even its text is not known.
+pub(super) fn delete_damaged_row(
+    plan: &mut Plan,
+    handle: &FeedHandle,
+    package_key: &[u8],
+    key: &[u8],
+    actor: &Actor,
+) -> Result<(), DeleteError> {
+    let record = rows::need(plan, tables::PACKAGE, package_key)?;
+    let package = PackageHandle { key: package_key.to_vec(), record };
+    let entry = Entry {
+        group: package.record.group.clone(),
+        name: package.record.name.clone(),
+        details: Some(serde_json::json!({ "damaged": true })),
+        ..Entry::of_feed(Action::Delete, &handle.record.name)
+    };
+    remove_damaged_version(plan, handle, package, key, "")?;
+    entry.write(plan, actor)?;
+    Ok(())
 }
 
 pub(super) fn delete(

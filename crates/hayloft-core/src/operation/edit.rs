@@ -5,7 +5,7 @@ use hayloft_feed::{Allow, Detail};
 
 use crate::file_rows::Context;
 use crate::plan::Plan;
-use crate::resolve::FeedHandle;
+use crate::resolve::{FeedHandle, VersionHandle};
 use crate::versions::{check_tags, set_tags};
 use crate::{
     Actor, DeleteError, DeleteMode, DeprecationChange, FileId, Kept, Listing, MetaRead, NoSuchFeed,
@@ -69,12 +69,29 @@ impl Store {
     pub fn edit(&self, feed: &str, edit: &Edit, actor: &Actor) -> Result<Edited, EditError> {
         actor.check()?;
         let context = self.clone_context();
-        let (feed, edit, actor) = (feed.to_owned(), edit.clone(), actor.clone());
+        let feed = feed.to_owned();
+        let hints = || {
+            let selector = |version: &hayloft_feed::Version| {
+                Selector::grouped(edit.package.group(), edit.package.name(), version.text())
+            };
+            let wants = |handle: &FeedHandle| {
+                let versions = edit.changes.iter().filter_map(version_of);
+                versions.flat_map(|version| handle.wants(&selector(version))).collect()
+            };
+            self.inner.hints(&feed, wants)
+        };
         let weight = edit.changes.len().max(1).saturating_mul(WEIGHT);
-        let (edited, gone) = self
-            .inner
-            .writer
-            .change(weight, move |plan| run(plan, &context, &feed, &edit, &actor))?;
+        let hints = if self.inner.is_shared() { hints() } else { Vec::new() };
+        let (edit, actor) = (edit.clone(), actor.clone());
+        let frees = |change: &Change| matches!(change, Change::Remove(..) | Change::RemoveAll);
+        let frees = edit.changes.iter().all(frees);
+        let run = move |plan: &mut Plan| run(plan, &context, &feed, &edit, &actor);
+        let writer = &self.inner.writer;
+        let (edited, gone) = if frees {
+            writer.change_freeing_expecting(weight, || hints, run)?
+        } else {
+            writer.change_expecting(weight, || hints, run)?
+        };
         self.inner.context.downloads.forget(&gone);
         Ok(edited)
     }
@@ -106,6 +123,18 @@ fn run(
     let after: Option<crate::records::PackageRecord> = rows::get(plan, tables::PACKAGE, &key)?;
     let revision = after.map(|record| record.revision);
     Ok((Edited { changed, revision, at: plan.now() }, gone))
+}
+
+/// The version that a change is of.
+fn version_of(change: &Change) -> Option<&hayloft_feed::Version> {
+    match change {
+        Change::List(version, _)
+        | Change::Allow(version, _)
+        | Change::Deprecate(version, _)
+        | Change::Remove(version, _)
+        | Change::SetTag(_, version) => Some(version),
+        _ => None,
+    }
 }
 
 fn one(
@@ -164,12 +193,15 @@ fn one(
             let found = plan
                 .scan(tables::VERSION, range, crate::Direction::Forward, usize::MAX)
                 .map_err(StoreError::from)?;
-            for (key, value) in found {
-                let record: crate::records::VersionRecord =
-                    crate::codec::decode(tables::VERSION, &key, &value)?;
-                let selector =
-                    Selector::grouped(edit.package.group(), edit.package.name(), record.text);
-                remove(plan, handle, &selector, true, actor, gone)?;
+            for (place, value) in found {
+                match rows::left_out(VersionHandle::of_row(plan, &place, &value))? {
+                    Some(version) => {
+                        let all: Vec<usize> = (0..version.record.files.len()).collect();
+                        let (_, ids) = delete::delete(plan, handle, version, &all, actor)?;
+                        gone.extend(ids);
+                    }
+                    None => delete::delete_damaged_row(plan, handle, &key, &place, actor)?,
+                }
             }
             Ok(true)
         }
