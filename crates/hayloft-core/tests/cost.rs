@@ -432,13 +432,13 @@ fn table(versions: u64) -> Found {
         let change = vec![(busy(1), listed(Listing::Listed))];
         store.set_status_many("main", change, |_| Ok(()), &actor).unwrap();
     });
-    measure("set_tag", Growth::Flat { flights: 10 }, &mut || {
+    measure("set_tag", Growth::Flat { flights: 6 }, &mut || {
         store.set_tag("main", "t", &busy(1), &actor).unwrap();
     });
-    measure("remove_tag", Growth::Flat { flights: 10 }, &mut || {
+    measure("remove_tag", Growth::Flat { flights: 6 }, &mut || {
         store.remove_tag("main", "", "busy", "t", &actor).unwrap();
     });
-    measure("edit", Growth::Flat { flights: 13 }, &mut || {
+    measure("edit", Growth::Flat { flights: 6 }, &mut || {
         let change = Change::List(plain(1), ListingChange::Unlist);
         store.edit("main", &Edit::new(name.clone(), vec![change]), &actor).unwrap();
     });
@@ -457,13 +457,13 @@ fn table(versions: u64) -> Found {
         let promotion = Promotion::new("plain", "", "busy");
         assert_eq!(store.adopt_promotions("main", &[promotion], &actor).unwrap(), 1);
     });
-    measure("delete_version: the highest", Growth::Flat { flights: 21 }, &mut || {
+    measure("delete_version: the highest", Growth::Flat { flights: 6 }, &mut || {
         store.delete_version("main", &busy(30_001), &actor).unwrap();
     });
-    measure("delete_version", Growth::Flat { flights: 16 }, &mut || {
+    measure("delete_version", Growth::Flat { flights: 6 }, &mut || {
         store.delete_version("main", &busy(1), &actor).unwrap();
     });
-    measure("delete_file", Growth::Flat { flights: 19 }, &mut || {
+    measure("delete_file", Growth::Flat { flights: 6 }, &mut || {
         store.delete_file("main", &busy(2), &actor).unwrap();
     });
 
