@@ -65,4 +65,6 @@ pub trait BlobStore: fmt::Debug + Send + Sync + 'static {
     fn must_reopen(&self) -> bool {
         false
     }
+    /// Begins anew after that: no row names what did not become durable.
+    fn reopen(&self) {}
 }

@@ -53,6 +53,8 @@ struct State {
     length: u64,
     /// The log lies beside the one before, whose counts may not all be committed.
     is_draft: bool,
+    /// What a commit was to store of which it is unknown whether it did.
+    unknown: Option<LogPositionRecord>,
 }
 
 /// Where the log ends, for a store that no longer knows how much of it is in its rows.
@@ -99,6 +101,7 @@ impl Downloads {
             generation,
             length: 0,
             is_draft: false,
+            unknown: None,
         };
         let [path, draft] = paths;
         Ok(Self { fs, path, draft, state: Mutex::new(state), flush: Mutex::new(()) })
@@ -172,6 +175,9 @@ impl Downloads {
         self.replace_long_log();
         let (counts, position) = {
             let mut state = self.lock();
+            if state.unknown.is_some() {
+                return Err(StoreError::Stopped);
+            }
             let pending = std::mem::take(&mut state.pending);
             for (file, count) in pending {
                 *state.flushing.entry(file).or_default() += count;
@@ -185,9 +191,13 @@ impl Downloads {
         };
         if !counts.is_empty() {
             let weight = counts.len().saturating_mul(64);
-            writer.change_freeing::<(), StoreError>(weight, move |plan| {
-                add(plan, &counts, &position)
-            })?;
+            let saved = position.clone();
+            let outcome = writer
+                .change_freeing::<(), StoreError>(weight, move |plan| add(plan, &counts, &saved));
+            if matches!(outcome, Err(StoreError::Unknown(_))) {
+                self.lock().unknown = Some(position);
+            }
+            outcome?;
         }
         let mut state = self.lock();
         state.flushing.clear();
@@ -199,6 +209,14 @@ impl Downloads {
             Ok(())
         } else {
             self.begin_log()
+        }
+    }
+
+    /// Learns from an engine that was opened again what became of a commit.
+    pub(crate) fn reopened(&self, committed: &LogPositionRecord) {
+        let mut state = self.lock();
+        if state.unknown.take().as_ref() == Some(committed) {
+            state.flushing.clear();
         }
     }
 

@@ -16,7 +16,8 @@ pub enum StoreError {
     /// It was opened for reading only; see [`OpenOptions::read_only`](crate::OpenOptions::read_only).
     #[error("the store was opened for reading only")]
     ReadOnly,
-    /// An earlier commit or sync failed; reading goes on, writing needs a fresh open.
+    /// An earlier commit or sync failed; reading goes on. Maintenance opens a store on files again by
+    /// itself, and writing goes on then.
     #[error("writing has stopped after a failure; open the store again")]
     Stopped,
     /// The change may or may not be there after the store is opened anew.

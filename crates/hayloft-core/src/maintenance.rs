@@ -143,7 +143,7 @@ fn run(signal: &Signal, store: &Weak<Inner>) {
     let mut sweep = Sweep::begin(Pace::Slices);
     loop {
         let Some(inner) = store.upgrade() else { return };
-        match inner.maintain(&mut sweep) {
+        match inner.reopen_if_stopped().and_then(|()| inner.maintain(&mut sweep)) {
             Ok(()) => {}
             Err(StoreError::Closed) => return,
             Err(error) => tracing::warn!(%error, "a round of maintenance failed"),
@@ -211,7 +211,7 @@ impl Store {
     pub fn run_maintenance(&self) -> Result<(), StoreError> {
         let inner = &self.inner;
         check_outside_plan()?;
-        inner.check_writable()?;
+        inner.reopen_if_stopped()?;
         let counted = inner.context.downloads.flush(&inner.writer);
         inner.set_aside(counted, "saving download counts")?;
         inner.maintain(&mut Sweep::begin(Pace::AtOnce))
@@ -223,10 +223,15 @@ impl Inner {
         if self.is_closed() {
             return Err(StoreError::Closed);
         }
-        if self.writer.is_stopped() {
-            return Err(StoreError::Stopped);
-        }
         self.staging.space.check_writable()
+    }
+
+    /// Goes on after a failure that stopped all writing, if it can.
+    fn reopen_if_stopped(&self) -> Result<(), StoreError> {
+        check_outside_plan()?;
+        let _one_at_a_time = self.maintenance.round.lock().unwrap_or_else(PoisonError::into_inner);
+        self.check_writable()?;
+        if self.writer.is_stopped() { self.reopen() } else { Ok(()) }
     }
 
     fn maintain(&self, sweep: &mut Sweep) -> Result<(), StoreError> {

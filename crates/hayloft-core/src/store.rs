@@ -71,8 +71,10 @@ pub(crate) struct Inner {
     pub(crate) options: OpenOptions,
     opened: Opened,
     pub(crate) fs: Arc<dyn Fs>,
-    /// `None` once closed.
+    /// `None` once closed, and while it could not be opened again.
     meta: RwLock<Option<Arc<dyn MetaStore>>>,
+    /// Opens the metadata again after a failure; `None` where the caller made it.
+    again: Option<Reopen>,
     /// True if other processes write to the metadata too.
     shared: bool,
     pub(crate) small: Arc<SmallTables>,
@@ -92,6 +94,9 @@ pub(crate) struct Inner {
     lock: Mutex<Option<Box<dyn FsLock>>>,
     closed: AtomicBool,
 }
+
+/// Opens the metadata of a store once more.
+type Reopen = Box<dyn Fn() -> Result<Arc<dyn MetaStore>, OpenError> + Send + Sync>;
 
 /// The store could not be opened.
 #[derive(Debug, thiserror::Error)]
@@ -214,9 +219,17 @@ impl Store {
             OpenMode::ReadWrite => fs,
             OpenMode::ReadOnly => Arc::new(OverlayFs::new(fs)),
         };
+        let layout = Layout { root: directory.as_ref().to_owned() };
         let redb = RedbOptions { cache_bytes: options.cache, ..RedbOptions::default() };
         let log = options.log.clone();
-        Self::open_with(&fs.clone(), directory, types, options, move |root, opened| {
+        let below = fs.clone();
+        let (again_fs, again_redb, again_log) = (fs.clone(), redb.clone(), log.clone());
+        let again: Reopen = Box::new(move || {
+            let meta = RedbStore::open(&again_fs, &layout.meta(), &again_redb)
+                .map_err(in_use_or_meta(&layout.root))?;
+            with_log(&again_fs, &layout, meta, &again_log)
+        });
+        let make = move |root: &Path, opened| {
             let layout = Layout { root: root.to_owned() };
             let root = layout.blobs();
             let meta = layout.meta();
@@ -234,7 +247,8 @@ impl Store {
                 blobs: Arc::new(blobs.map_err(StoreError::io("open", root))?),
                 fs,
             })
-        })
+        };
+        Self::open_parts(&below, directory, types, options, make, Some(again))
     }
 
     /// Opens a store whose parts `make` provides, once the directory is locked.
@@ -244,6 +258,17 @@ impl Store {
         types: FeedTypes,
         options: OpenOptions,
         make: impl FnOnce(&Path, Opened) -> Result<Parts, OpenError>,
+    ) -> Result<Self, OpenError> {
+        Self::open_parts(fs, directory, types, options, make, None)
+    }
+
+    fn open_parts(
+        fs: &Arc<dyn Fs>,
+        directory: impl AsRef<Path>,
+        types: FeedTypes,
+        options: OpenOptions,
+        make: impl FnOnce(&Path, Opened) -> Result<Parts, OpenError>,
+        again: Option<Reopen>,
     ) -> Result<Self, OpenError> {
         let layout = Layout { root: directory.as_ref().to_owned() };
         let (opened, lock) = layout.enter(fs, options.create, options.mode)?;
@@ -297,6 +322,7 @@ impl Store {
             opened,
             fs: parts.fs,
             shared: parts.meta.is_shared(),
+            again,
             small,
             meta: RwLock::new(Some(parts.meta)),
             blobs: parts.blobs,
@@ -407,7 +433,45 @@ impl Inner {
     /// The same, where `wants` is going to be asked for.
     pub(crate) fn snapshot_with(&self, wants: &[Want]) -> Result<Box<dyn MetaRead>, StoreError> {
         let meta = self.meta.read().unwrap_or_else(PoisonError::into_inner);
-        Ok(meta.as_ref().ok_or(StoreError::Closed)?.snapshot(wants)?)
+        let gone = || if self.is_closed() { StoreError::Closed } else { StoreError::Stopped };
+        Ok(meta.as_ref().ok_or_else(gone)?.snapshot(wants)?)
+    }
+
+    /// Opens the metadata again after a failure that stopped all writing. What became of a commit
+    /// whose outcome was unknown shows then.
+    pub(crate) fn reopen(&self) -> Result<(), StoreError> {
+        let Some(again) = &self.again else { return Err(StoreError::Stopped) };
+        self.writer.leave();
+        let mut meta = self.meta.write().unwrap_or_else(PoisonError::into_inner);
+        if self.is_closed() {
+            return Err(StoreError::Closed);
+        }
+        if let Some(old) = meta.take()
+            && let Err(error) = old.close()
+        {
+            tracing::warn!(%error, "the metadata was not closed cleanly");
+        }
+        let opened = again().map_err(|error| {
+            tracing::error!(error = &error as &dyn std::error::Error, "opening again failed");
+            StoreError::Stopped
+        })?;
+        let snapshot = opened.snapshot(&[])?;
+        let position = rows::get(snapshot.as_ref(), tables::META, LOG_POSITION)?;
+        drop(snapshot);
+        self.small.forget();
+        self.blobs.reopen();
+        self.context.downloads.reopened(&position.unwrap_or_default());
+        *meta = Some(opened.clone());
+        self.writer.enter(Below {
+            meta: opened,
+            types: self.context.types.clone(),
+            clock: self.options.clock.clone(),
+            meter: self.meter.clone(),
+            small: self.small.clone(),
+        })?;
+        drop(meta);
+        tracing::info!("the store was opened again after a failure");
+        Ok(())
     }
 
     /// A number of a file, if this store gave it out.

@@ -171,6 +171,8 @@ pub(crate) struct Writer {
     is_shared: bool,
     thread: Mutex<Option<JoinHandle<()>>>,
     stopped: Arc<AtomicBool>,
+    /// The engine is being opened again.
+    away: AtomicBool,
 }
 
 impl std::fmt::Debug for Writer {
@@ -181,21 +183,51 @@ impl std::fmt::Debug for Writer {
 
 impl Writer {
     pub(crate) fn start(below: Below, space: Arc<Space>) -> Result<Self, StoreError> {
-        let is_shared = below.meta.is_shared();
+        let writer = Self {
+            entrance: Mutex::new(None),
+            space,
+            is_shared: below.meta.is_shared(),
+            thread: Mutex::new(None),
+            stopped: Arc::default(),
+            away: AtomicBool::new(false),
+        };
+        writer.enter(below)?;
+        Ok(writer)
+    }
+
+    /// Lets nothing more through to an engine that has failed; what waits is refused.
+    pub(crate) fn leave(&self) {
+        self.away.store(true, Ordering::Release);
+        self.stop();
+        self.close();
+    }
+
+    /// Begins to write to an engine.
+    pub(crate) fn enter(&self, below: Below) -> Result<(), StoreError> {
         let (queue, operations) = mpsc::sync_channel(QUEUE);
-        let stopped = Arc::new(AtomicBool::new(false));
-        let rehearsals = is_shared.then(|| Rehearsals {
+        let rehearsals = self.is_shared.then(|| Rehearsals {
             meta: below.meta.clone(),
             clock: below.clock.clone(),
             types: below.types.clone(),
         });
-        let thread = Thread { below, stopped: stopped.clone() };
+        self.stopped.store(false, Ordering::Release);
+        let thread = Thread { below, stopped: self.stopped.clone() };
         let thread = thread::Builder::new()
             .name("hayloft-writer".to_owned())
             .spawn(move || thread.run(&operations))
             .map_err(StoreError::io("start a thread for", "the writer"))?;
-        let entrance = Mutex::new(Some(Entrance { queue, rehearsals }));
-        Ok(Self { entrance, space, is_shared, thread: Mutex::new(Some(thread)), stopped })
+        let mut entrance = self.entrance.lock().unwrap_or_else(PoisonError::into_inner);
+        *self.thread.lock().unwrap_or_else(PoisonError::into_inner) = Some(thread);
+        *entrance = Some(Entrance { queue, rehearsals });
+        drop(entrance);
+        self.away.store(false, Ordering::Release);
+        Ok(())
+    }
+
+    fn entrance(&self) -> Result<Entrance, StoreError> {
+        let entrance = self.entrance.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let is_away = self.away.load(Ordering::Acquire);
+        entrance.ok_or(if is_away { StoreError::Stopped } else { StoreError::Closed })
     }
 
     /// Runs `plan` in the writer and waits until what it wrote is durable.
@@ -269,8 +301,7 @@ impl Writer {
     where
         E: From<StoreError>,
     {
-        let entrance = self.entrance.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        match entrance.ok_or(StoreError::Closed)?.rehearsals {
+        match self.entrance()?.rehearsals {
             None => Ok(Vec::new()),
             Some(Rehearsals { meta, clock, types }) => {
                 let mut wants = hints();
@@ -311,8 +342,7 @@ impl Writer {
         E: From<StoreError> + Send + 'static,
     {
         self.space.check_writable()?;
-        let entrance = self.entrance.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        let Entrance { queue, .. } = entrance.ok_or(StoreError::Closed)?;
+        let Entrance { queue, .. } = self.entrance()?;
         let (reply, answer) = mpsc::sync_channel(1);
         let operation = Planned { weight, room, wants, plan, result: None, reply };
         queue.send(Box::new(operation)).map_err(|_| StoreError::Closed)?;

@@ -171,6 +171,11 @@ impl BlobStore for LocalBlobs {
     fn must_reopen(&self) -> bool {
         self.failed.load(Ordering::Acquire)
     }
+
+    // Whoever publishes a content whose name may be lost renames it again, and flushes that.
+    fn reopen(&self) {
+        self.failed.store(false, Ordering::Release);
+    }
 }
 
 fn split(key: &BlobKey) -> (String, String) {
