@@ -65,8 +65,8 @@ records! {
     116 => SearchPackageRecord,
     117 => SearchTermRecord,
     118 => SearchCountRecord,
-    119 => SecretRecord,
     119 => IndexPartRecord,
+    120 => SecretRecord,
 }
 
 /// Numbers that every commit reads and writes; one row, so that it also is the fence against a

@@ -332,6 +332,28 @@ fn no_table_is_left_out() {
 }
 
 #[test]
+fn no_kind_of_row_is_left_out() {
+    // Read in the source, so that a new kind of record has to be in the sample.
+    let source = include_str!("../src/records.rs");
+    let (_, list) = source.split_once("\nrecords! {").unwrap();
+    let (list, _) = list.split_once("\n}").unwrap();
+    let known: BTreeMap<u8, &str> = list
+        .split(',')
+        .filter_map(|line| line.trim().split_once(" => "))
+        .map(|(kind, name)| (kind.parse().unwrap(), name))
+        .collect();
+    assert!(known.len() > 35, "{known:?}");
+    let sample = Sample::new();
+    let mut missing = known;
+    for table in TABLES.into_iter().filter(|table| *table != "blob_data-1") {
+        for (_, value) in sample.rows(table) {
+            missing.remove(&value[0]);
+        }
+    }
+    assert!(missing.is_empty(), "no row of {missing:?} is planted");
+}
+
+#[test]
 fn a_store_with_a_damaged_row_opens_lists_takes_changes_and_works_in_the_background() {
     each(|sample, _| {
         let store = sample.open();
