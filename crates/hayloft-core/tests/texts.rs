@@ -511,3 +511,170 @@ fn a_version_with_a_nul_is_refused_for_the_key_of_another_might_begin_with_it() 
     assert_eq!(source.to_string(), "contains a NUL character");
     assert!(matches!(error.downcast_ref(), Some(UploadError::Refused(_))));
 }
+
+/// Why a text in a row is not too long.
+enum Bounded {
+    /// Callers give it: of these parts.
+    Given(&'static [Kept]),
+    /// The store or a type makes it.
+    Own(&'static str),
+}
+
+use Bounded::{Given, Own};
+
+/// Every text and list in a row: record, field, what bounds it.
+const ROWS: &[(&str, &str, Bounded)] = &[
+    ("FeedRecord", "name", Given(&[Kept::FeedName])),
+    ("FeedRecord", "alternates", Given(&[Kept::AlternateName, Kept::AlternateNames])),
+    ("FeedRecord", "tag", Own("tag of a type of this program")),
+    ("FeedRecord", "description", Given(&[Kept::FeedDescription])),
+    ("FeedRecord", "other", Given(&[Kept::FeedOther])),
+    ("FeedNameRecord", "spelled", Given(&[Kept::FeedName, Kept::AlternateName])),
+    ("FeedNameRecord", "tag", Own("tag of a type of this program")),
+    ("PackageRecord", "group", Given(&[Kept::Group])),
+    ("PackageRecord", "name", Given(&[Kept::PackageName])),
+    ("PackageRecord", "tags", Given(&[Kept::Tag, Kept::Tags, Kept::TagTexts])),
+    ("Pointer", "suffix", Given(&[Kept::SortKey, Kept::Version])),
+    ("Pointer", "text", Given(&[Kept::Version])),
+    ("VersionRecord", "text", Given(&[Kept::Version])),
+    ("VersionRecord", "identity", Given(&[Kept::Version])),
+    ("VersionRecord", "files", Own("cut into rows of their own: MoreFilesRecord")),
+    ("DeprecationValue", "reason", Given(&[Kept::DeprecationReason])),
+    ("DeprecationValue", "details", Given(&[Kept::DeprecationDetails])),
+    ("OriginValue", "Promoted", Given(&[Kept::FeedName])),
+    ("OriginValue", "Repackaged", Given(&[Kept::FeedName, Kept::Version])),
+    ("FileValue", "qualifiers", Given(&[Kept::Qualifiers])),
+    ("FileValue", "file_name", Given(&[Kept::FileName])),
+    ("FileValue", "published_by", Given(&[Kept::Actor])),
+    ("FileValue", "documents", Given(&[Kept::DocumentName, Kept::Documents])),
+    ("MoreFilesRecord", "0", Own("filled up to a size")),
+    (
+        "VersionPlaceRecord",
+        "key",
+        Given(&[Kept::Group, Kept::PackageName, Kept::SortKey, Kept::Version]),
+    ),
+    (
+        "FragmentRecord",
+        "bytes",
+        Given(&[Kept::Manifest, Kept::History, Kept::Document, Kept::IndexEntry]),
+    ),
+    (
+        "FragmentPartRecord",
+        "0",
+        Given(&[Kept::Manifest, Kept::History, Kept::Document, Kept::IndexEntry]),
+    ),
+    ("UseRecord", "qualifiers", Given(&[Kept::Qualifiers])),
+    ("GroupsRecord", "0", Own("cut into rows of a fixed size")),
+    ("PromotionRecord", "tag", Own("tag of a type of this program")),
+    ("PromotionRecord", "from_feed", Given(&[Kept::FeedName])),
+    ("PromotionRecord", "to_feed", Given(&[Kept::FeedName])),
+    ("PromotionRecord", "group", Given(&[Kept::Group])),
+    ("PromotionRecord", "name", Given(&[Kept::PackageName])),
+    ("PromotionRecord", "version", Given(&[Kept::Version])),
+    ("PromotionRecord", "user", Given(&[Kept::Actor])),
+    ("PromotionRecord", "comments", Given(&[Kept::Comments])),
+    ("PromotionRecord", "name_key", Given(&[Kept::Group, Kept::PackageName])),
+    ("RepackagingRecord", "tag", Own("tag of a type of this program")),
+    ("RepackagingRecord", "from_feed", Given(&[Kept::FeedName])),
+    ("RepackagingRecord", "to_feed", Given(&[Kept::FeedName])),
+    ("RepackagingRecord", "group", Given(&[Kept::Group])),
+    ("RepackagingRecord", "name", Given(&[Kept::PackageName])),
+    ("RepackagingRecord", "from_version", Given(&[Kept::Version])),
+    ("RepackagingRecord", "to_version", Given(&[Kept::Version])),
+    ("RepackagingRecord", "user", Given(&[Kept::Actor])),
+    ("RepackagingRecord", "comments", Given(&[Kept::Comments])),
+    ("RepackagingRecord", "files", Own("cut into rows of their own: MoreRepackagedRecord")),
+    ("RepackagingRecord", "name_key", Given(&[Kept::Group, Kept::PackageName])),
+    ("MoreRepackagedRecord", "0", Own("filled up to a size")),
+    ("RepackagedValue", "from_name", Given(&[Kept::FileName])),
+    ("RepackagedValue", "to_name", Given(&[Kept::FileName])),
+    ("AuditRecord", "actor", Given(&[Kept::Actor])),
+    ("AuditRecord", "address", Given(&[Kept::Address])),
+    ("AuditRecord", "action", Own("a name of this program")),
+    ("AuditRecord", "feed", Given(&[Kept::FeedName])),
+    ("AuditRecord", "to_feed", Given(&[Kept::FeedName])),
+    ("AuditRecord", "group", Given(&[Kept::Group])),
+    ("AuditRecord", "name", Given(&[Kept::PackageName])),
+    ("AuditRecord", "version", Given(&[Kept::Version])),
+    ("AuditRecord", "new_version", Given(&[Kept::Version])),
+    ("AuditRecord", "comments", Given(&[Kept::Comments])),
+    (
+        "AuditRecord",
+        "details",
+        Given(&[
+            Kept::DeprecationReason,
+            Kept::DeprecationDetails,
+            Kept::Tag,
+            Kept::FileName,
+            Kept::SettingName,
+            Kept::Url,
+        ]),
+    ),
+    ("KeyRecord", "kind", Given(&[Kept::KeyKind])),
+    ("KeyRecord", "display_name", Given(&[Kept::KeyDisplayName])),
+    ("KeyRecord", "description", Given(&[Kept::KeyDescription])),
+    ("KeyRecord", "system_apis", Given(&[Kept::KeyApi, Kept::KeyApis])),
+    ("KeyRecord", "package_permissions", Given(&[Kept::KeyPermission, Kept::KeyPermissions])),
+    ("KeyRecord", "feed_group", Given(&[Kept::KeyGroup])),
+    ("KeyRecord", "user", Given(&[Kept::KeyUser])),
+    ("KeyRecord", "logging", Given(&[Kept::KeyLogging])),
+    ("SettingRecord", "0", Given(&[Kept::SettingValue])),
+    ("JobRecord", "OldLines", Own("name of a log, chosen by a type")),
+    ("IndexRowRecord", "bytes", Own("cut into parts")),
+    ("IndexPartRecord", "0", Own("cut into parts")),
+    ("IndexStateRecord", "tag", Own("tag of a type of this program")),
+    ("IndexState", "Building", Own("key of a row")),
+    ("IndexLogRecord", "digests", Own("states of two digests")),
+    ("IndexLinesRecord", "0", Own("cut into lines")),
+    ("SearchValue", "terms", Own("32 terms, each cut")),
+    ("SearchCountRecord", "0", Own("one for each set of flags")),
+    ("SecretRecord", "0", Own("made by a type, never given")),
+];
+
+/// Texts and lists of the records in a source file.
+fn texts_of(source: &str) -> Vec<(String, String)> {
+    let mut found = Vec::new();
+    let mut record = String::new();
+    for line in source.lines() {
+        let words = line.trim().trim_start_matches("pub(crate) ");
+        if line.starts_with("pub(crate) ") && !line.starts_with("pub(crate) mod") {
+            let name = words.split([' ', '(', ';']).nth(1).unwrap();
+            name.clone_into(&mut record);
+            let Some((_, tuple)) = words.split_once('(') else { continue };
+            if tuple.contains("String") || tuple.contains("Vec<") {
+                found.push((record.clone(), "0".to_owned()));
+            }
+        } else if line == "}" {
+            record.clear();
+        } else if !record.is_empty()
+            && !words.starts_with("//")
+            && (words.contains("String") || words.contains("Vec<"))
+        {
+            let field = words.split([':', ' ', '(']).next().unwrap();
+            found.push((record.clone(), field.to_owned()));
+        }
+    }
+    found.sort();
+    found
+}
+
+#[test]
+fn every_text_in_a_row_is_bounded_and_every_limit_is_of_something_in_a_row() {
+    let mut texts = texts_of(include_str!("../src/records.rs"));
+    texts.extend(texts_of(include_str!("../src/records/index.rs")));
+    texts.sort();
+    let mut listed: Vec<_> =
+        ROWS.iter().map(|(record, field, _)| ((*record).into(), (*field).into())).collect();
+    listed.sort();
+    assert_eq!(texts, listed, "give what is new a limit, and list it");
+    // Numbers of rows are no part of one.
+    let mut unused: Vec<Kept> = Kept::ALL.to_vec();
+    unused.retain(|kept| ![Kept::Keys, Kept::Settings].contains(kept));
+    for (record, field, bounded) in ROWS {
+        match bounded {
+            Given(parts) => unused.retain(|kept| !parts.contains(kept)),
+            Own(why) => assert!(!why.is_empty(), "{record} {field}"),
+        }
+    }
+    assert_eq!(unused, [], "limits of nothing that is kept");
+}
