@@ -44,6 +44,7 @@ mod records;
 mod resolve;
 mod rows;
 mod rows_pager;
+mod scrub;
 mod select;
 #[cfg(feature = "sim")]
 pub mod sim;

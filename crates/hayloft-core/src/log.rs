@@ -46,7 +46,7 @@ use file::Identity;
 use generation::{Generation, Held};
 use mutations::Switches;
 use position::Position;
-use read::LoggedRead;
+use read::{LoggedRead, Snapshots};
 
 /// An earlier failure closed the log.
 #[derive(Debug, thiserror::Error)]
@@ -92,6 +92,7 @@ struct Shared {
     /// True once a failure has ended all commits.
     broken: AtomicBool,
     held: Held,
+    snapshots: Arc<Snapshots>,
     meter: LogMeter,
 }
 
@@ -204,13 +205,16 @@ impl Shared {
             drop(state);
             let _ = self.checkpoint();
             let state = self.state();
-            return Ok(LoggedRead { base, generations: state.generations(), sequence: of(&state) });
+            let (generations, sequence) = (state.generations(), of(&state));
+            return Ok(LoggedRead { base, generations, sequence, _ticket: self.snapshots.begin() });
         }
         // The engine below and the generations are taken at one moment: a checkpoint that ends
         // between would take rows out of the one view that the other does not have yet.
         let state = self.state();
         let base = self.base.snapshot(&[])?;
-        Ok(LoggedRead { base, generations: state.generations(), sequence: of(&state) })
+        let (generations, sequence) = (state.generations(), of(&state));
+        drop(state);
+        Ok(LoggedRead { base, generations, sequence, _ticket: self.snapshots.begin() })
     }
 
     /// Drops what the system keeps of a file after a flush of it has failed: the cache then shows
@@ -247,6 +251,8 @@ impl MetaStore for Logged {
             records: self.shared.meter.records.load(Ordering::Relaxed),
             checkpoints: self.shared.meter.checkpoints.load(Ordering::Relaxed),
             memory: self.shared.held.load(Ordering::Relaxed) as u64,
+            oldest_snapshot: u64::try_from(self.shared.snapshots.oldest().as_millis())
+                .unwrap_or(u64::MAX),
         }
     }
 

@@ -41,6 +41,8 @@ pub(crate) struct Maintenance {
     counts: Worker,
     /// Held by the one round that runs.
     round: Mutex<()>,
+    /// Up to which digest contents were read to find rot.
+    pub(crate) scrubbed: Mutex<Option<u64>>,
 }
 
 #[derive(Debug, Default)]
@@ -242,11 +244,13 @@ impl Inner {
         self.run_indexes()?;
         let swept = self.sweep(sweep);
         self.set_aside(swept, "the look for what belongs to nothing")?;
+        let scrubbed = self.scrub();
+        self.set_aside(scrubbed, "reading contents to find rot")?;
         let emptied = self.empty_trash();
         self.set_aside(emptied, "emptying the trash")
     }
 
-    fn stops(&self) -> bool {
+    pub(crate) fn stops(&self) -> bool {
         self.is_closed() || self.maintenance.work.signal.is_stopping()
     }
 

@@ -18,6 +18,8 @@ pub struct Metrics {
     pub downloads: u64,
     /// Contents removed as garbage.
     pub blobs_collected: u64,
+    /// Contents read in the background to find rot.
+    pub blobs_scrubbed: u64,
     /// What the log of the metadata did; all zero without one.
     pub log: LogMetrics,
 }
@@ -32,6 +34,9 @@ pub struct LogMetrics {
     pub checkpoints: u64,
     /// Bytes of memory that its rows take, those that only old snapshots still hold included.
     pub memory: u64,
+    /// How long, in milliseconds, the oldest view of rows has been held that is held now: it keeps in
+    /// memory and in the file what later changes have replaced.
+    pub oldest_snapshot: u64,
 }
 
 #[derive(Debug, Default)]
@@ -43,6 +48,7 @@ pub(crate) struct Meter {
     pub(crate) blobs_published: AtomicU64,
     pub(crate) downloads: AtomicU64,
     pub(crate) blobs_collected: AtomicU64,
+    pub(crate) blobs_scrubbed: AtomicU64,
 }
 
 impl Meter {
@@ -60,6 +66,7 @@ impl Meter {
             blobs_published: read(&self.blobs_published),
             downloads: read(&self.downloads),
             blobs_collected: read(&self.blobs_collected),
+            blobs_scrubbed: read(&self.blobs_scrubbed),
             log: LogMetrics::default(),
         }
     }

@@ -371,3 +371,16 @@ fn a_base_that_fails_ends_commits() {
         assert!(log.must_reopen());
     }
 }
+
+#[test]
+fn the_oldest_view_that_is_held_is_told() {
+    let log = made(64 << 10, Checkpoints::Caller);
+    assert_eq!(log.log_metrics().oldest_snapshot, 0);
+    let (oldest, newer) = (log.snapshot(&[]).unwrap(), log.snapshot(&[]).unwrap());
+    std::thread::sleep(std::time::Duration::from_millis(20));
+    assert!(log.log_metrics().oldest_snapshot >= 20);
+    drop(oldest);
+    assert!(log.log_metrics().oldest_snapshot >= 20);
+    drop(newer);
+    assert_eq!(log.log_metrics().oldest_snapshot, 0);
+}

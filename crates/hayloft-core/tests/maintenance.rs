@@ -218,3 +218,28 @@ fn what_earlier_runs_left_in_staging_goes_in_the_background() {
     assert_eq!(left, ["1"]);
     drop(staged);
 }
+
+#[test]
+fn rot_is_found_within_a_month_and_healed_by_sending_the_bytes_again() {
+    const HALF_A_DAY: i64 = 12 * 60 * 60 * 1000;
+    let sample = sample();
+    sample.fill(3);
+    let bytes = package("alpha", "1", 1, 100);
+    let blob = sample.files().into_iter().find(|path| fs::read(path).unwrap() == bytes).unwrap();
+    let mut damaged = bytes.clone();
+    *damaged.last_mut().unwrap() ^= 1;
+    fs::remove_file(&blob).unwrap();
+    fs::write(&blob, damaged).unwrap();
+    let selector = Selector::ungrouped("alpha", "1");
+    assert!(sample.store.download("main", &selector).is_ok());
+    for _ in 0..=60 {
+        sample.store.run_maintenance().unwrap();
+        sample.clock.go(HALF_A_DAY);
+    }
+    assert_eq!(sample.store.metrics().blobs_scrubbed, 3);
+    assert!(sample.store.download("main", &selector).is_err());
+    let request = UploadRequest::default();
+    sample.store.upload("main", &request, &mut bytes.as_slice(), &Actor::api()).unwrap();
+    assert!(sample.store.download("main", &selector).is_ok());
+    sample.is_clean();
+}

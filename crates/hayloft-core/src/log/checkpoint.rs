@@ -159,11 +159,14 @@ impl Shared {
     fn warn_of_memory(&self, state: &mut State, oldest: &super::generation::Generation) {
         let held = self.held.load(Ordering::Relaxed);
         let now = Instant::now();
-        if held > MUCH_MEMORY && state.warned.is_none_or(|warned| now >= warned) {
+        let snapshot = self.snapshots.oldest();
+        let much = held > MUCH_MEMORY || snapshot > WARN;
+        if much && state.warned.is_none_or(|warned| now >= warned) {
             state.warned = Some(now + WARN);
             tracing::warn!(
                 held,
                 since = ?oldest.begun.elapsed(),
+                ?snapshot,
                 "old snapshots hold much of what the log had in memory"
             );
         }

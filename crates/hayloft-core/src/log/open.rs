@@ -141,6 +141,7 @@ impl Logged {
             changed: Condvar::new(),
             broken: AtomicBool::new(false),
             held,
+            snapshots: Arc::default(),
             meter: LogMeter::default(),
         });
         let (orders, incoming) = mpsc::sync_channel(1);

@@ -1,7 +1,9 @@
 //! A view of the engine below with the rows of the log on top.
 
+use std::collections::BTreeMap;
 use std::ops::ControlFlow;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use super::generation::{Generation, Overlay, Value, comes_first, is_empty};
 use crate::meta::scan_by_visits;
@@ -14,6 +16,40 @@ pub(super) struct LoggedRead {
     /// The newest first.
     pub(super) generations: Vec<Arc<Generation>>,
     pub(super) sequence: u64,
+    pub(super) _ticket: Ticket,
+}
+
+/// The views that are held, by the order in which they were taken.
+#[derive(Debug, Default)]
+pub(super) struct Snapshots(Mutex<(u64, BTreeMap<u64, Instant>)>);
+
+impl Snapshots {
+    pub(super) fn begin(self: &Arc<Self>) -> Ticket {
+        let mut held = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let (next, begun) = &mut *held;
+        *next += 1;
+        begun.insert(*next, Instant::now());
+        Ticket { number: *next, held: self.clone() }
+    }
+
+    /// How long the oldest has been held.
+    pub(super) fn oldest(&self) -> Duration {
+        let held = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        held.1.values().next().map(Instant::elapsed).unwrap_or_default()
+    }
+}
+
+/// Dropped with the view.
+#[derive(Debug)]
+pub(super) struct Ticket {
+    number: u64,
+    held: Arc<Snapshots>,
+}
+
+impl Drop for Ticket {
+    fn drop(&mut self) {
+        self.held.0.lock().unwrap_or_else(PoisonError::into_inner).1.remove(&self.number);
+    }
 }
 
 impl LoggedRead {

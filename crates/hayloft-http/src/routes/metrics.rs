@@ -112,12 +112,19 @@ fn exposition(app: &App) -> Result<String, ApiError> {
         ("hayloft_files_stored_total", "Package files stored.", store.files_stored),
         ("hayloft_blobs_published_total", "Contents made durable as files.", store.blobs_published),
         ("hayloft_blobs_collected_total", "Contents removed as garbage.", store.blobs_collected),
+        ("hayloft_blobs_scrubbed_total", "Contents read to find rot.", store.blobs_scrubbed),
         ("hayloft_downloads_total", "Downloads counted.", store.downloads),
     ] {
         all.single(name, "counter", help, value);
     }
     let largest = store.largest_batch;
     all.single("hayloft_largest_batch", "gauge", "Most changes in one commit.", largest);
+    all.single(
+        "hayloft_oldest_snapshot_milliseconds",
+        "gauge",
+        "For how long the oldest view of rows has been held.",
+        store.log.oldest_snapshot,
+    );
     let ready = u8::from(app.unready().is_none());
     all.single("hayloft_ready", "gauge", "1 if /readyz says yes.", ready);
     if let Some(expires) = app.certificate_expiry() {
