@@ -270,6 +270,34 @@ fn has(kind: &Kind, needed: &[Right]) -> bool {
     needed.iter().all(|right| kind.rights.contains(right))
 }
 
+/// Kinds of actions that the sources of a built-in type speak of beside its samples: no request can
+/// be made up for what is taken in at an address of its own.
+fn kinds_named_in_the_sources_of(tag: &str) -> BTreeSet<String> {
+    let source = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut folders = vec![source.join(format!("../hayloft-{tag}/src"))];
+    let mut kinds = BTreeSet::new();
+    while let Some(folder) = folders.pop() {
+        for entry in fs_err::read_dir(folder).into_iter().flatten() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+                continue;
+            }
+            let text = fs_err::read_to_string(path).unwrap();
+            let beside =
+                |line: &&str| !line.contains("SampleRequest::") && !line.contains("write(");
+            for line in text.lines().filter(beside) {
+                let named = line.split("ActionKind::").skip(1);
+                let word = |rest: &str| {
+                    rest.chars().take_while(char::is_ascii_alphabetic).collect::<String>()
+                };
+                kinds.extend(named.map(word));
+            }
+        }
+    }
+    kinds
+}
+
 /// Each form of request that the type takes in stands among its samples.
 fn samples_are_complete(fixture: &Fixture, samples: &[SampleRequest]) {
     let tag = fixture.tag;
@@ -302,6 +330,10 @@ fn samples_are_complete(fixture: &Fixture, samples: &[SampleRequest]) {
         }
     });
     let kinds: BTreeSet<_> = samples.iter().map(|sample| sample.action).collect();
+    let shown: BTreeSet<_> = kinds.iter().flatten().map(|kind| format!("{kind:?}")).collect();
+    for named in kinds_named_in_the_sources_of(tag) {
+        assert!(shown.contains(&named), "{tag} takes in what is {named}, and has no sample of it");
+    }
     assert!(kinds.contains(&None), "{tag} has no sample that reads");
     assert!(kinds.contains(&Some(ActionKind::Upload)), "{tag} has no sample that publishes");
     assert!(
