@@ -143,3 +143,18 @@ fn routes_are_those_of_the_table_of_rights() {
     found.sort();
     assert_eq!(found, ["access/table.rs", "native/executor.rs"]);
 }
+
+#[test]
+fn tables_in_the_picture_of_rows_and_plans_are_those_of_the_store() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../crates/hayloft-core/src/tables.rs");
+    let source = fs_err::read_to_string(path).unwrap();
+    let known: BTreeSet<&str> =
+        source.split("= Table(\"").skip(1).map(|rest| rest.split('"').next().unwrap()).collect();
+    let text = text();
+    let (_, picture) = text.split_once("plan: Fn(&mut Plan)").unwrap();
+    let (picture, _) = picture.split_once("```").unwrap();
+    let told: BTreeSet<&str> =
+        picture.split_whitespace().filter(|word| word.ends_with("-1")).collect();
+    assert!(told.len() >= 10, "{told:?}");
+    assert!(told.is_subset(&known), "{told:?} {known:?}");
+}
