@@ -206,7 +206,7 @@ enum Growth {
     /// Not at all; at most so many round trips.
     Flat { flights: u64 },
     /// It shows or checks everything: writes nothing, and takes so many round trips for each
-    /// thousand rows that it reads, and eight.
+    /// thousand rows that it reads, and twelve.
     Whole { per_thousand: u64 },
 }
 
@@ -215,7 +215,7 @@ const ONE: Growth = Growth::Flat { flights: 1 };
 const CHANGE: Growth = Growth::Flat { flights: 6 };
 /// Nothing is asked of the engine.
 const FREE: Growth = Growth::Flat { flights: 0 };
-const VERIFY: Growth = Growth::Whole { per_thousand: 2_000 };
+const VERIFY: Growth = Growth::Whole { per_thousand: 600 };
 const PAGES: Growth = Growth::Whole { per_thousand: 4 };
 
 type Found = Vec<(&'static str, Growth, Cost)>;
@@ -329,7 +329,7 @@ fn table(versions: u64) -> Found {
     measure("download", Growth::Flat { flights: 2 }, &mut || {
         drop(store.download("main", &busy(2)).unwrap());
     });
-    measure("download_file", Growth::Flat { flights: 9 }, &mut || {
+    measure("download_file", Growth::Flat { flights: 8 }, &mut || {
         drop(store.download_file(file.id).unwrap());
     });
     measure("file_with_content", Growth::Flat { flights: 6 }, &mut || {
@@ -411,7 +411,7 @@ fn table(versions: u64) -> Found {
         store.verify_watched(VerifyLevel::Fast, Repair::No, &mut quiet, &go_on).unwrap();
     });
     store.run_maintenance().unwrap();
-    measure("run_maintenance", Growth::Whole { per_thousand: 400 }, &mut || {
+    measure("run_maintenance", PAGES, &mut || {
         store.run_maintenance().unwrap();
     });
 
@@ -497,6 +497,8 @@ fn table(versions: u64) -> Found {
 fn no_operation_costs_more_in_a_large_store_than_in_a_small_one() {
     // Numbers and names take some more bytes the larger they are.
     const SLACK: u64 = 256;
+    // A publish rewrites a page of each, or more.
+    const TREES: u64 = 9;
     let (small, large) = (table(10), table(10_000));
     let mut wrong = Vec::new();
     for ((name, growth, small), (_, _, large)) in small.into_iter().zip(large) {
@@ -509,13 +511,13 @@ fn no_operation_costs_more_in_a_large_store_than_in_a_small_one() {
                 flat && large.flights <= flights && large.bytes <= small.bytes + SLACK
             }
             Growth::Whole { per_thousand } => {
-                let most = |read: u64| 8 + read * per_thousand / 1_000;
+                let most = |read: u64| 12 + read * per_thousand / 1_000;
                 large.flights <= most(large.read)
                     && small.flights <= most(small.read)
                     && (large.written, large.bytes, large.trees) == (0, 0, 0)
             }
         };
-        if !fits {
+        if !fits || (name.starts_with("upload") && large.trees > TREES) {
             wrong.push(format!("{name}: {growth:?}\n  small {small:?}\n  large {large:?}"));
         }
     }
