@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 use hayloft_testkit::{Package, deb};
-use hayloft_tests::{Request, Server, finish, has_program, meanwhile, run};
+use hayloft_tests::{Hayloft, Request, Server, finish, has_program, meanwhile, run};
 use tempfile::TempDir;
 
 const FEED: &str = "apt";
@@ -368,4 +368,102 @@ fn apt_installs_what_was_repackaged_and_promoted() {
     apt.install("hay");
     apt.install("straw");
     assert_eq!((apt.installed("hay").as_str(), apt.installed("straw").as_str()), ("1.0-1", "2.0"));
+}
+
+/// gpg with a home of its own, which no agent outlives.
+struct Gpg {
+    home: TempDir,
+}
+
+impl Gpg {
+    fn new() -> Self {
+        // Names of sockets are short: not below the folder of the build.
+        Self { home: TempDir::with_prefix("hayloft-gpg-").unwrap() }
+    }
+
+    fn run(&self, arguments: &[&str]) -> String {
+        let mut gpg = Command::new("gpg");
+        gpg.arg("--homedir").arg(self.home.path()).args(["--batch", "--passphrase", ""]);
+        run(gpg.args(["--pinentry-mode", "loopback"]).args(arguments))
+    }
+}
+
+impl Drop for Gpg {
+    fn drop(&mut self) {
+        let mut end = Command::new("gpgconf");
+        finish(end.arg("--homedir").arg(self.home.path()).args(["--kill", "all"]));
+    }
+}
+
+/// Runs the command against the server, whose key it shows.
+fn hayloft(store: &Path, server: &Server, arguments: &[&str]) -> Output {
+    let place =
+        [format!("--source=http://{}", server.address), format!("--api-key={}", server.key)];
+    let arguments = arguments.iter().map(|each| (*each).to_owned()).chain(place);
+    finish(&mut Hayloft::on_store(store).free_command(arguments))
+}
+
+#[test]
+fn apt_takes_a_feed_under_a_key_of_ones_own_and_refuses_the_former_one() {
+    if !has_apt() || !has_program("gpg") || !has_program("gpgconf") {
+        return;
+    }
+    let (directory, server) = started();
+    publish(&server, "stable", "main", &deb("hay", "1.0", "amd64"));
+    let apt = Apt::new(&directory.path().join("apt"), &server, "stable", "main");
+    apt.update();
+    let store = directory.path().join("store");
+    let file = |name: &str| directory.path().join(name).display().to_string();
+    let succeeds = |arguments: &[&str]| {
+        let ran = hayloft(&store, &server, arguments);
+        assert!(ran.status.success(), "{arguments:?}: {ran:?}");
+        ran
+    };
+    // With indexes of an earlier update apt only warns, and keeps to them.
+    let is_refused = || {
+        let ran = apt.command("apt-get", &["update"]);
+        let errors = String::from_utf8_lossy(&ran.stderr);
+        assert!(errors.contains("The repository is not updated"), "{errors}");
+        assert!(errors.contains("NO_PUBKEY"), "{errors}");
+    };
+    let former = file("former.asc");
+    succeeds(&["feeds", "key", "export", FEED, &format!("--to={former}")]);
+
+    for (name, kind) in [("new", "rsa3072"), ("newer", "ed25519")] {
+        let gpg = Gpg::new();
+        let address = format!("{name}@example.org");
+        gpg.run(&["--quick-generate-key", &address, kind, "sign", "never"]);
+        let secret = file(&format!("{name}.asc"));
+        fs_err::write(&secret, gpg.run(&["--armor", "--export-secret-keys", &address])).unwrap();
+        let public = gpg.run(&["--armor", "--export", &address]);
+        let refused = file("public.asc");
+        fs_err::write(&refused, &public).unwrap();
+        let ran = hayloft(
+            &store,
+            &server,
+            &["feeds", "key", "replace", FEED, &format!("--from={refused}")],
+        );
+        assert_eq!(ran.status.code(), Some(1), "a public key signs nothing: {ran:?}");
+
+        succeeds(&["feeds", "key", "replace", FEED, &format!("--from={secret}")]);
+        is_refused();
+        fs_err::write(apt.folder.join("key.asc"), public).unwrap();
+        apt.update();
+        let served = server.get(&format!("/debian/{FEED}/keys/{FEED}.asc")).body;
+        fs_err::write(apt.folder.join("key.asc"), served).unwrap();
+        apt.update();
+    }
+    publish(&server, "stable", "main", &deb("hay", "1.1", "amd64"));
+    apt.update();
+    apt.install("hay");
+    assert_eq!(apt.installed("hay"), "1.1");
+
+    // What was taken away comes back.
+    succeeds(&["feeds", "key", "replace", FEED, &format!("--from={former}")]);
+    is_refused();
+    let served = server.get(&format!("/debian/{FEED}/keys/{FEED}.asc")).body;
+    fs_err::write(apt.folder.join("key.asc"), served).unwrap();
+    apt.update();
+    let ran = hayloft(&store, &server, &["feeds", "key", "export", FEED]);
+    assert_eq!(ran.stdout, fs_err::read(&former).unwrap());
 }

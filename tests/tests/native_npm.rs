@@ -382,6 +382,27 @@ fn npm_logs_in_at_a_terminal() {
 }
 
 #[test]
+fn yarn_1_logs_in_at_a_terminal() {
+    let Some(mut yarn) = Client::Yarn1.program() else { return };
+    if python(&["pty"]).is_none() {
+        return;
+    }
+    let registry = Registry::start();
+    fs_err::write(registry.path(".npmrc"), format!("registry={}/\n", registry.url("dev"))).unwrap();
+    let names = ["npm username", "me", "npm email", "me@example.org"];
+    registry.at_a_terminal(registry.home.path(), &names, yarn.arg("login"));
+    for name in ["a", "@acme/b"] {
+        let package = registry.package(name, "1.0.0", &json!({}));
+        let answers = ["npm password", registry.server.key.as_str()];
+        let mut yarn = Client::Yarn1.program().unwrap();
+        let publish = ["publish", "--new-version=1.0.0", "--access=public"];
+        let told = registry.at_a_terminal(&package, &answers, yarn.args(publish));
+        assert!(told.contains("Logged in") && told.contains("Published"), "{told}");
+        registry.server.get(&format!("/npm/dev/{name}/1.0.0"));
+    }
+}
+
+#[test]
 fn yarn_4_logs_in_at_a_terminal() {
     let Some(mut yarn) = Client::Yarn4.program() else { return };
     if python(&["pty"]).is_none() {

@@ -22,9 +22,9 @@ use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 
 use hayloft_feed::native::{
-    Action, ActionKind, Answer, Body, ClientSetup, FeedCard, FeedView, Fields, FilePart, Framing,
-    Intake, Native, Outcome, Refresh, RefreshOrder, Refusal, Reply, Request, Resource,
-    SampleRequest, StagedCard, UploadOrder, Validator, ViewError, Want,
+    Action, ActionKind, Answer, Body, ClientSetup, FeedCard, FeedSecret, FeedView, Fields,
+    FilePart, Framing, Intake, Native, Outcome, Refresh, RefreshOrder, Refusal, Reply, Request,
+    Resource, SampleRequest, StagedCard, UploadOrder, Validator, ViewError, Want,
 };
 use hayloft_feed::{FeedType, PackageHead};
 
@@ -116,6 +116,10 @@ impl Native for Debian {
         order: &RefreshOrder<'_>,
     ) -> Result<Option<Refresh>, ViewError> {
         refresh::refresh(view, subject, order)
+    }
+
+    fn secret(&self) -> Option<&dyn FeedSecret> {
+        signing::secret()
     }
 
     fn paths(

@@ -10,6 +10,7 @@ mod path;
 mod refusal;
 mod request;
 mod search_card;
+mod secret;
 mod view;
 
 use std::fmt;
@@ -32,6 +33,7 @@ pub use path::{decoded, encoded, query_pairs, segments};
 pub use refusal::{Refusal, Reply};
 pub use request::Request;
 pub use search_card::{Terms, card_key, index_card};
+pub use secret::FeedSecret;
 pub use view::{
     FeedCard, FeedView, FragmentEntry, SearchOrder, SearchPage, SearchQuery, Subject, VersionEntry,
     ViewError, Want,
@@ -114,6 +116,11 @@ pub trait Native: fmt::Debug + Send + Sync {
     ) -> Result<Option<Refresh>, ViewError> {
         let _ = (view, subject, order);
         Ok(None)
+    }
+
+    /// The secret that each feed of this type has, if it has one.
+    fn secret(&self) -> Option<&dyn FeedSecret> {
+        None
     }
 
     /// Lists the paths of a static export: of one package, or of the feed as a whole. Each is one

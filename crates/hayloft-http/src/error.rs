@@ -5,9 +5,9 @@ use axum::http::header::{CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use hayloft::{
-    DeleteError, FeedError, FeedTypeError, FindError, KeyError, LookupError, NoSuchFeed,
-    PromoteError, RepackageError, SelectError, SettingError, StagingError, StatusError, StoreError,
-    TagError, UnknownFeedType, UploadError,
+    DeleteError, FeedError, FeedTypeError, FindError, KeyError, LookupError, NativeError,
+    NoSuchFeed, PromoteError, RefreshError, RepackageError, SecretError, SelectError, SettingError,
+    StagingError, StatusError, StoreError, TagError, UnknownFeedType, UploadError,
 };
 
 use crate::edge::Failed;
@@ -308,6 +308,32 @@ impl From<SettingError> for ApiError {
     fn from(error: SettingError) -> Self {
         match error {
             SettingError::Store(error) => error.into(),
+            _ => Self::of(StatusCode::BAD_REQUEST, &error),
+        }
+    }
+}
+
+impl From<NativeError> for ApiError {
+    fn from(error: NativeError) -> Self {
+        match error {
+            NativeError::Feed(error) => error.into(),
+            NativeError::Store(error) => error.into(),
+            _ => Self::of(StatusCode::BAD_REQUEST, &error),
+        }
+    }
+}
+
+impl From<SecretError> for ApiError {
+    fn from(error: SecretError) -> Self {
+        match error {
+            SecretError::Feed(error) | SecretError::Refresh(RefreshError::Feed(error)) => {
+                error.into()
+            }
+            SecretError::Store(error) | SecretError::Refresh(RefreshError::Store(error)) => {
+                error.into()
+            }
+            SecretError::None { .. } => Self::of(StatusCode::NOT_FOUND, &error),
+            SecretError::Refresh(_) => Self::of(StatusCode::INTERNAL_SERVER_ERROR, &error),
             _ => Self::of(StatusCode::BAD_REQUEST, &error),
         }
     }

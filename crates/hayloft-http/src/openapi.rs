@@ -66,7 +66,7 @@ struct Shape {
 
 /// Parameters that name one package version.
 const PACKAGE: &[(&str, &str, bool)] = &[
-    ("group", "npm scope, universal group.", false),
+    ("group", "Scope or group.", false),
     ("name", "Package name; needed unless `purl` is given.", false),
     ("version", "Version; needed unless `purl` is given.", false),
     ("qualifier", "Which file of the version, as `key=value` pairs joined by `&`.", false),
@@ -75,7 +75,7 @@ const PACKAGE: &[(&str, &str, bool)] = &[
 
 /// Parameters that narrow a list of versions.
 const FILTER: &[(&str, &str, bool)] = &[
-    ("group", "npm scope, universal group.", false),
+    ("group", "Scope or group.", false),
     ("name", "Package name.", false),
     ("version", "Version.", false),
 ];
@@ -86,7 +86,7 @@ fn shape(endpoint: &Endpoint) -> Shape {
         "getFeedInfo" => (&[], Nothing, Object("FeedInfo")),
         "listLatestPackages" => (
             &[
-                ("group", "npm scope, universal group.", false),
+                ("group", "Scope or group.", false),
                 ("name", "Package name.", false),
                 ("stableOnly", "`true` for the highest stable versions.", false),
             ],
@@ -100,8 +100,8 @@ fn shape(endpoint: &Endpoint) -> Shape {
         "downloadPackage" => (PACKAGE, Nothing, Bytes),
         "uploadPackage" | "uploadNamedPackage" => (
             &[
-                ("distribution", "Debian distribution.", false),
-                ("component", "Debian component; `main` if absent.", false),
+                ("distribution", "Distribution, where packages have one.", false),
+                ("component", "Component, where packages have one; `main` if absent.", false),
             ],
             Bytes,
             Nothing,
@@ -114,7 +114,7 @@ fn shape(endpoint: &Endpoint) -> Shape {
             &[
                 ("fromFeed", "Source feed.", false),
                 ("toFeed", "Target feed.", false),
-                ("group", "npm scope, universal group.", false),
+                ("group", "Scope or group.", false),
                 ("package", "Package name.", false),
                 ("version", "Version.", false),
             ],
@@ -124,6 +124,8 @@ fn shape(endpoint: &Endpoint) -> Shape {
         "listFeeds" => (&[], Nothing, Array("FeedObject")),
         "getFeed" => (&[], Nothing, Object("FeedObject")),
         "createFeed" | "updateFeed" => (&[], Object("FeedObject"), Object("FeedObject")),
+        "getFeedSecret" => (&[], Nothing, Text),
+        "setFeedSecret" => (&[], Bytes, Nothing),
         "getStorage" => {
             (&[("feed", "Name of a feed; without it, the kinds of storage.", false)], Nothing, Json)
         }
@@ -154,7 +156,7 @@ fn shape(endpoint: &Endpoint) -> Shape {
         "listAuditLog" => (
             &[
                 ("feed", "Only this feed, as source or target.", false),
-                ("group", "Only this npm scope or universal group.", false),
+                ("group", "Only this scope or group.", false),
                 ("package", "Only this package; a group may stand before it, with a slash.", false),
                 ("actor", "Only what this user or key did.", false),
                 ("action", "Only this action, such as `upload`.", false),
@@ -386,6 +388,17 @@ mod tests {
         assert!(named.len() > 10);
         for name in named {
             assert!(schemas.contains_key(name), "{name}");
+        }
+    }
+
+    #[test]
+    fn the_document_names_no_type_of_feed() {
+        let text = openapi().to_lowercase();
+        let types = hayloft::feed_types();
+        let tags: Vec<&str> = types.iter().map(|feed_type| feed_type.tag()).collect();
+        assert!(tags.len() > 1);
+        for tag in tags {
+            assert!(!text.contains(tag), "{tag}");
         }
     }
 

@@ -96,10 +96,10 @@ impl Native for Npm {
                 Some(Intake::new(Framing::Json { wanted: &[""], file: None }, ActionKind::Tag))
             }
             ("DELETE", Target::Tag(..)) => Some(Intake::new(Framing::None, ActionKind::Tag)),
-            ("PUT", Target::User(_)) => Some(Intake::new(
-                Framing::Json { wanted: &["name", "password"], file: None },
-                ActionKind::Ask,
-            )),
+            ("PUT", Target::User(_)) => {
+                let wanted = &["name", "password"];
+                Some(Intake::log_in(Framing::Json { wanted, file: None }))
+            }
             ("DELETE", Target::Token | Target::Tokens)
             | ("POST", Target::Advisories | Target::Audit | Target::Profile | Target::Tokens) => {
                 Some(Intake::new(Framing::None, ActionKind::Ask))

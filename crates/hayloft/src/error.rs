@@ -4,8 +4,9 @@ use std::io;
 
 use hayloft_core::{
     DeleteError, EditError, FeedError, FindError, KeyError, LookupError, NativeError, NoSuchFeed,
-    OpenError, PromoteError, RefreshError, RepackageError, SelectError, SettingError, StagingError,
-    StatusError, StoreError, TagError, TooLong, UnknownFeedType, UploadError, VerifyError,
+    OpenError, PromoteError, RefreshError, RepackageError, SecretError, SelectError, SettingError,
+    StagingError, StatusError, StoreError, TagError, TooLong, UnknownFeedType, UploadError,
+    VerifyError,
 };
 use hayloft_feed::{FeedTypeError, PurlError, QualifiersError};
 
@@ -141,6 +142,7 @@ from!(
     QualifiersError,
     RefreshError,
     RepackageError,
+    SecretError,
     SelectError,
     SettingError,
     StagingError,
@@ -356,6 +358,19 @@ impl Kinded for RefreshError {
             Self::Feed(error) => error.kind(),
             Self::Store(error) => error.kind(),
             _ => ErrorKind::Failed,
+        }
+    }
+}
+
+impl Kinded for SecretError {
+    fn kind(&self) -> ErrorKind {
+        match self {
+            Self::Feed(error) => error.kind(),
+            Self::Refresh(error) => error.kind(),
+            Self::Store(error) => error.kind(),
+            Self::None { .. } => ErrorKind::NotFound,
+            Self::TooLong(_) => ErrorKind::TooLarge,
+            _ => ErrorKind::Invalid,
         }
     }
 }

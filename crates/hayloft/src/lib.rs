@@ -95,11 +95,11 @@ pub use hayloft_core::{
     NoSuchFeed, OpenError, OpenMode, OpenOptions, Opened, Origin, Overwrite, Overwriting,
     PackageFile, PackageHistory, PackageInfo, Pick, Progress, PromoteError, PromoteOutcome,
     PromoteRequest, Promotion, PromotionQuery, QuickLookup, RefreshError, RepackageError,
-    RepackageOutcome, RepackageRequest, RepackagedFile, Repackaging, Repair, Rows, SelectError,
-    Selector, SettingError, Staged, Staging, StagingError, Status, StatusChange, StatusError,
-    StatusOutcome, Store, StoreError, Stored, SystemClock, TagError, Timestamp, TooLong, Unit,
-    UnknownFeedType, UploadError, UploadRequest, Uploaded, VerifyError, VerifyLevel, VerifyOnRead,
-    VerifySummary, VersionsQuery, Wanted,
+    RepackageOutcome, RepackageRequest, RepackagedFile, Repackaging, Repair, Rows, SecretError,
+    SelectError, Selector, SettingError, Staged, Staging, StagingError, Status, StatusChange,
+    StatusError, StatusOutcome, Store, StoreError, Stored, SystemClock, TagError, Timestamp,
+    TooLong, Unit, UnknownFeedType, UploadError, UploadRequest, Uploaded, VerifyError, VerifyLevel,
+    VerifyOnRead, VerifySummary, VersionsQuery, Wanted,
 };
 pub use hayloft_feed as feed_type;
 pub use hayloft_feed::{

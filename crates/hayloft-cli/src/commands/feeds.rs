@@ -2,6 +2,7 @@
 
 mod properties;
 mod retention;
+mod secret;
 mod storage;
 
 use hayloft_http::wire::{FeedObject, PackageVersionInfo};
@@ -48,6 +49,8 @@ pub(super) const COMMAND: Command = Command::group(
         ),
         properties::COMMAND,
         retention::COMMAND,
+        secret::COMMAND,
+        super::use_feed::SETUP,
         storage::COMMAND,
     ],
 );

@@ -5,10 +5,13 @@ mod marked;
 use std::collections::BTreeSet;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use fs_err as fs;
-use hayloft::Limits;
-use hayloft::feed_type::native::{ClientBase, ClientChange, ClientConfiguration, FeedCard};
+use hayloft::feed_type::native::{
+    ClientBase, ClientChange, ClientConfiguration, ClientSetup, FeedCard, Native,
+};
+use hayloft::{FeedType, Limits};
 use hayloft_http::wire::FeedObject;
 use serde_json::json;
 
@@ -40,6 +43,16 @@ pub(super) const COMMAND: Command = Command::action(
     "hayloft use dev --client=npm --undo",
 ]);
 
+/// The same lines under the name that stands beside the other commands of feeds.
+pub(super) const SETUP: Command = Command::action(
+    "setup",
+    "Shows how clients are made to use a feed",
+    &[FEED, Opt::text("client", "The client, such as npm or pip; without one all are shown")],
+    setup,
+)
+.words(&[Word::Value("feed")])
+.examples(&["hayloft feeds setup dev --client=npm --source=https://packages.example.com"]);
+
 /// Bytes of a client's file.
 const LARGEST: u64 = 4 << 20;
 
@@ -47,54 +60,109 @@ fn use_feed(invocation: &Invocation, console: &mut Console) -> Result<(), Failur
     if invocation.flag("undo") {
         return take_back(invocation, console);
     }
-    let connection = Connection::open(invocation, console)?;
-    let feed = connection.feed(invocation)?;
-    let place = connection.place().trim_end_matches('/');
-    if !is_url(place) {
-        return Err(Failure::text("clients need a server, and this is a store on this machine")
-            .advise("start hayloft serve, and name it with --source"));
-    }
-    let found: FeedObject =
-        connection.get(Target::new(&["api", "management", "feeds", "get", &feed]))?;
-    let feed = found.name.unwrap_or(feed);
-    let tag = found.feed_type.unwrap_or_default();
-    let types = hayloft::feed_types();
-    let native = types.get(&tag).and_then(|feed_type| feed_type.native()).ok_or_else(|| {
-        let tag = hayloft::feed_type::shorten(&tag);
-        Failure::text(format!("there is no client of its own for feeds of the type `{tag}`"))
-    })?;
-    let segment = hayloft::feed_type::native::encoded(&feed);
-    let url = format!("{place}/{}/{segment}", native.prefix());
-    let card = FeedCard::new(&feed);
-    let key = connection.key();
-    let setups = native.setup(&card, &url, key);
+    let used = Used::open(invocation, console)?;
     let Some(client) = invocation.text("client") else {
-        console.value(
-            &setups
-                .iter()
-                .map(|setup| json!({ "client": setup.client, "lines": setup.lines }))
-                .collect::<Vec<_>>(),
-        )?;
-        for setup in setups {
-            console.colored(Color::Bold, setup.client)?;
-            setup.lines.iter().try_for_each(|line| console.line(format_args!("  {line}")))?;
-        }
-        return Ok(());
+        return show(console, used.setups()?);
     };
     let named = |other: &str| other.eq_ignore_ascii_case(client);
-    let configurations = native.configurations(&card, &url, key);
+    let configurations = used.native()?.configurations(&used.card(), &used.url, used.key());
     if let Some(configuration) = configurations.into_iter().find(|each| named(each.client)) {
-        return write(console, &feed, &url, &configuration, key.is_some());
+        return write(console, &used.feed, &used.url, &configuration, used.key().is_some());
     }
     // Those that have no file for all projects.
-    if let Some(setup) = setups.iter().find(|each| named(each.client)) {
-        console.say(format_args!("{client} is told by these lines:"))?;
-        setup.lines.iter().try_for_each(|line| console.line(line))?;
-        return console.value(&json!({ "client": setup.client, "lines": setup.lines }));
+    let setup = one(used.setups()?, client)?;
+    console.say(format_args!("{client} is told by these lines:"))?;
+    setup.lines.iter().try_for_each(|line| console.line(line))?;
+    console.value(&json!({ "client": setup.client, "lines": setup.lines }))
+}
+
+/// `hayloft feeds setup`: nothing is written.
+fn setup(invocation: &Invocation, console: &mut Console) -> Result<(), Failure> {
+    let setups = Used::open(invocation, console)?.setups()?;
+    match invocation.text("client") {
+        Some(client) => {
+            let setup = one(setups, client)?;
+            setup.lines.iter().try_for_each(|line| console.line(line))?;
+            console.value(&json!({ "client": setup.client, "lines": setup.lines }))
+        }
+        None => show(console, setups),
     }
+}
+
+/// A feed on a server, for its clients.
+struct Used {
+    feed: String,
+    url: String,
+    connection: Connection,
+    feed_type: Arc<dyn FeedType>,
+}
+
+impl Used {
+    fn open(invocation: &Invocation, console: &Console) -> Result<Self, Failure> {
+        let connection = Connection::open(invocation, console)?;
+        let feed = connection.feed(invocation)?;
+        let place = connection.place().trim_end_matches('/');
+        if !is_url(place) {
+            return Err(Failure::text(
+                "clients need a server, and this is a store on this machine",
+            )
+            .advise("start hayloft serve, and name it with --source"));
+        }
+        let found: FeedObject =
+            connection.get(Target::new(&["api", "management", "feeds", "get", &feed]))?;
+        let feed = found.name.unwrap_or(feed);
+        let tag = found.feed_type.unwrap_or_default();
+        let types = hayloft::feed_types();
+        let feed_type = types.get(&tag).ok_or_else(|| no_client(&tag))?.clone();
+        let native = feed_type.native().ok_or_else(|| no_client(&tag))?;
+        let segment = hayloft::feed_type::native::encoded(&feed);
+        let url = format!("{place}/{}/{segment}", native.prefix());
+        Ok(Self { feed, url, connection, feed_type })
+    }
+
+    fn native(&self) -> Result<&dyn Native, Failure> {
+        self.feed_type.native().ok_or_else(|| no_client(self.feed_type.tag()))
+    }
+
+    fn card(&self) -> FeedCard {
+        FeedCard::new(&self.feed)
+    }
+
+    fn key(&self) -> Option<&str> {
+        self.connection.key()
+    }
+
+    fn setups(&self) -> Result<Vec<ClientSetup>, Failure> {
+        Ok(self.native()?.setup(&self.card(), &self.url, self.key()))
+    }
+}
+
+fn no_client(tag: &str) -> Failure {
+    let tag = hayloft::feed_type::shorten(tag);
+    Failure::text(format!("there is no client of its own for feeds of the type `{tag}`"))
+}
+
+fn show(console: &mut Console, setups: Vec<ClientSetup>) -> Result<(), Failure> {
+    console.value(
+        &setups
+            .iter()
+            .map(|setup| json!({ "client": setup.client, "lines": setup.lines }))
+            .collect::<Vec<_>>(),
+    )?;
+    for setup in setups {
+        console.colored(Color::Bold, setup.client)?;
+        setup.lines.iter().try_for_each(|line| console.line(format_args!("  {line}")))?;
+    }
+    Ok(())
+}
+
+/// The lines for one client.
+fn one(setups: Vec<ClientSetup>, client: &str) -> Result<ClientSetup, Failure> {
     let known: Vec<&str> = setups.iter().map(|setup| setup.client).collect();
     let text = format!("--client error: `{client}` is not one of {}", known.join(", "));
-    Err(Failure::Arguments(vec![Mistake::new(text).meaning(nearest(client, known))]))
+    let mistake = Mistake::new(text).meaning(nearest(client, known));
+    let found = setups.into_iter().find(|setup| setup.client.eq_ignore_ascii_case(client));
+    found.ok_or_else(|| Failure::Arguments(vec![mistake]))
 }
 
 fn write(

@@ -225,6 +225,11 @@ fn commit(
         // Someone else's refresh is served.
         return Ok(());
     }
+    let secret: Option<SecretRecord> = plan.get(tables::SECRET, &tables::feed(feed))?;
+    if refresh.secret.is_some() && secret.is_some() {
+        // What was made with this one is not what the feed signs with.
+        return Ok(());
+    }
     for key in &refresh.remove {
         put_row(plan, feed, key, None)?;
     }

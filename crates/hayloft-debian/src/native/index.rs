@@ -166,7 +166,7 @@ impl<'r> StanzaRow<'r> {
 }
 
 impl Journaled {
-    fn encode(&self) -> Vec<u8> {
+    pub(super) fn encode(&self) -> Vec<u8> {
         let mut out = vec![u8::from(self.was_listed)];
         if let Some((sha256, size)) = &self.gone {
             out.extend_from_slice(sha256);

@@ -6,6 +6,7 @@ use std::ops::ControlFlow;
 use hayloft_archive::GzipPart;
 use hayloft_feed::Timestamp;
 use hayloft_feed::native::{FeedView, Refresh, RefreshOrder, ViewError};
+use sha2::{Digest as _, Sha256};
 
 use super::entry::digest_prefix;
 use super::index::{Journaled, StanzaRow};
@@ -50,6 +51,7 @@ pub(super) fn refresh(
     }
     if subject == KEY {
         made.expect = Some((rows::KEY_ARMORED.to_vec(), view.row(rows::KEY_ARMORED)?));
+        sign_all_anew(view, &mut made)?;
         return Ok((!made.put.is_empty()).then_some(made));
     }
     let Ok(suite) = std::str::from_utf8(subject) else { return Ok(None) };
@@ -74,6 +76,21 @@ pub(super) fn refresh(
     next.finish(order.now, &mut made)?;
     made.bump.push(subject.to_vec());
     Ok(Some(made))
+}
+
+/// Journals every distribution, so that its next reader has it signed with the key that is new.
+fn sign_all_anew(view: &dyn FeedView, made: &mut Refresh) -> Result<(), ViewError> {
+    let Some((_, key)) = made.put.first() else { return Ok(()) };
+    let digest: [u8; 32] = Sha256::digest(key).into();
+    let mut suites = Vec::new();
+    view.rows(&rows::all_current(), None, &mut |key, _| {
+        suites.extend(rows::suite_of_current(key));
+        ControlFlow::Continue(())
+    })?;
+    let entry = Journaled::default().encode();
+    let journaled = |suite: &String| (rows::journal_of_key(suite, &digest), entry.clone());
+    made.put.extend(suites.iter().map(journaled));
+    Ok(())
 }
 
 fn unsigned(error: SigningError) -> ViewError {

@@ -75,6 +75,12 @@ pub(super) fn journal(
     key
 }
 
+/// Notes that a distribution is to be signed with another key, told apart by its digest; shorter
+/// than the key of any stanza.
+pub(super) fn journal_of_key(suite: &str, digest: &[u8; 32]) -> Vec<u8> {
+    [journals(suite).as_slice(), digest.split_at(8).0].concat()
+}
+
 /// All that changed in a distribution since its last release.
 pub(super) fn journals(suite: &str) -> Vec<u8> {
     of_suite(JOURNAL, suite)

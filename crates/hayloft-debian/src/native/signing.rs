@@ -22,9 +22,9 @@ pub(super) struct PublicKey {
 pub(super) struct SigningError(#[source] Box<dyn std::error::Error + Send + Sync>);
 
 #[cfg(feature = "openpgp")]
-pub(super) use openpgp::Signer;
+pub(super) use openpgp::{Signer, secret};
 #[cfg(not(feature = "openpgp"))]
-pub(super) use unsigned::Signer;
+pub(super) use unsigned::{Signer, secret};
 
 #[cfg(not(feature = "openpgp"))]
 mod unsigned {
@@ -34,6 +34,10 @@ mod unsigned {
 
     /// There is none in this build.
     pub(crate) enum Signer {}
+
+    pub(crate) fn secret() -> Option<&'static dyn hayloft_feed::native::FeedSecret> {
+        None
+    }
 
     #[expect(clippy::unnecessary_wraps, reason = "as where keys are")]
     impl Signer {
@@ -65,6 +69,7 @@ mod openpgp {
     use std::io::Cursor;
 
     use hayloft_feed::Timestamp;
+    use hayloft_feed::native::FeedSecret;
     use pgp::composed::{
         ArmorOptions, CleartextSignedMessage, Deserializable, DetachedSignature, KeyType,
         SignedKeyDetails, SignedSecretKey,
@@ -75,7 +80,10 @@ mod openpgp {
         SubpacketData, UserId,
     };
     use pgp::ser::Serialize;
-    use pgp::types::{KeyDetails, KeyVersion, PacketHeaderVersion, Password, SignedUser};
+    use pgp::types::{
+        EcdsaPublicParams, KeyDetails, KeyVersion, PacketHeaderVersion, Password, PublicParams,
+        SignedUser,
+    };
     use rand_chacha::ChaCha20Rng;
     use rand_chacha::rand_core::SeedableRng;
 
@@ -198,6 +206,76 @@ mod openpgp {
         Ok(SignedSecretKey::new(key, details, Vec::new(), Vec::new()))
     }
 
+    /// What may be done with the keys of feeds.
+    struct Keys;
+
+    pub(crate) fn secret() -> Option<&'static dyn FeedSecret> {
+        Some(&Keys)
+    }
+
+    impl FeedSecret for Keys {
+        fn accept(&self, given: &[u8]) -> Result<Vec<u8>, String> {
+            let key = read(given)
+                .map_err(|error| format!("this is no secret key of OpenPGP: {}", error.0))?;
+            fit(&key)?;
+            key.to_bytes().map_err(|error| error.to_string())
+        }
+
+        fn show(&self, kept: &[u8]) -> Result<Vec<u8>, String> {
+            let key = read(kept).map_err(|error| error.0.to_string())?;
+            let armor = ArmorOptions { headers: None, include_checksum: true };
+            key.to_armored_bytes(armor).map_err(|error| error.to_string())
+        }
+
+        fn subject(&self) -> &'static [u8] {
+            super::super::refresh::KEY
+        }
+    }
+
+    /// Bytes of the parameters of an RSA key with 2048 bits: a number behind its length, and the
+    /// length of the exponent.
+    const RSA_2048: usize = 2 + 2048 / 8 + 2;
+
+    /// Says why apt would not take what a key signs: that of Debian 12 asks little, later ones want
+    /// no short or rare key and no SHA-1 in what binds a key to its name.
+    fn fit(key: &SignedSecretKey) -> Result<(), String> {
+        let primary = &key.primary_key;
+        if primary.secret_params().is_encrypted() {
+            return Err("the key has a passphrase: export it without one".to_owned());
+        }
+        if primary.version() != KeyVersion::V4 {
+            return Err("the key is not of version 4, which is all that every apt takes".to_owned());
+        }
+        match primary.public_params() {
+            PublicParams::RSA(key) if key.write_len() < RSA_2048 => {
+                return Err("the RSA key is shorter than 2048 bits".to_owned());
+            }
+            PublicParams::RSA(_)
+            | PublicParams::EdDSALegacy(_)
+            | PublicParams::ECDSA(
+                EcdsaPublicParams::P256 { .. }
+                | EcdsaPublicParams::P384 { .. }
+                | EcdsaPublicParams::P521 { .. },
+            ) => {}
+            _ => {
+                let text = "apt takes RSA, Ed25519 in its older form, and ECDSA with NIST curves; \
+                            the key is of another kind";
+                return Err(text.to_owned());
+            }
+        }
+        let faults = |error| format!("the key does not hold together: {error}");
+        key.verify_bindings().map_err(faults)?;
+        let strong = [HashAlgorithm::Sha256, HashAlgorithm::Sha384, HashAlgorithm::Sha512];
+        let mut bindings = key.details.users.iter().flat_map(|user| &user.signatures);
+        if !bindings.any(|bound| {
+            bound.key_flags().sign() && bound.hash_alg().is_some_and(|hash| strong.contains(&hash))
+        }) {
+            let text = "the key must be for signing, and bound to its name with SHA-256 or better";
+            return Err(text.to_owned());
+        }
+        Ok(())
+    }
+
     /// A key that was kept, or one that a person brought, armored or not.
     fn read(secret: &[u8]) -> Result<SignedSecretKey, SigningError> {
         let key = if secret.starts_with(b"-----") {
@@ -206,5 +284,28 @@ mod openpgp {
             SignedSecretKey::from_bytes(Cursor::new(secret))
         };
         key.map_err(failed)
+    }
+}
+
+#[cfg(all(test, feature = "openpgp"))]
+mod tests {
+    use hayloft_feed::Timestamp;
+
+    use super::{Signer, secret};
+
+    #[test]
+    fn a_key_that_was_taken_away_comes_back() {
+        let now = Timestamp::from_millis(1_700_000_000_000);
+        let made = Signer::open("a", None, [7; 32], now).unwrap().unwrap();
+        let kept = made.made().unwrap();
+        let keys = secret().unwrap();
+        let shown = keys.show(&kept).unwrap();
+        assert!(shown.starts_with(b"-----BEGIN PGP PRIVATE KEY BLOCK-----\n"));
+        assert_eq!(keys.accept(&shown).unwrap(), kept);
+        assert_eq!(keys.accept(&kept).unwrap(), kept);
+        let public = made.public_key().unwrap().armored;
+        for given in [public.as_slice(), b"", b"-----", b"\x99\x01"] {
+            assert!(keys.accept(given).unwrap_err().starts_with("this is no secret key"));
+        }
     }
 }

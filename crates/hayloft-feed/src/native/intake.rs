@@ -12,12 +12,20 @@ pub struct Intake {
     /// The least that the request will do: its rights are demanded before the body is read, those
     /// of the action that is decided after it.
     pub least: ActionKind,
+    /// The body says who asks, so what the head shows is not looked at: some clients send name and
+    /// password in both, where the name is any and the password is a key.
+    pub logs_in: bool,
 }
 
 impl Intake {
     /// A body of this form for at least this kind of action.
     pub fn new(framing: Framing, least: ActionKind) -> Self {
-        Self { framing, least }
+        Self { framing, least, logs_in: false }
+    }
+
+    /// A body of this form that has the credential of a login.
+    pub fn log_in(framing: Framing) -> Self {
+        Self { framing, least: ActionKind::Ask, logs_in: true }
     }
 }
 

@@ -139,6 +139,11 @@ endpoints! {
     FEEDS_DELETE = "deleteFeed" ["DELETE", "POST"], "/api/management/feeds/delete/{feed}",
         MANAGE_FEEDS,
         "Removes a feed with its packages.";
+    FEEDS_SECRET_GET = "getFeedSecret" ["GET"], "/api/management/feeds/secret/{feed}", ADMINISTER,
+        "Gives the secret of a feed, such as the key that it signs with, to be kept elsewhere.";
+    FEEDS_SECRET_SET = "setFeedSecret" ["PUT", "POST"], "/api/management/feeds/secret/{feed}",
+        ADMINISTER,
+        "Puts another secret into the place of the feed's; what it signs is signed anew.";
     STORAGE_GET = "getStorage" ["GET"], "/api/storage", VIEW,
         "Tells how a feed is stored; without a feed, what kinds of storage there are.";
     STORAGE_SET = "setStorage" ["POST"], "/api/storage", MANAGE_FEED,

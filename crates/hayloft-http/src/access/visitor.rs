@@ -67,6 +67,13 @@ impl Visitor {
         self
     }
 
+    /// The same, showing none.
+    #[must_use]
+    pub(crate) fn showing_none(mut self) -> Self {
+        self.credential = None;
+        self
+    }
+
     /// Whether it shows one, good or bad.
     pub(crate) fn shows_credential(&self) -> bool {
         self.credential.is_some()

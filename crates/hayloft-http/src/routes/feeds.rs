@@ -1,18 +1,19 @@
 use axum::extract::{Path, State};
 use axum::http::HeaderValue;
-use axum::http::header::WARNING;
+use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, WARNING};
 use axum::response::{IntoResponse, Response};
 use axum::{Json, Router};
 use hayloft::{Feed, FeedDraft};
 use serde_json::Value;
 
 use crate::access::{
-    FEEDS_CREATE, FEEDS_DELETE, FEEDS_GET, FEEDS_LIST, FEEDS_UPDATE, Right, Visitor,
+    FEEDS_CREATE, FEEDS_DELETE, FEEDS_GET, FEEDS_LIST, FEEDS_SECRET_GET, FEEDS_SECRET_SET,
+    FEEDS_UPDATE, Right, Visitor,
 };
 use crate::base_url::BaseUrl;
 use crate::feed_object::{FeedChange, show};
 use crate::json_body::json_body;
-use crate::transfer::TextBody;
+use crate::transfer::{TextBody, receive_text};
 use crate::wire::FeedObject;
 use crate::{ApiError, App};
 
@@ -21,6 +22,8 @@ pub(super) fn routes() -> Router<App> {
     let router = FEEDS_GET.mount(router, get);
     let router = FEEDS_CREATE.mount(router, create);
     let router = FEEDS_UPDATE.mount(router, update);
+    let router = FEEDS_SECRET_GET.mount(router, secret);
+    let router = FEEDS_SECRET_SET.mount(router, replace_secret);
     FEEDS_DELETE.mount(router, delete)
 }
 
@@ -112,6 +115,35 @@ async fn delete(
     app.run(visitor, move |session| {
         FEEDS_DELETE.demand(session)?;
         Ok(session.store().delete_feed(&name, &session.actor())?)
+    })
+    .await
+}
+
+async fn secret(
+    State(app): State<App>,
+    visitor: Visitor,
+    Path(name): Path<String>,
+) -> Result<Response, ApiError> {
+    app.run(visitor, move |session| {
+        FEEDS_SECRET_GET.demand(session)?;
+        let secret = session.store().feed_secret(&name)?;
+        tracing::warn!(feed = name, "the secret of a feed was given out");
+        let headers = [(CACHE_CONTROL, "no-store"), (CONTENT_TYPE, "text/plain; charset=utf-8")];
+        Ok((headers, secret).into_response())
+    })
+    .await
+}
+
+async fn replace_secret(
+    State(app): State<App>,
+    visitor: Visitor,
+    Path(name): Path<String>,
+    body: TextBody,
+) -> Result<(), ApiError> {
+    let given = receive_text(&app, &visitor, body).await?;
+    app.run(visitor, move |session| {
+        FEEDS_SECRET_SET.demand(session)?;
+        Ok(session.store().replace_feed_secret(&name, given.as_bytes(), &session.actor())?)
     })
     .await
 }

@@ -32,7 +32,7 @@ pub struct AuditLogEntry {
     pub feed: Option<String>,
     /// Target feed of a promotion or repackaging.
     pub to_feed: Option<String>,
-    /// npm scope, universal group.
+    /// Scope or group.
     pub group: Option<String>,
     /// Package.
     pub package: Option<String>,

@@ -12,7 +12,7 @@ pub struct FeedInfo {
     pub id: u32,
     /// Name.
     pub name: String,
-    /// Such as `universal`.
+    /// One of the types that this server knows, in lower case.
     pub feed_type: String,
     /// Such as `upack`: pgutil knows which qualifiers a package needs by this word.
     pub package_type: String,
@@ -29,7 +29,7 @@ pub struct FeedObject {
     pub name: Option<String>,
     /// Other names that lead to the feed.
     pub alternate_names: Option<Vec<String>>,
-    /// Such as `nuget`; lower case in answers.
+    /// One of the types that this server knows; lower case in answers.
     pub feed_type: Option<String>,
     /// All other properties.
     #[serde(flatten)]

@@ -11,7 +11,7 @@ use super::present;
 pub struct PackageVersionInfo {
     /// Package URL.
     pub purl: String,
-    /// npm scope with its `@`, universal group.
+    /// Scope, as it is written, or group.
     #[serde(default)]
     pub group: Option<String>,
     /// Package name.

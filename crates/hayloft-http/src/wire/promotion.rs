@@ -7,7 +7,7 @@ use utoipa::ToSchema;
 pub struct PromoteInput {
     /// Source feed.
     pub from_feed: Option<String>,
-    /// npm scope, universal group.
+    /// Scope or group.
     #[serde(alias = "groupName", alias = "scope", skip_serializing_if = "Option::is_none")]
     pub group: Option<String>,
     /// Package name.
@@ -34,7 +34,7 @@ pub struct PromoteInput {
 pub struct RepackageInput {
     /// Source feed.
     pub feed: Option<String>,
-    /// npm scope, universal group.
+    /// Scope or group.
     #[serde(alias = "groupName", alias = "scope", skip_serializing_if = "Option::is_none")]
     pub group: Option<String>,
     /// Package name.
@@ -69,7 +69,7 @@ pub struct PromotedPackage {
     pub package: String,
     /// Package name.
     pub package_name: String,
-    /// npm scope, universal group; absent where the type has none.
+    /// Scope or group; absent where the type has none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub group: Option<String>,
     /// The same.

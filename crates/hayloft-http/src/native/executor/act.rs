@@ -29,6 +29,8 @@ pub(super) async fn act(
     body: Body,
 ) -> Result<Response, Worded> {
     let least = intake.least;
+    // yarn 1 shows any name and the key by `Basic`, too.
+    let visitor = if intake.logs_in { visitor.showing_none() } else { visitor };
     // Before the body: who may not has not to send it.
     let found = {
         let (served, asked) = (served.clone(), asked.clone());
