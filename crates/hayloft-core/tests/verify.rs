@@ -667,7 +667,8 @@ fn a_change_of_the_audit_log_is_found() {
 
 #[test]
 fn a_noted_chain_value_tells_a_log_that_was_written_anew() {
-    let store = Sample::new().open();
+    let sample = Sample::new();
+    let store = sample.open();
     let check = store.check_audit_log(None).unwrap();
     assert!(check.rows > 100 && check.last == check.rows && check.fault_count == 0);
     let noted = Some((check.last, check.chain));
