@@ -1,6 +1,7 @@
 //! All commands, one file per word below `hayloft`.
 
 mod audit;
+mod backup;
 mod bundle;
 mod completions;
 mod demo;
@@ -66,6 +67,8 @@ pub(crate) static ROOT: Command = Command::group(
         export::COMMAND,
         import::COMMAND,
         bundle::COMMAND,
+        backup::BACKUP,
+        backup::RESTORE,
         verify::COMMAND,
         audit::COMMAND,
         doctor::COMMAND,

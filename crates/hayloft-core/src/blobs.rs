@@ -45,6 +45,12 @@ pub trait BlobStore: fmt::Debug + Send + Sync + 'static {
     fn put(&self, key: &BlobKey, staged: &StagedFile) -> io::Result<Put>;
     /// Opens a content; `NotFound` if it is not there.
     fn open(&self, key: &BlobKey) -> io::Result<Box<dyn BlobRead>>;
+    /// Gives a content a second name outside, which must not be there; an error where that cannot
+    /// be, and then the content has to be copied.
+    fn link(&self, key: &BlobKey, target: &Path) -> io::Result<()> {
+        let _ = (key, target);
+        Err(io::ErrorKind::Unsupported.into())
+    }
     /// Length of a content, or `None`.
     fn size(&self, key: &BlobKey) -> io::Result<Option<u64>>;
     /// Removes a content; a missing one is no error.

@@ -1,5 +1,7 @@
 //! Removing the contents that nothing uses any more.
 
+use std::sync::{PoisonError, RwLockWriteGuard};
+
 use crate::codec::shown;
 use crate::metrics::Meter;
 use crate::pins::Claim;
@@ -35,7 +37,10 @@ impl Inner {
     /// at once. A crash in between leaves a step that is run again. Jobs that are done go with it.
     ///
     /// Gives the last failure of removing a file, which stops no other.
+    ///
+    /// Does nothing while a backup reads: its snapshot may name any of them. Jobs stay until then.
     pub(crate) fn collect(&self, suspects: &[Suspect]) -> Result<Option<StoreError>, StoreError> {
+        let Ok(_no_backup) = self.collecting.try_read() else { return Ok(None) };
         let mut claims: Vec<Claim> = Vec::new();
         let (mut due, mut done) = (Vec::new(), Vec::new());
         {
@@ -84,6 +89,12 @@ impl Inner {
         }
         self.finish_collection(removed, done)?;
         Ok(failure)
+    }
+
+    /// Keeps all contents until the guard is dropped; waits for a collection that is under way. It
+    /// lives in memory alone, so that it ends with the process.
+    pub(crate) fn hold_collection(&self) -> RwLockWriteGuard<'_, ()> {
+        self.collecting.write().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn judge(&self, row: Option<&BlobRecord>, now: i64) -> Verdict {

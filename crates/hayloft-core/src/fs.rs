@@ -51,6 +51,11 @@ pub trait Fs: fmt::Debug + Send + Sync + 'static {
     fn file_len(&self, path: &Path) -> io::Result<Option<u64>>;
     /// Renames a file over whatever has the new name.
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()>;
+    /// Gives a file a second name, which must not be there; an error where that cannot be.
+    fn link(&self, from: &Path, to: &Path) -> io::Result<()> {
+        let _ = (from, to);
+        Err(io::ErrorKind::Unsupported.into())
+    }
     /// Removes a file.
     fn remove_file(&self, path: &Path) -> io::Result<()>;
     /// Creates a directory and its missing parents; an existing one is no error.

@@ -120,6 +120,12 @@ impl Layout {
         fs.sync_directory(&self.root).map_err(StoreError::io("flush", &self.root))
     }
 
+    /// True once the store was declared complete.
+    pub(crate) fn has_format(&self, fs: &dyn Fs) -> Result<bool, StoreError> {
+        let path = self.root.join(FORMAT_FILE);
+        Ok(fs.file_len(&path).map_err(StoreError::io("read", &path))?.is_some())
+    }
+
     /// Declares the store complete.
     pub(crate) fn write_format(&self, fs: &dyn Fs) -> Result<(), StoreError> {
         let draft = self.root.join(FORMAT_DRAFT);

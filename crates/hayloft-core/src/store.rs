@@ -83,6 +83,8 @@ pub(crate) struct Inner {
     pub(crate) context: Arc<Context>,
     pub(crate) staging: Arc<StagingArea>,
     pub(crate) pins: Arc<Pins>,
+    /// Held for writing by a backup, for reading by collections.
+    pub(crate) collecting: RwLock<()>,
     pub(crate) meter: Arc<Meter>,
     pub(crate) inspections: Inspections,
     /// Mixed into the digests of API keys.
@@ -330,6 +332,7 @@ impl Store {
             context: Arc::new(Context { types, downloads, mark: mark(started.begun.id) }),
             staging,
             pins: Arc::default(),
+            collecting: RwLock::default(),
             meter,
             salt: started.begun.salt,
             id: started.begun.id,

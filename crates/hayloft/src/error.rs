@@ -3,10 +3,10 @@ use std::fmt;
 use std::io;
 
 use hayloft_core::{
-    DeleteError, EditError, FeedError, FindError, KeyError, LookupError, NativeError, NoSuchFeed,
-    OpenError, PromoteError, RefreshError, RepackageError, SecretError, SelectError, SettingError,
-    StagingError, StatusError, StoreError, TagError, TooLong, UnknownFeedType, UploadError,
-    VerifyError,
+    BackupError, DeleteError, EditError, FeedError, FindError, KeyError, LookupError, NativeError,
+    NoSuchFeed, OpenError, PromoteError, RefreshError, RepackageError, RestoreError, SecretError,
+    SelectError, SettingError, StagingError, StatusError, StoreError, TagError, TooLong,
+    UnknownFeedType, UploadError, VerifyError,
 };
 use hayloft_feed::{FeedTypeError, PurlError, QualifiersError};
 
@@ -127,6 +127,7 @@ macro_rules! from {
 }
 
 from!(
+    BackupError,
     DeleteError,
     EditError,
     FeedError,
@@ -142,6 +143,7 @@ from!(
     QualifiersError,
     RefreshError,
     RepackageError,
+    RestoreError,
     SecretError,
     SelectError,
     SettingError,
@@ -436,6 +438,28 @@ impl Kinded for TagError {
             Self::TooLong(_) => ErrorKind::TooLarge,
             Self::Store(error) => error.kind(),
             _ => ErrorKind::Invalid,
+        }
+    }
+}
+
+impl Kinded for BackupError {
+    fn kind(&self) -> ErrorKind {
+        match self {
+            Self::NotABackup { .. } | Self::OtherStore { .. } => ErrorKind::Invalid,
+            Self::Store(error) => error.kind(),
+            _ => ErrorKind::Failed,
+        }
+    }
+}
+
+impl Kinded for RestoreError {
+    fn kind(&self) -> ErrorKind {
+        match self {
+            Self::NotABackup { .. } | Self::Incomplete { .. } => ErrorKind::NotFound,
+            Self::NotEmpty { .. } => ErrorKind::Invalid,
+            Self::Damaged { .. } => ErrorKind::Damaged,
+            Self::Store(error) => error.kind(),
+            _ => ErrorKind::Failed,
         }
     }
 }

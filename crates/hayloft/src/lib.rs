@@ -87,19 +87,20 @@ use std::path::Path;
 pub use error::{Error, ErrorKind, Result};
 pub use hayloft_core::{
     Action, Activity, Actor, After, Algorithm, Allow, ApiKey, AuditCheck, AuditPage, AuditQuery,
-    AuditRow, Background, Checkpoints, Clock, Commits, Create, DamagedLog, DeleteError, DeleteMode,
-    Deleted, Deprecation, DeprecationChange, Download, EditError, Edited, Extent, Feed, FeedDraft,
-    FeedError, FeedSettings, FeedStats, FeedTypes, FileId, Files, FindError, Finding, FindingCode,
-    FoundFile, Kept, KeyDigest, KeyError, KeyGrant, KeyText, LatestQuery, Listing, LogError,
-    LogMetrics, LogOptions, LookupError, Manifests, ManualClock, Metrics, NativeError, NativeView,
-    NoSuchFeed, OpenError, OpenMode, OpenOptions, Opened, Origin, Overwrite, Overwriting,
-    PackageFile, PackageHistory, PackageInfo, Pick, Progress, PromoteError, PromoteOutcome,
-    PromoteRequest, Promotion, PromotionQuery, QuickLookup, RefreshError, RepackageError,
-    RepackageOutcome, RepackageRequest, RepackagedFile, Repackaging, Repair, Rows, SecretError,
-    SelectError, Selector, SettingError, Staged, Staging, StagingError, Status, StatusChange,
-    StatusError, StatusOutcome, Store, StoreError, Stored, SystemClock, TagError, Timestamp,
-    TooLong, Unit, UnknownFeedType, UploadError, UploadRequest, Uploaded, VerifyError, VerifyLevel,
-    VerifyOnRead, VerifySummary, VersionsQuery, Wanted,
+    AuditRow, Background, BackupError, BackupSummary, Checkpoints, Clock, Commits, Create,
+    DamagedLog, DeleteError, DeleteMode, Deleted, Deprecation, DeprecationChange, Download,
+    EditError, Edited, Extent, Feed, FeedDraft, FeedError, FeedSettings, FeedStats, FeedTypes,
+    FileId, Files, FindError, Finding, FindingCode, FoundFile, Kept, KeyDigest, KeyError, KeyGrant,
+    KeyText, LatestQuery, Listing, LogError, LogMetrics, LogOptions, LookupError, Manifests,
+    ManualClock, Metrics, NativeError, NativeView, NoSuchFeed, OpenError, OpenMode, OpenOptions,
+    Opened, Origin, Overwrite, Overwriting, PackageFile, PackageHistory, PackageInfo, Pick,
+    Progress, PromoteError, PromoteOutcome, PromoteRequest, Promotion, PromotionQuery, QuickLookup,
+    RefreshError, RepackageError, RepackageOutcome, RepackageRequest, RepackagedFile, Repackaging,
+    Repair, RestoreError, Rows, SecretError, SelectError, Selector, SettingError, Staged, Staging,
+    StagingError, Status, StatusChange, StatusError, StatusOutcome, Store, StoreError, Stored,
+    SystemClock, TagError, Timestamp, TooLong, Unit, UnknownFeedType, UploadError, UploadRequest,
+    Uploaded, VerifyError, VerifyLevel, VerifyOnRead, VerifySummary, VersionsQuery, Wanted,
+    back_up, restore,
 };
 pub use hayloft_feed as feed_type;
 pub use hayloft_feed::{

@@ -9,6 +9,7 @@
 )]
 
 mod arguments;
+mod backup;
 mod bench;
 #[cfg(unix)]
 mod clients;

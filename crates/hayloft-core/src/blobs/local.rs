@@ -123,6 +123,10 @@ impl BlobStore for LocalBlobs {
         Ok(Box::new(self.fs.open(&self.path(key))?))
     }
 
+    fn link(&self, key: &BlobKey, target: &Path) -> io::Result<()> {
+        self.fs.link(&self.path(key), target)
+    }
+
     fn size(&self, key: &BlobKey) -> io::Result<Option<u64>> {
         self.fs.file_len(&self.path(key))
     }

@@ -118,6 +118,10 @@ impl Fs for RealFs {
         fs_err::rename(from, to)
     }
 
+    fn link(&self, from: &Path, to: &Path) -> io::Result<()> {
+        fs_err::hard_link(from, to)
+    }
+
     fn remove_file(&self, path: &Path) -> io::Result<()> {
         fs_err::remove_file(path)
     }
