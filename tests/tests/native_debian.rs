@@ -449,8 +449,8 @@ fn apt_takes_a_feed_under_a_key_of_ones_own_and_refuses_the_former_one() {
         is_refused();
         fs_err::write(apt.folder.join("key.asc"), public).unwrap();
         apt.update();
-        let served = server.get(&format!("/debian/{FEED}/keys/{FEED}.asc")).body;
-        fs_err::write(apt.folder.join("key.asc"), served).unwrap();
+        let public_part = server.get(&format!("/debian/{FEED}/keys/{FEED}.asc")).body;
+        fs_err::write(apt.folder.join("key.asc"), public_part).unwrap();
         apt.update();
     }
     publish(&server, "stable", "main", &deb("hay", "1.1", "amd64"));
@@ -461,8 +461,8 @@ fn apt_takes_a_feed_under_a_key_of_ones_own_and_refuses_the_former_one() {
     // What was taken away comes back.
     succeeds(&["feeds", "key", "replace", FEED, &format!("--from={former}")]);
     is_refused();
-    let served = server.get(&format!("/debian/{FEED}/keys/{FEED}.asc")).body;
-    fs_err::write(apt.folder.join("key.asc"), served).unwrap();
+    let public_part = server.get(&format!("/debian/{FEED}/keys/{FEED}.asc")).body;
+    fs_err::write(apt.folder.join("key.asc"), public_part).unwrap();
     apt.update();
     let ran = hayloft(&store, &server, &["feeds", "key", "export", FEED]);
     assert_eq!(ran.stdout, fs_err::read(&former).unwrap());

@@ -124,7 +124,6 @@ fn shape(endpoint: &Endpoint) -> Shape {
         "listFeeds" => (&[], Nothing, Array("FeedObject")),
         "getFeed" => (&[], Nothing, Object("FeedObject")),
         "createFeed" | "updateFeed" => (&[], Object("FeedObject"), Object("FeedObject")),
-        "getFeedSecret" => (&[], Nothing, Text),
         "setFeedSecret" => (&[], Bytes, Nothing),
         "getStorage" => {
             (&[("feed", "Name of a feed; without it, the kinds of storage.", false)], Nothing, Json)
@@ -152,7 +151,7 @@ fn shape(endpoint: &Endpoint) -> Shape {
         "getHealth" | "getHealthAsJson" => {
             (&[("format", "`text` for one word.", false)], Nothing, Object("HealthInfo"))
         }
-        "getMetrics" | "getLiveness" | "getReadiness" => (&[], Nothing, Text),
+        "getFeedSecret" | "getMetrics" | "getLiveness" | "getReadiness" => (&[], Nothing, Text),
         "listAuditLog" => (
             &[
                 ("feed", "Only this feed, as source or target.", false),

@@ -209,6 +209,7 @@ mod openpgp {
     /// What may be done with the keys of feeds.
     struct Keys;
 
+    #[expect(clippy::unnecessary_wraps, reason = "as where keys are not")]
     pub(crate) fn secret() -> Option<&'static dyn FeedSecret> {
         Some(&Keys)
     }
