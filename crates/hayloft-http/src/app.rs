@@ -123,12 +123,12 @@ impl App {
         })
     }
 
-    /// Whether the visitor shows a credential that opens something; fails if one opens nothing.
+    /// Whether the visitor is somebody; fails if a credential opens nothing.
     ///
     /// Asked before a body is read: from then on the connection keeps its place, and who shows a
     /// wrong key is not listened to.
     pub(crate) async fn knows(&self, visitor: &Visitor) -> Result<bool, ApiError> {
-        if !visitor.shows_credential() {
+        if !visitor.may_be_known() {
             return Ok(false);
         }
         self.run(visitor.clone(), |session| Ok(!session.caller().anonymous)).await

@@ -3,6 +3,33 @@
 //! [`router`] is an axum router that any server can mount. The edge is async, the store is not:
 //! bodies stream between sockets and files, and every call of the store runs on a thread that may
 //! block.
+//!
+//! Feeds below a path of a program that knows people by a layer of its own:
+//!
+//! ```
+//! use axum::extract::Request;
+//! use axum::middleware::{Next, from_fn};
+//! use hayloft_http::{App, Caller, KeyGatekeeper, OuterCaller};
+//!
+//! async fn authenticate(mut request: Request, next: Next) -> axum::response::Response {
+//!     // A real program asks its sessions. Whoever it names has the rights of `access.rules`.
+//!     let caller = Caller { name: "alice".to_owned(), key: None, anonymous: false };
+//!     request.extensions_mut().insert(caller);
+//!     next.run(request).await
+//! }
+//!
+//! # let directory = tempfile::tempdir()?;
+//! let store = hayloft::open(directory.path())?;
+//! // Whom the layer does not name needs a key of the store.
+//! let gatekeeper = OuterCaller::or(KeyGatekeeper::default());
+//! let feeds = hayloft_http::router(App::builder(store).gatekeeper(gatekeeper).build());
+//! let program: axum::Router =
+//!     axum::Router::new().nest("/packages", feeds).layer(from_fn(authenticate));
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! Handlers of one's own take a [`Visitor`], do their work in [`App::run`], receive files with
+//! [`receive`] and send them with [`Outgoing`]: see `examples/embedded_server.rs`.
 
 mod access;
 mod app;
@@ -34,7 +61,7 @@ pub mod wire;
 
 pub use access::{
     Caller, Credential, Demand, ENDPOINTS, Endpoint, Gatekeeper, Guard, KeyGatekeeper, LocalUser,
-    Place, Refusal, Right, Session, Visitor,
+    OuterCaller, Place, Refusal, Right, Session, Visitor,
 };
 pub use app::{App, AppBuilder, router};
 pub use client::{NoProxy, ProxyHeader, TrustedProxies};
@@ -42,3 +69,4 @@ pub use error::ApiError;
 pub use limits::RequestLimits;
 pub use openapi::openapi;
 pub use server::{Listener, ServeOptions, serve};
+pub use transfer::{FileRequest, Outgoing, receive};

@@ -12,6 +12,7 @@ mod pack;
 mod spill;
 
 use std::fmt;
+use std::sync::Arc;
 
 use axum::Router;
 use hayloft::feed_type::native::ClientSetup;
@@ -35,6 +36,20 @@ pub trait Protocol: fmt::Debug + Send + Sync + 'static {
     /// Its routes below `/{path}/{feed}`; handlers find `feed` as a path parameter. A feed of
     /// another type is to be answered like one that does not exist.
     fn routes(&self) -> Router<App>;
+}
+
+impl<P: Protocol + ?Sized> Protocol for Arc<P> {
+    fn feed_type(&self) -> &'static str {
+        (**self).feed_type()
+    }
+
+    fn path(&self) -> &'static str {
+        (**self).path()
+    }
+
+    fn routes(&self) -> Router<App> {
+        (**self).routes()
+    }
 }
 
 /// The URL below which the clients of a feed's ecosystem find it on a server, without a slash at

@@ -13,11 +13,12 @@ mod send;
 pub(crate) use list::json_list;
 pub(crate) use memory::SendMemory;
 pub(crate) use range::Part;
+pub use receive::receive;
 pub(crate) use receive::{
-    FileWriter, SMALL_TEXT, TextBody, discard, is_multipart, next_frame, receive, receive_text,
+    FileWriter, SMALL_TEXT, TextBody, discard, is_multipart, next_frame, receive_text,
     receive_text_of, upload_limit,
 };
-pub(crate) use send::{FileRequest, Outgoing};
+pub use send::{FileRequest, Outgoing};
 
 /// Bytes of an upload that are written at a time.
 const CHUNK: usize = 128 << 10;

@@ -73,8 +73,8 @@ fn test(arguments: &[String]) -> Result<()> {
     if arguments.is_empty() {
         let tools = tools::install()?;
         // The end-to-end tests run the program, and Cargo does not know that they do.
-        Step::cargo(["build", "-p", "hayloft-cli", "-p", "hayloft-core"])
-            .args(["--features", "hayloft-core/sim"])
+        Step::cargo(["build", "-p", "hayloft-cli", "-p", "hayloft-core", "-p", "hayloft-http"])
+            .args(["--features", "hayloft-core/sim,hayloft-http/fuzzing"])
             .run()?;
         // One feature set for the whole run, so that each crate is compiled once.
         Step::cargo(["test", "--workspace", "--features", "hayloft-core/sim", "--no-fail-fast"])

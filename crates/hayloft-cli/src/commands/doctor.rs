@@ -14,6 +14,7 @@ use crate::arguments::{Command, Invocation, Word};
 use crate::connection::{Answer, Connection, Method, Payload, Place, Request, Target, parse};
 use crate::console::{Color, Console};
 use crate::failure::Failure;
+use crate::kinds;
 
 pub(super) const COMMAND: Command = Command::action(
     "doctor",
@@ -376,7 +377,7 @@ fn protocol(
     tag: &str,
 ) -> Result<(), Failure> {
     const CHECK: &str = "feed";
-    let types = hayloft::feed_types();
+    let types = kinds::types();
     let Some(native) = types.get(tag).and_then(|feed_type| feed_type.native()) else {
         return findings.note(CHECK, format!("{feed}: nothing is known of clients for {tag}"));
     };

@@ -19,7 +19,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use hayloft::OpenOptions;
-use hayloft_http::{App, ProxyHeader, RequestLimits, ServeOptions, TrustedProxies};
+use hayloft_http::{App, AppBuilder, ProxyHeader, RequestLimits, ServeOptions, TrustedProxies};
 use tokio::sync::oneshot;
 
 use self::address::{Address, Bound};
@@ -35,6 +35,7 @@ use crate::arguments::{Command, Invocation, Opt, Word};
 use crate::connection::{StorePlace, open_store};
 use crate::console::Console;
 use crate::failure::Failure;
+use crate::kinds;
 use crate::logs;
 
 pub(super) const ADMIN_KEY_FILE: Opt =
@@ -206,8 +207,8 @@ fn serve(invocation: &Invocation, console: &mut Console) -> Result<(), Failure> 
     };
     let app = App::builder(store.clone())
         .limits(plan.requests)
-        .trusted_proxies(plan.options.trusted_proxies.clone())
-        .build();
+        .trusted_proxies(plan.options.trusted_proxies.clone());
+    let app = kinds::protocols().fold(app, AppBuilder::protocol).build();
     let encrypted = plan.options.tls.is_some();
     if !place.is_local() && !encrypted && plan.options.trusted_proxies == TrustedProxies::default()
     {

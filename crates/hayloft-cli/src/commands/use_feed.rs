@@ -20,6 +20,7 @@ use crate::arguments::{Command, Invocation, Mistake, Opt, Word, nearest};
 use crate::connection::{Connection, Target, is_url};
 use crate::console::{Color, Console};
 use crate::failure::Failure;
+use crate::kinds;
 
 pub(super) const COMMAND: Command = Command::action(
     "use",
@@ -112,7 +113,7 @@ impl Used {
             connection.get(Target::new(&["api", "management", "feeds", "get", &feed]))?;
         let feed = found.name.unwrap_or(feed);
         let tag = found.feed_type.unwrap_or_default();
-        let types = hayloft::feed_types();
+        let types = kinds::types();
         let feed_type = types.get(&tag).ok_or_else(|| no_client(&tag))?.clone();
         let native = feed_type.native().ok_or_else(|| no_client(&tag))?;
         let segment = hayloft::feed_type::native::encoded(&feed);
@@ -209,7 +210,7 @@ fn take_back(invocation: &Invocation, console: &mut Console) -> Result<(), Failu
     let feed = invocation.text("feed");
     let client = invocation.text("client");
     let card = FeedCard::new(feed.unwrap_or("feed"));
-    let types = hayloft::feed_types();
+    let types = kinds::types();
     let configurations: Vec<ClientConfiguration> = types
         .iter()
         .filter_map(|feed_type| feed_type.native())

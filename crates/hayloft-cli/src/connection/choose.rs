@@ -9,6 +9,7 @@ use crate::arguments::{Invocation, Mistake, nearest};
 use crate::console::Console;
 use crate::failure::Failure;
 use crate::interrupt;
+use crate::kinds;
 use crate::logs;
 use crate::sources::{Config, Source};
 
@@ -172,7 +173,7 @@ pub(crate) fn open_store(
 ) -> Result<Store, Failure> {
     logs::start_for_command();
     let directory = &place.directory;
-    let store = Store::open(directory, hayloft::feed_types(), options).map_err(|error| {
+    let store = Store::open(directory, kinds::types(), options).map_err(|error| {
         let in_use = matches!(error, OpenError::InUse { .. });
         if matches!(error, OpenError::Missing { .. }) {
             return place.missing();

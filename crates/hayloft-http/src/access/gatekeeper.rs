@@ -2,7 +2,7 @@ use std::fmt;
 
 use hayloft::{ApiKey, Feed, Store, StoreError};
 
-use super::Credential;
+use super::{Credential, Visitor};
 
 /// Decides who a visitor is and what they may do. Embedders replace it to use accounts of their
 /// own.
@@ -11,8 +11,11 @@ use super::Credential;
 /// needs. All requests share these threads, so what takes milliseconds of processor belongs into
 /// [`Gatekeeper::study`].
 pub trait Gatekeeper: fmt::Debug + Send + Sync + 'static {
-    /// Who shows this credential; without one, the anonymous caller.
-    fn identify(&self, store: &Store, credential: Option<&Credential>) -> Result<Caller, Refusal>;
+    /// Who sends this request; the anonymous caller if it shows nothing.
+    ///
+    /// [`Visitor::credential`] is what the client shows, [`Visitor::extension`] what layers around
+    /// the router have found out.
+    fn identify(&self, store: &Store, visitor: &Visitor) -> Result<Caller, Refusal>;
 
     /// Makes out a credential for which [`Gatekeeper::identify`] answered [`Refusal::Slow`], and
     /// keeps what it found for the next call of that; true if it opens anything.
@@ -34,11 +37,14 @@ pub trait Gatekeeper: fmt::Debug + Send + Sync + 'static {
 }
 
 /// Who asks.
+///
+/// A layer around the router that knows callers of its own puts one into the extensions of the
+/// request, for [`OuterCaller`](super::OuterCaller) to believe.
 #[derive(Debug, Clone)]
 pub struct Caller {
     /// Goes into records as the actor.
     pub name: String,
-    /// The key that was shown.
+    /// The key that was shown, if it was one of the store's.
     pub key: Option<ApiKey>,
     /// True if no credential was shown.
     pub anonymous: bool,

@@ -1,7 +1,7 @@
 use hayloft::{ApiKey, Feed, QuickLookup, Store, StoreError};
 
 use super::chosen_texts::ChosenTexts;
-use super::{Caller, Credential, Gatekeeper, Refusal, Right};
+use super::{Caller, Credential, Gatekeeper, Refusal, Right, Visitor};
 use crate::settings::Settings;
 
 /// Knows callers by the API keys of the store.
@@ -21,8 +21,8 @@ pub struct KeyGatekeeper {
 }
 
 impl Gatekeeper for KeyGatekeeper {
-    fn identify(&self, store: &Store, credential: Option<&Credential>) -> Result<Caller, Refusal> {
-        let found = match credential {
+    fn identify(&self, store: &Store, visitor: &Visitor) -> Result<Caller, Refusal> {
+        let found = match visitor.credential() {
             None => {
                 return Ok(Caller { name: "Anonymous".to_owned(), key: None, anonymous: true });
             }

@@ -1,6 +1,6 @@
 use hayloft::{Feed, Store, StoreError};
 
-use super::{Caller, Credential, Gatekeeper, Refusal, Right};
+use super::{Caller, Gatekeeper, Refusal, Right, Visitor};
 
 /// Takes every visitor for one user, who may do everything: a program that has the store's
 /// directory open anyway needs no keys.
@@ -17,7 +17,7 @@ impl LocalUser {
 }
 
 impl Gatekeeper for LocalUser {
-    fn identify(&self, _: &Store, _: Option<&Credential>) -> Result<Caller, Refusal> {
+    fn identify(&self, _: &Store, _: &Visitor) -> Result<Caller, Refusal> {
         Ok(Caller { name: self.name.clone(), key: None, anonymous: false })
     }
 

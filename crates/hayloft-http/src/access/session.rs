@@ -29,8 +29,10 @@ impl Session {
         gatekeeper: Arc<dyn Gatekeeper>,
         visitor: Visitor,
     ) -> Result<Begun, ApiError> {
-        let caller = match gatekeeper.identify(store, visitor.credential.as_ref()) {
-            Err(Refusal::Unknown) if visitor.lenient => gatekeeper.identify(store, None),
+        let caller = match gatekeeper.identify(store, &visitor) {
+            Err(Refusal::Unknown) if visitor.lenient => {
+                gatekeeper.identify(store, &visitor.clone().showing_none())
+            }
             other => other,
         };
         let caller = match caller {
@@ -105,7 +107,7 @@ impl Session {
 
     /// The answer to a caller without the right that a request needs.
     pub fn denied(&self) -> ApiError {
-        if self.visitor.native && self.visitor.credential.is_none() {
+        if self.visitor.native && self.caller.anonymous && self.visitor.credential.is_none() {
             ApiError::unauthorized()
         } else {
             ApiError::forbidden()

@@ -1,12 +1,14 @@
 use std::convert::Infallible;
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use axum::extract::FromRequestParts;
+use axum::http::Extensions;
 use axum::http::header::AUTHORIZATION;
 use axum::http::request::Parts;
 use data_encoding::BASE64;
 
-use super::Noted;
+use super::{Caller, Noted};
 use crate::client::Client;
 use crate::server::Guest;
 
@@ -24,6 +26,7 @@ pub struct Visitor {
     /// Its request on a connection of this crate's server.
     pub(crate) guest: Option<Guest>,
     pub(crate) noted: Noted,
+    extensions: Arc<Extensions>,
 }
 
 /// What a visitor shows. The debug text does not tell it.
@@ -53,6 +56,21 @@ impl std::fmt::Debug for Credential {
 }
 
 impl Visitor {
+    /// What the client shows, good or bad.
+    pub fn credential(&self) -> Option<&Credential> {
+        self.credential.as_ref()
+    }
+
+    /// The address of the client; a proxy's own unless that is trusted.
+    pub fn address(&self) -> Option<IpAddr> {
+        self.address
+    }
+
+    /// What a layer around the router left with the request. No client can put anything there.
+    pub fn extension<T: Send + Sync + 'static>(&self) -> Option<&T> {
+        self.extensions.get()
+    }
+
     /// The same, with the key that a body carries, unless header or query had one.
     #[must_use]
     pub fn or_key(mut self, key: Option<String>) -> Self {
@@ -74,9 +92,9 @@ impl Visitor {
         self
     }
 
-    /// Whether it shows one, good or bad.
-    pub(crate) fn shows_credential(&self) -> bool {
-        self.credential.is_some()
+    /// Whether it may be somebody: it shows a credential, good or bad, or an outer layer names it.
+    pub(crate) fn may_be_known(&self) -> bool {
+        self.credential.is_some() || self.extension::<Caller>().is_some()
     }
 
     /// The same, but an unknown credential counts as none.
@@ -95,7 +113,9 @@ impl<S: Send + Sync> FromRequestParts<S> for Visitor {
         let native = parts.extensions.get::<Native>().is_some();
         let guest = parts.extensions.get::<Guest>().cloned();
         let noted = parts.extensions.get::<Noted>().cloned().unwrap_or_default();
-        Ok(Self { credential: credential(parts), address, native, lenient: false, guest, noted })
+        let extensions = Arc::new(parts.extensions.clone());
+        let credential = credential(parts);
+        Ok(Self { credential, address, native, lenient: false, guest, noted, extensions })
     }
 }
 

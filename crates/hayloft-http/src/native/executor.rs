@@ -120,7 +120,7 @@ async fn read(
             served: served.clone(),
             asked: asked.clone(),
             conditions: conditions.clone(),
-            private: visitor.shows_credential(),
+            private: visitor.may_be_known(),
             turn: turn.take(),
             patient: attempt < ATTEMPTS,
         };

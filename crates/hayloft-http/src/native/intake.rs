@@ -115,7 +115,7 @@ pub(super) async fn receive(
 ) -> Result<Received, Worded> {
     let nothing = Received { fields: Fields::default(), file: None };
     // Who shows a key that opens nothing has not come so far.
-    let known = visitor.shows_credential();
+    let known = visitor.may_be_known();
     let parser: Box<dyn Parser> = match framing {
         Framing::None => return Ok(nothing),
         Framing::Form => {

@@ -25,7 +25,7 @@ async fn metrics(
     visitor: Visitor,
     parts: Parts,
 ) -> Result<impl IntoResponse, ApiError> {
-    let by_address = !visitor.shows_credential() && is_of_a_monitor_here(&parts);
+    let by_address = !visitor.may_be_known() && is_of_a_monitor_here(&parts);
     let of_call = app.clone();
     let text = app
         .run(visitor, move |session| {

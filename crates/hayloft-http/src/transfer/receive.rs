@@ -23,13 +23,9 @@ pub(crate) const SMALL_TEXT: usize = 64 << 10;
 /// Receives a body into a file that no package refers to yet.
 ///
 /// 413 beyond the limit of the app or the store, if possible before the first byte; 408 if it comes
-/// too slowly; 400 if the body ends early. Nothing is left behind then, nor
-/// if the client goes away.
-pub(crate) async fn receive(
-    app: &App,
-    headers: &HeaderMap,
-    body: Body,
-) -> Result<Staged, ApiError> {
+/// too slowly; 400 if the body ends early. Nothing is left behind then, nor if the client goes
+/// away. Ask for rights before: whoever gets here may fill the disk up to that limit.
+pub async fn receive(app: &App, headers: &HeaderMap, body: Body) -> Result<Staged, ApiError> {
     let _running = app.traffic().upload();
     let limit = upload_limit(app);
     let declared = declared_length(headers);

@@ -24,7 +24,7 @@ const ESCAPED: &AsciiSet =
 
 /// What a request says about the file that it wants; an extractor that never fails.
 #[derive(Debug, Clone)]
-pub(crate) struct FileRequest {
+pub struct FileRequest {
     head: bool,
     range: Option<String>,
     if_range: Option<String>,
@@ -41,7 +41,7 @@ impl<S: Send + Sync> FromRequestParts<S> for FileRequest {
 
 /// The answer to a request for a file, with its first bytes read.
 #[derive(Debug)]
-pub(crate) struct Outgoing {
+pub struct Outgoing {
     status: StatusCode,
     headers: HeaderMap,
     /// Bytes of the body; `None` if there is none.
@@ -65,11 +65,7 @@ struct Rest {
 impl Outgoing {
     /// Decides what to send of a file, and counts the download if it is sent from its start to its
     /// end. Reads the first chunk: call it where blocking is fine.
-    pub(crate) fn open(
-        app: &App,
-        mut source: Download,
-        request: &FileRequest,
-    ) -> Result<Self, ApiError> {
+    pub fn open(app: &App, mut source: Download, request: &FileRequest) -> Result<Self, ApiError> {
         let file = source.file();
         let size = file.size;
         let tag = entity_tag(file);
@@ -116,7 +112,7 @@ impl Outgoing {
     }
 
     /// The response; further chunks are read as the client takes them.
-    pub(crate) fn into_response(self, app: &App) -> Response {
+    pub fn into_response(self, app: &App) -> Response {
         let body = match self.content {
             None => Body::empty(),
             Some(Content { first, rest }) if rest.left == 0 => Body::from(first),

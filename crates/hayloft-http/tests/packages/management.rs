@@ -311,7 +311,7 @@ fn a_panic_is_a_500() {
         fn identify(
             &self,
             _: &hayloft::Store,
-            _: Option<&hayloft_http::Credential>,
+            _: &hayloft_http::Visitor,
         ) -> Result<hayloft_http::Caller, hayloft_http::Refusal> {
             panic!("on purpose")
         }

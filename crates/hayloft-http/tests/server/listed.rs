@@ -1,7 +1,7 @@
 //! Rights as the text of a key.
 
 use hayloft::{Feed, Store, StoreError};
-use hayloft_http::{Caller, Credential, Gatekeeper, Refusal, Right};
+use hayloft_http::{Caller, Credential, Gatekeeper, Refusal, Right, Visitor};
 
 /// Callers have the rights that their key lists, such as `view+add` in all feeds, or
 /// `view:mine+add:mine` in one; the key `bad` is unknown, and without a key one has none.
@@ -9,8 +9,8 @@ use hayloft_http::{Caller, Credential, Gatekeeper, Refusal, Right};
 pub(crate) struct Listed;
 
 impl Gatekeeper for Listed {
-    fn identify(&self, _: &Store, credential: Option<&Credential>) -> Result<Caller, Refusal> {
-        let (name, anonymous) = match credential {
+    fn identify(&self, _: &Store, visitor: &Visitor) -> Result<Caller, Refusal> {
+        let (name, anonymous) = match visitor.credential() {
             None => ("", true),
             Some(Credential::Key(key)) if key != "bad" => (key.as_str(), false),
             Some(_) => return Err(Refusal::Unknown),

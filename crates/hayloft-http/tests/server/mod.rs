@@ -53,6 +53,15 @@ impl Server {
         set: impl FnOnce(AppBuilder) -> AppBuilder,
     ) -> Self {
         let app = set(App::builder(store.clone())).build();
+        Self::serving(store, directory, hayloft_http::router(app))
+    }
+
+    /// With routes around those of the store.
+    pub(crate) fn serving(
+        store: Store,
+        directory: tempfile::TempDir,
+        service: axum::Router,
+    ) -> Self {
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(2)
             .enable_all()
@@ -60,7 +69,6 @@ impl Server {
             .unwrap();
         let listener = runtime.block_on(tokio::net::TcpListener::bind("127.0.0.1:0")).unwrap();
         let address = listener.local_addr().unwrap();
-        let service = hayloft_http::router(app);
         let options = hayloft_http::ServeOptions::default();
         runtime.spawn(hayloft_http::serve(listener, service, options, std::future::pending()));
         Self { store, address, runtime: Some(runtime), _directory: directory }
