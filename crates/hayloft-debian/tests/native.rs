@@ -97,7 +97,8 @@ fn a_release_lists_an_index_for_each_component_and_architecture() {
     store(&mut feed, "stable", "main", &deb("straw", "1:2.0", "all"));
     store(&mut feed, "stable", "contrib", &deb("oats", "3", "riscv64"));
     store(&mut feed, "testing", "main", &deb("hay", "2.0", "amd64"));
-    let release = feed.get("/dists/stable/InRelease");
+    let signed = if cfg!(feature = "openpgp") { "InRelease" } else { "Release" };
+    let release = feed.get(&format!("/dists/stable/{signed}"));
     let text = release.text();
     assert!(text.contains("Suite: stable\nCodename: stable\n"), "{text}");
     assert!(text.contains("Architectures: amd64 arm64 armhf i386 riscv64\n"), "{text}");
