@@ -86,11 +86,16 @@ fn halves(groups: &[GroupHash]) -> (&[GroupHash], &[GroupHash]) {
     groups.split_at_checked(left).unwrap_or((groups, &[]))
 }
 
-/// The hash of a group by its bytes.
-pub(crate) fn of_group(group: u64, bytes: &[u8]) -> GroupHash {
+/// Hashes the bytes of a group.
+pub(crate) fn hasher(group: u64) -> blake3::Hasher {
     let mut hasher = blake3::Hasher::new();
     hasher.set_input_offset(group * GROUP);
-    hasher.update(bytes).finalize_non_root()
+    hasher
+}
+
+/// The hash of a group whose bytes were hashed.
+pub(crate) fn of_group(hasher: &blake3::Hasher) -> GroupHash {
+    hasher.finalize_non_root()
 }
 
 /// How many groups a content has whose hashes are kept.
@@ -170,6 +175,10 @@ mod tests {
         hasher.finish()
     }
 
+    fn of(group: u64, bytes: &[u8]) -> GroupHash {
+        of_group(hasher(group).update(bytes))
+    }
+
     #[test]
     fn groups_come_to_the_digest_of_the_whole_whatever_pieces_they_come_in() {
         let group = WHOLE;
@@ -183,7 +192,7 @@ mod tests {
                 assert_eq!(digest, *blake3::hash(&bytes).as_bytes(), "{length} by {piece}");
                 assert_eq!(groups.len() as u64, count(length as u64), "{length}");
                 for (at, (expected, group)) in groups.iter().zip(bytes.chunks(group)).enumerate() {
-                    assert_eq!(*expected, of_group(at as u64, group), "group {at} of {length}");
+                    assert_eq!(*expected, of(at as u64, group), "group {at} of {length}");
                 }
             }
         }
@@ -193,9 +202,9 @@ mod tests {
     fn a_changed_or_moved_group_has_another_hash() {
         let (_, groups) = hashed(&bytes(3 * WHOLE), 1 << 20);
         let mut changed = bytes(WHOLE);
-        assert_eq!(of_group(0, &changed), groups[0]);
-        assert_ne!(of_group(1, &changed), groups[0]);
+        assert_eq!(of(0, &changed), groups[0]);
+        assert_ne!(of(1, &changed), groups[0]);
         changed[77] ^= 1;
-        assert_ne!(of_group(0, &changed), groups[0]);
+        assert_ne!(of(0, &changed), groups[0]);
     }
 }

@@ -196,6 +196,17 @@ impl std::fmt::Debug for BlobReader {
     }
 }
 
+impl BlobReader {
+    /// Fills `into` without holding anything for the next read.
+    pub(crate) fn read_piece(&mut self, into: &mut [u8]) -> io::Result<()> {
+        match self {
+            Self::Memory(bytes) => bytes.read_exact(into),
+            Self::File(file) => file.read_exact(into),
+            Self::Verified(file) => file.read_piece(into),
+        }
+    }
+}
+
 impl Read for BlobReader {
     fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
         match self {
@@ -215,6 +226,9 @@ impl Seek for BlobReader {
         }
     }
 }
+
+/// Bytes of a group that are read at a time where they are not wanted.
+const PIECE: usize = 32 << 10;
 
 /// A file of which no byte is handed out before the group that holds it was found right.
 pub(crate) struct Verified {
@@ -257,6 +271,33 @@ impl Verified {
         io::Error::new(io::ErrorKind::InvalidData, StoreError::damaged(what))
     }
 
+    /// Fills `into`, and holds nothing of the groups that it touches for the next read.
+    fn read_piece(&mut self, mut into: &mut [u8]) -> io::Result<()> {
+        while !into.is_empty() {
+            if self.position >= self.size {
+                return Err(io::ErrorKind::UnexpectedEof.into());
+            }
+            let group = self.position / GROUP;
+            let start = group * GROUP;
+            let length = GROUP.min(self.size - start);
+            let before = self.position - start;
+            let left = usize::try_from(length - before).map_err(io::Error::other)?;
+            let (now, rest) = into.split_at_mut(left.min(into.len()));
+            let behind = length - before - now.len() as u64;
+            self.file.seek(SeekFrom::Start(start))?;
+            let mut hasher = groups::hasher(group);
+            let read = pass(self.file.as_mut(), before, &mut hasher).and_then(|()| {
+                self.file.read_exact(now)?;
+                hasher.update(now);
+                pass(self.file.as_mut(), behind, &mut hasher)
+            });
+            self.check(group, read, &hasher)?;
+            self.position += now.len() as u64;
+            into = rest;
+        }
+        Ok(())
+    }
+
     /// Reads a group and holds it against its hash.
     fn load(&mut self, group: u64) -> io::Result<()> {
         if self.group == Some(group) {
@@ -267,22 +308,33 @@ impl Verified {
         let length = GROUP.min(self.size - start);
         self.bytes.resize(usize::try_from(length).map_err(io::Error::other)?, 0);
         self.file.seek(SeekFrom::Start(start))?;
-        match self.file.read_exact(&mut self.bytes) {
+        let read = self.file.read_exact(&mut self.bytes);
+        let mut hasher = groups::hasher(group);
+        hasher.update(&self.bytes);
+        self.check(group, read, &hasher)?;
+        self.group = Some(group);
+        Ok(())
+    }
+
+    /// Holds what was read of a group against its hash.
+    fn check(
+        &mut self,
+        group: u64,
+        read: io::Result<()>,
+        hasher: &blake3::Hasher,
+    ) -> io::Result<()> {
+        match read {
             Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
                 return Err(self.damaged());
             }
             read => read?,
         }
         let same = if groups::count(self.size) == 0 {
-            *blake3::hash(&self.bytes).as_bytes() == self.key.0
+            *hasher.finalize().as_bytes() == self.key.0
         } else {
-            self.expected(group)? == groups::of_group(group, &self.bytes)
+            self.expected(group)? == groups::of_group(hasher)
         };
-        if !same {
-            return Err(self.damaged());
-        }
-        self.group = Some(group);
-        Ok(())
+        if same { Ok(()) } else { Err(self.damaged()) }
     }
 
     fn expected(&mut self, group: u64) -> io::Result<GroupHash> {
@@ -323,6 +375,19 @@ impl Verified {
         }
         Ok(groups)
     }
+}
+
+/// Reads and hashes so many bytes.
+fn pass(file: &mut dyn BlobRead, length: u64, hasher: &mut blake3::Hasher) -> io::Result<()> {
+    let mut left = usize::try_from(length).map_err(io::Error::other)?;
+    let mut piece = vec![0; left.min(PIECE)];
+    while left > 0 {
+        piece.truncate(left);
+        file.read_exact(&mut piece)?;
+        hasher.update(&piece);
+        left -= piece.len();
+    }
+    Ok(())
 }
 
 /// The BLAKE3 of a file from its start, and the hashes of its groups.

@@ -127,6 +127,41 @@ fn no_byte_of_a_damaged_group_is_handed_out() {
 }
 
 #[test]
+fn pieces_are_held_against_the_groups_that_they_touch() {
+    for size in [1, 300, GROUP, GROUP + 1, 3 * GROUP + 77] {
+        let (_directory, store, bytes) = sample(size);
+        for length in [1_000, 100_000, GROUP, GROUP + 1, 2 * GROUP] {
+            let mut download = store.download("main", &alpha()).unwrap();
+            let mut read = Vec::new();
+            for piece in bytes.chunks(length).take(9) {
+                let mut piece = vec![0; piece.len()];
+                download.read_piece(&mut piece).unwrap();
+                read.extend(piece);
+            }
+            assert!(bytes.starts_with(&read), "{size} in pieces of {length}");
+            if read.len() == bytes.len() {
+                let beyond = download.read_piece(&mut [0]).unwrap_err();
+                assert_eq!(beyond.kind(), io::ErrorKind::UnexpectedEof);
+            }
+        }
+    }
+    let (directory, store, bytes) = sample(3 * GROUP);
+    damage(&blob(directory.path()), GROUP + 200_000);
+    let mut download = store.download("main", &alpha()).unwrap();
+    let mut piece = vec![0; GROUP / 2];
+    for half in bytes.chunks(GROUP / 2).take(2) {
+        download.read_piece(&mut piece).unwrap();
+        assert!(piece == half);
+    }
+    // What is damaged lies behind this piece, in its group.
+    let refused = download.read_piece(&mut piece[..100]).unwrap_err();
+    assert_eq!(refused.kind(), io::ErrorKind::InvalidData);
+    download.seek(io::SeekFrom::Start(2 * GROUP as u64 + 5)).unwrap();
+    download.read_piece(&mut piece).unwrap();
+    assert!(piece == bytes[2 * GROUP + 5..][..GROUP / 2]);
+}
+
+#[test]
 fn a_content_whose_group_hashes_are_lost_or_damaged_is_read_and_they_are_made_again() {
     for lost in [true, false] {
         let (directory, store, bytes) = sample(3 * GROUP);

@@ -27,7 +27,8 @@ pub(crate) struct Room {
     permit: Option<OwnedSemaphorePermit>,
 }
 
-/// How large the next chunk of a body is: it grows while the client takes what it gets.
+/// How large the next chunk of a body is: it grows while the client takes what it gets. The second
+/// is as large as the first, so that each ends where a group that is verified as one does.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Appetite {
     wanted: usize,
@@ -79,7 +80,7 @@ impl AsRef<[u8]> for Filled {
 
 impl Appetite {
     pub(crate) fn new() -> Self {
-        Self { wanted: FIRST, fed: None }
+        Self { wanted: FIRST / 2, fed: None }
     }
 
     /// Bytes to hand over next, to a client that has taken the last chunk.
@@ -87,9 +88,9 @@ impl Appetite {
         let now = Instant::now();
         if let Some(fed) = self.fed.replace(now) {
             let brisk = now.duration_since(fed) < BRISK;
-            self.wanted = if brisk { (self.wanted * 2).min(MOST) } else { FIRST };
+            self.wanted = if brisk { (self.wanted * 2).min(MOST) } else { FIRST / 2 };
         }
-        self.wanted
+        self.wanted.max(FIRST)
     }
 }
 
@@ -122,10 +123,10 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn chunks_grow_while_they_are_taken() {
         let mut appetite = Appetite::new();
-        let sizes: Vec<usize> = (0..6).map(|_| appetite.next()).collect();
-        assert_eq!(sizes, [FIRST, 2 * FIRST, 4 * FIRST, MOST, MOST, MOST]);
+        let sizes: Vec<usize> = (0..7).map(|_| appetite.next()).collect();
+        assert_eq!(sizes, [FIRST, FIRST, 2 * FIRST, 4 * FIRST, MOST, MOST, MOST]);
         advance(BRISK).await;
-        assert_eq!(appetite.next(), FIRST);
-        assert_eq!(appetite.next(), 2 * FIRST);
+        let sizes: Vec<usize> = (0..3).map(|_| appetite.next()).collect();
+        assert_eq!(sizes, [FIRST, FIRST, 2 * FIRST]);
     }
 }
