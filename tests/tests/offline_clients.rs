@@ -154,6 +154,8 @@ fn drive(
     let install = |round| client(&format!("loop-{round}"));
     meanwhile(install, || {
         scene.import(second);
+        // Python's server tells by the second whether a file has changed.
+        std::thread::sleep(Duration::from_millis(1_100));
         scene.export(web);
     });
     renewed();
