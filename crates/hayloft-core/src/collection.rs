@@ -54,7 +54,7 @@ impl Inner {
                 match rows::left_out(row)? {
                     // A damaged row is for verification to judge.
                     None => {}
-                    Some(row) => match self.judge(row.as_ref(), now) {
+                    Some(row) => match judge(row.map(|row| row.state), now, self.options.grace) {
                         Verdict::Waiting => {}
                         Verdict::Spared => done.extend(suspect.job.clone()),
                         Verdict::Doomed => {
@@ -97,20 +97,6 @@ impl Inner {
         self.collecting.write().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn judge(&self, row: Option<&BlobRecord>, now: i64) -> Verdict {
-        match row.map(|row| row.state) {
-            None | Some(BlobState::Live) => Verdict::Spared,
-            Some(BlobState::Deleting) => Verdict::Doomed,
-            // A clock that stepped back makes a content stay longer, never shorter.
-            Some(BlobState::Condemned(since))
-                if now.saturating_sub(since) >= self.options.grace =>
-            {
-                Verdict::Doomed
-            }
-            Some(BlobState::Condemned(_)) => Verdict::Waiting,
-        }
-    }
-
     /// Forbids the use of claimed contents.
     fn forbid(&self, due: &[Suspect]) -> Result<Vec<Verdict>, StoreError> {
         if due.is_empty() {
@@ -151,6 +137,16 @@ impl Inner {
     }
 }
 
+fn judge(state: Option<BlobState>, now: i64, grace: i64) -> Verdict {
+    match state {
+        None | Some(BlobState::Live) => Verdict::Spared,
+        Some(BlobState::Deleting) => Verdict::Doomed,
+        // A clock that stepped back makes a content stay longer, never shorter.
+        Some(BlobState::Condemned(since)) if now.saturating_sub(since) >= grace => Verdict::Doomed,
+        Some(BlobState::Condemned(_)) => Verdict::Waiting,
+    }
+}
+
 fn forbid(plan: &mut Plan, blob: &BlobKey, grace: i64) -> Result<Verdict, StoreError> {
     let Some(mut row) = plan.get::<BlobRecord>(tables::BLOB, &blob.0)? else {
         return Ok(Verdict::Spared);
@@ -158,16 +154,10 @@ fn forbid(plan: &mut Plan, blob: &BlobKey, grace: i64) -> Result<Verdict, StoreE
     if row.place != Place::File || blob_rows::is_used(plan, blob, &row)? {
         return Ok(Verdict::Spared);
     }
-    match row.state {
-        BlobState::Deleting => Ok(Verdict::Doomed),
-        BlobState::Live => Ok(Verdict::Spared),
-        BlobState::Condemned(since) if plan.now().millis().saturating_sub(since) < grace => {
-            Ok(Verdict::Waiting)
-        }
-        BlobState::Condemned(_) => {
-            row.state = BlobState::Deleting;
-            plan.put(tables::BLOB, blob.0.to_vec(), &row)?;
-            Ok(Verdict::Doomed)
-        }
+    let verdict = judge(Some(row.state), plan.now().millis(), grace);
+    if verdict == Verdict::Doomed && row.state != BlobState::Deleting {
+        row.state = BlobState::Deleting;
+        plan.put(tables::BLOB, blob.0.to_vec(), &row)?;
     }
+    Ok(verdict)
 }

@@ -5,6 +5,7 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use crate::collection::Suspect;
+use crate::pins::Claim;
 use crate::records::{BlobRecord, FeedRecord, JobRecord, Place};
 use crate::resolve::{FeedHandle, VersionHandle};
 use crate::store::Inner;
@@ -488,21 +489,23 @@ impl Inner {
 
     /// True if a content has a file, no row says so, and no upload is about to.
     pub(crate) fn is_orphan(&self, blob: BlobKey) -> Result<bool, StoreError> {
-        if is_kept(self.snapshot()?.as_ref(), blob)? {
-            return Ok(false);
+        Ok(!is_kept(self.snapshot()?.as_ref(), blob)? && self.claim_orphan(blob)?.is_some())
+    }
+
+    /// The claim of a content that no row names and no operation is at: with it no upload can begin
+    /// with this content; one that was at it before has its row in a snapshot taken from here on, or
+    /// has given up.
+    fn claim_orphan(&self, blob: BlobKey) -> Result<Option<Claim>, StoreError> {
+        let claim = self.pins.claim(blob);
+        if claim.is_none() || is_kept(self.snapshot()?.as_ref(), blob)? {
+            return Ok(None);
         }
-        let Some(_claim) = self.pins.claim(blob) else { return Ok(false) };
-        Ok(!is_kept(self.snapshot()?.as_ref(), blob)?)
+        Ok(claim)
     }
 
     /// Moves a content to the trash if no row names it; true if it was moved.
     pub(crate) fn sweep_orphan(&self, blob: BlobKey) -> Result<bool, StoreError> {
-        // With the claim no upload can begin with this content; one that was at it before has its
-        // row in a snapshot taken from here on, or has given up.
-        let Some(_claim) = self.pins.claim(blob) else { return Ok(false) };
-        if is_kept(self.snapshot()?.as_ref(), blob)? {
-            return Ok(false);
-        }
+        let Some(_claim) = self.claim_orphan(blob)? else { return Ok(false) };
         let name = format!(
             "{}-{}",
             self.options.clock.now().millis(),
@@ -519,10 +522,7 @@ impl Inner {
     /// Removes a content that was made durable for an operation that was refused, unless a row names
     /// it or another operation is at it.
     pub(crate) fn unpublish(&self, blob: BlobKey) -> Result<(), StoreError> {
-        let Some(_claim) = self.pins.claim(blob) else { return Ok(()) };
-        if is_kept(self.snapshot()?.as_ref(), blob)? {
-            return Ok(());
-        }
+        let Some(_claim) = self.claim_orphan(blob)? else { return Ok(()) };
         self.blobs
             .delete(&blob)
             .map_err(StoreError::io("remove", format!("content {}", codec::shown(&blob.0))))
@@ -581,7 +581,7 @@ fn delete_some(plan: &mut Plan, feed: u32, job: &[u8]) -> Result<bool, StoreErro
         // What was removed is not looked at again.
         range = tables::prefixed_after(&feed_key, &key);
         if let Some(version) = rows::left_out(VersionHandle::of_row(plan, &key, &value))? {
-            let all: Vec<usize> = (0..version.record.files.len()).collect();
+            let all = version.all_files();
             removed += ROWS_PER_FILE * (all.len() + 1);
             versions::remove_files(plan, &handle, version, &all)?;
         } else {

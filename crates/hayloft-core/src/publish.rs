@@ -278,20 +278,11 @@ impl Verified {
                 return Err(io::ErrorKind::UnexpectedEof.into());
             }
             let group = self.position / GROUP;
-            let start = group * GROUP;
-            let length = GROUP.min(self.size - start);
-            let before = self.position - start;
-            let left = usize::try_from(length - before).map_err(io::Error::other)?;
+            let before = self.position % GROUP;
+            let left = self.length_of(group) - before;
+            let left = usize::try_from(left).map_err(io::Error::other)?;
             let (now, rest) = into.split_at_mut(left.min(into.len()));
-            let behind = length - before - now.len() as u64;
-            self.file.seek(SeekFrom::Start(start))?;
-            let mut hasher = groups::hasher(group);
-            let read = pass(self.file.as_mut(), before, &mut hasher).and_then(|()| {
-                self.file.read_exact(now)?;
-                hasher.update(now);
-                pass(self.file.as_mut(), behind, &mut hasher)
-            });
-            self.check(group, read, &hasher)?;
+            self.read_in_group(group, before, now)?;
             self.position += now.len() as u64;
             into = rest;
         }
@@ -304,25 +295,28 @@ impl Verified {
             return Ok(());
         }
         self.group = None;
-        let start = group * GROUP;
-        let length = GROUP.min(self.size - start);
-        self.bytes.resize(usize::try_from(length).map_err(io::Error::other)?, 0);
-        self.file.seek(SeekFrom::Start(start))?;
-        let read = self.file.read_exact(&mut self.bytes);
-        let mut hasher = groups::hasher(group);
-        hasher.update(&self.bytes);
-        self.check(group, read, &hasher)?;
+        let mut bytes = std::mem::take(&mut self.bytes);
+        bytes.resize(usize::try_from(self.length_of(group)).map_err(io::Error::other)?, 0);
+        self.read_in_group(group, 0, &mut bytes)?;
+        self.bytes = bytes;
         self.group = Some(group);
         Ok(())
     }
 
-    /// Holds what was read of a group against its hash.
-    fn check(
-        &mut self,
-        group: u64,
-        read: io::Result<()>,
-        hasher: &blake3::Hasher,
-    ) -> io::Result<()> {
+    fn length_of(&self, group: u64) -> u64 {
+        GROUP.min(self.size - group * GROUP)
+    }
+
+    /// Reads what lies behind so many bytes of a group, and holds the whole group against its hash.
+    fn read_in_group(&mut self, group: u64, before: u64, into: &mut [u8]) -> io::Result<()> {
+        let behind = self.length_of(group) - before - into.len() as u64;
+        self.file.seek(SeekFrom::Start(group * GROUP))?;
+        let mut hasher = groups::hasher(group);
+        let read = pass(self.file.as_mut(), before, &mut hasher).and_then(|()| {
+            self.file.read_exact(into)?;
+            hasher.update(into);
+            pass(self.file.as_mut(), behind, &mut hasher)
+        });
         match read {
             Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
                 return Err(self.damaged());
@@ -332,7 +326,7 @@ impl Verified {
         let same = if groups::count(self.size) == 0 {
             *hasher.finalize().as_bytes() == self.key.0
         } else {
-            self.expected(group)? == groups::of_group(hasher)
+            self.expected(group)? == groups::of_group(&hasher)
         };
         if same { Ok(()) } else { Err(self.damaged()) }
     }

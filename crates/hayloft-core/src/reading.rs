@@ -99,12 +99,16 @@ impl Inner {
         self.small.get(|| self.snapshot())
     }
 
-    /// What a change of a feed is going to read of it, by the feed as it was last known.
+    /// What a change of a feed is going to read of it, by the feed as it was last known; nothing
+    /// where knowing it saves nothing.
     pub(crate) fn hints(
         &self,
         feed: &str,
         wants: impl FnOnce(&FeedHandle) -> Vec<Want>,
     ) -> Vec<Want> {
+        if !self.is_shared() {
+            return Vec::new();
+        }
         let known = self.small.last().feed(&self.context.types, feed);
         known.map_or(Vec::new(), |feed| {
             let mut all = feed.own_wants();

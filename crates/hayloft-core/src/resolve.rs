@@ -618,6 +618,11 @@ impl PackageHandle {
 }
 
 impl VersionHandle {
+    /// Places of all its files.
+    pub(crate) fn all_files(&self) -> Vec<usize> {
+        (0..self.record.files.len()).collect()
+    }
+
     /// A version by its row, with all its files and its package.
     pub(crate) fn of_row(
         read: &dyn MetaRead,

@@ -243,7 +243,7 @@ impl Writer {
         T: Send + 'static,
         E: From<StoreError> + Send + 'static,
     {
-        self.change_expecting(weight, Vec::new, plan)
+        self.change_expecting(Room::Needed, weight, Vec::new(), plan)
     }
 
     /// The same for changes that make room, or that the store itself cannot do without.
@@ -256,31 +256,16 @@ impl Writer {
         T: Send + 'static,
         E: From<StoreError> + Send + 'static,
     {
-        self.change_freeing_expecting(weight, Vec::new, plan)
+        self.change_expecting(Room::Freed, weight, Vec::new(), plan)
     }
 
-    /// As [`Writer::change_freeing`], with hints as for [`Writer::change_expecting`].
-    pub(crate) fn change_freeing_expecting<T, E>(
-        &self,
-        weight: usize,
-        hints: impl FnOnce() -> Vec<Want>,
-        plan: impl Fn(&mut Plan) -> Result<T, E> + Send + 'static,
-    ) -> Result<T, E>
-    where
-        T: Send + 'static,
-        E: From<StoreError> + Send + 'static,
-    {
-        check_outside_plan()?;
-        let wants = self.rehearsed(hints, &plan)?;
-        self.send(Room::Freed, weight, wants, plan)
-    }
-
-    /// As [`Writer::change`], where `hints` tells what the plan is going to read, as far as that is known; it is
-    /// asked only if that saves anything.
+    /// The same, where `hints` tell what the plan is going to read, as far as that is known and
+    /// saves anything.
     pub(crate) fn change_expecting<T, E>(
         &self,
+        room: Room,
         weight: usize,
-        hints: impl FnOnce() -> Vec<Want>,
+        hints: Vec<Want>,
         plan: impl Fn(&mut Plan) -> Result<T, E> + Send + 'static,
     ) -> Result<T, E>
     where
@@ -289,13 +274,13 @@ impl Writer {
     {
         check_outside_plan()?;
         let wants = self.rehearsed(hints, &plan)?;
-        self.change_rehearsed(weight, wants, plan)
+        self.send(room, weight, wants, plan)
     }
 
     /// What a plan reads, where that has to be known.
     fn rehearsed<T, E>(
         &self,
-        hints: impl FnOnce() -> Vec<Want>,
+        mut hints: Vec<Want>,
         plan: impl Fn(&mut Plan) -> Result<T, E>,
     ) -> Result<Vec<Want>, E>
     where
@@ -304,9 +289,8 @@ impl Writer {
         match self.entrance()?.rehearsals {
             None => Ok(Vec::new()),
             Some(Rehearsals { meta, clock, types }) => {
-                let mut wants = hints();
-                wants.push(plan::counters_wanted());
-                let snapshot = meta.snapshot(&wants).map_err(StoreError::from)?;
+                hints.push(plan::counters_wanted());
+                let snapshot = meta.snapshot(&hints).map_err(StoreError::from)?;
                 rehearse(snapshot, clock.as_ref(), &types, &plan)
             }
         }
@@ -324,9 +308,6 @@ impl Writer {
         E: From<StoreError> + Send + 'static,
     {
         check_outside_plan()?;
-        if !self.is_shared {
-            self.space.check()?;
-        }
         self.send(Room::Needed, weight, wants, plan)
     }
 
@@ -341,7 +322,11 @@ impl Writer {
         T: Send + 'static,
         E: From<StoreError> + Send + 'static,
     {
-        self.space.check_writable()?;
+        if room == Room::Needed && !self.is_shared {
+            self.space.check()?;
+        } else {
+            self.space.check_writable()?;
+        }
         let Entrance { queue, .. } = self.entrance()?;
         let (reply, answer) = mpsc::sync_channel(1);
         let operation = Planned { weight, room, wants, plan, result: None, reply };

@@ -1,10 +1,9 @@
 use crate::plan::Plan;
 use crate::records::FileValue;
 use crate::resolve::{FeedHandle, PackageHandle, VersionHandle, qualifiers};
+use crate::space::Room;
 use crate::versions::{Left, remove_damaged_version, remove_files};
-use crate::{
-    Action, Actor, FileId, SelectError, Selector, Store, StoreError, TooLong, Wanted, rows, tables,
-};
+use crate::{Action, Actor, FileId, SelectError, Selector, Store, StoreError, TooLong, Wanted};
 
 use super::audit::{Entry, some_of};
 
@@ -82,8 +81,7 @@ impl Store {
         actor.check()?;
         let types = self.types().clone();
         let (feed, selector, actor) = (feed.to_owned(), selector.clone(), actor.clone());
-        let hints = || self.inner.hints(&feed, |feed| feed.wants(&selector));
-        let hints = if self.inner.is_shared() { hints() } else { Vec::new() };
+        let hints = self.inner.hints(&feed, |feed| feed.wants(&selector));
         let run = move |plan: &mut Plan| {
             let handle = FeedHandle::find(plan, &types, &feed).map_err(SelectError::from)?;
             let version = match handle.select_version(plan, &selector) {
@@ -96,11 +94,12 @@ impl Store {
             };
             let files = match doomed {
                 Doomed::File => vec![handle.select_file(&version.record, &selector)?],
-                Doomed::Version => (0..version.record.files.len()).collect(),
+                Doomed::Version => version.all_files(),
             };
             delete(plan, &handle, version, &files, &actor)
         };
-        let (deleted, gone) = self.inner.writer.change_freeing_expecting(WEIGHT, || hints, run)?;
+        let (deleted, gone) =
+            self.inner.writer.change_expecting(Room::Freed, WEIGHT, hints, run)?;
         self.inner.context.downloads.forget(&gone);
         Ok(deleted)
     }
@@ -126,39 +125,31 @@ fn delete_damaged(
     let Wanted::Exact(text) = &selector.version else {
         return Err(handle.not_found(selector).into());
     };
-    let entry = Entry {
-        group: package.record.group.clone(),
-        name: package.record.name.clone(),
-        version: text.clone(),
-        details: Some(serde_json::json!({ "damaged": true })),
-        ..Entry::of_feed(Action::Delete, &handle.record.name)
-    };
     let shown = format!("{} {text}", package.spelled());
-    let left = remove_damaged_version(plan, handle, package, &key, text)?;
-    entry.write(plan, actor)?;
+    let left = delete_damaged_row(plan, handle, package, &key, text, actor)?;
     let extent = if left == Left::Nothing { Extent::Package } else { Extent::Version };
     Ok((Deleted { package: shown, files: 0, extent }, Vec::new()))
 }
 
-/// Deletes a version of a package whose row cannot be read, so that even its text is not known.
+/// Deletes a version whose row cannot be read; `text` is empty if even that is not known.
 pub(super) fn delete_damaged_row(
     plan: &mut Plan,
     handle: &FeedHandle,
-    package_key: &[u8],
+    package: PackageHandle,
     key: &[u8],
+    text: &str,
     actor: &Actor,
-) -> Result<(), DeleteError> {
-    let record = rows::need(plan, tables::PACKAGE, package_key)?;
-    let package = PackageHandle { key: package_key.to_vec(), record };
+) -> Result<Left, DeleteError> {
     let entry = Entry {
         group: package.record.group.clone(),
         name: package.record.name.clone(),
+        version: text.to_owned(),
         details: Some(serde_json::json!({ "damaged": true })),
         ..Entry::of_feed(Action::Delete, &handle.record.name)
     };
-    remove_damaged_version(plan, handle, package, key, "")?;
+    let left = remove_damaged_version(plan, handle, package, key, text)?;
     entry.write(plan, actor)?;
-    Ok(())
+    Ok(left)
 }
 
 pub(super) fn delete(

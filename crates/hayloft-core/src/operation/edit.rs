@@ -5,7 +5,8 @@ use hayloft_feed::{Allow, Detail};
 
 use crate::file_rows::Context;
 use crate::plan::Plan;
-use crate::resolve::{FeedHandle, VersionHandle};
+use crate::resolve::{FeedHandle, PackageHandle, VersionHandle};
+use crate::space::Room;
 use crate::versions::{check_tags, set_tags};
 use crate::{
     Actor, DeleteError, DeleteMode, DeprecationChange, FileId, Kept, Listing, MetaRead, NoSuchFeed,
@@ -70,28 +71,19 @@ impl Store {
         actor.check()?;
         let context = self.clone_context();
         let feed = feed.to_owned();
-        let hints = || {
+        let hints = self.inner.hints(&feed, |handle| {
             let selector = |version: &hayloft_feed::Version| {
                 Selector::grouped(edit.package.group(), edit.package.name(), version.text())
             };
-            let wants = |handle: &FeedHandle| {
-                let versions = edit.changes.iter().filter_map(version_of);
-                versions.flat_map(|version| handle.wants(&selector(version))).collect()
-            };
-            self.inner.hints(&feed, wants)
-        };
+            let versions = edit.changes.iter().filter_map(version_of);
+            versions.flat_map(|version| handle.wants(&selector(version))).collect()
+        });
         let weight = edit.changes.len().max(1).saturating_mul(WEIGHT);
-        let hints = if self.inner.is_shared() { hints() } else { Vec::new() };
         let (edit, actor) = (edit.clone(), actor.clone());
         let frees = |change: &Change| matches!(change, Change::Remove(..) | Change::RemoveAll);
-        let frees = edit.changes.iter().all(frees);
+        let room = if edit.changes.iter().all(frees) { Room::Freed } else { Room::Needed };
         let run = move |plan: &mut Plan| run(plan, &context, &feed, &edit, &actor);
-        let writer = &self.inner.writer;
-        let (edited, gone) = if frees {
-            writer.change_freeing_expecting(weight, || hints, run)?
-        } else {
-            writer.change_expecting(weight, || hints, run)?
-        };
+        let (edited, gone) = self.inner.writer.change_expecting(room, weight, hints, run)?;
         self.inner.context.downloads.forget(&gone);
         Ok(edited)
     }
@@ -194,13 +186,15 @@ fn one(
                 .scan(tables::VERSION, range, crate::Direction::Forward, usize::MAX)
                 .map_err(StoreError::from)?;
             for (place, value) in found {
-                match rows::left_out(VersionHandle::of_row(plan, &place, &value))? {
-                    Some(version) => {
-                        let all: Vec<usize> = (0..version.record.files.len()).collect();
-                        let (_, ids) = delete::delete(plan, handle, version, &all, actor)?;
-                        gone.extend(ids);
-                    }
-                    None => delete::delete_damaged_row(plan, handle, &key, &place, actor)?,
+                if let Some(version) = rows::left_out(VersionHandle::of_row(plan, &place, &value))?
+                {
+                    let all = version.all_files();
+                    let (_, ids) = delete::delete(plan, handle, version, &all, actor)?;
+                    gone.extend(ids);
+                } else {
+                    let record = rows::need(plan, tables::PACKAGE, &key)?;
+                    let package = PackageHandle { key: key.clone(), record };
+                    delete::delete_damaged_row(plan, handle, package, &place, "", actor)?;
                 }
             }
             Ok(true)
@@ -238,7 +232,7 @@ fn remove(
 ) -> Result<bool, EditError> {
     let version = handle.select_version(plan, selector)?;
     let doomed = if whole {
-        (0..version.record.files.len()).collect()
+        version.all_files()
     } else {
         vec![handle.select_file(&version.record, selector)?]
     };

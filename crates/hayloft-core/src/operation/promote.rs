@@ -8,6 +8,7 @@ use crate::metrics::Meter;
 use crate::plan::Plan;
 use crate::records::{FileValue, OriginValue, PromotionRecord};
 use crate::resolve::{FeedHandle, VersionHandle};
+use crate::space::Room;
 use crate::tables::{self, HistoryKind};
 use crate::versions::{self, AddError, FILES_PER_VERSION, NewFile, Terms, add_files};
 use crate::{
@@ -155,17 +156,12 @@ impl Store {
         Kept::Comments.check_optional(request.comments.as_ref())?;
         let context = self.clone_context();
         let (feed, request, actor) = (feed.to_owned(), request.clone(), actor.clone());
-        let hints = if self.inner.is_shared() {
-            let of = |feed: &str| self.inner.hints(feed, |feed| feed.wants(&request.source));
-            [of(&feed), of(&request.to_feed)].concat()
-        } else {
-            Vec::new()
-        };
-        let outcome = self.inner.writer.change_expecting(
-            WEIGHT,
-            || hints,
-            move |plan| promote(plan, &context, &feed, &request, &actor),
-        )?;
+        let of = |feed: &str| self.inner.hints(feed, |feed| feed.wants(&request.source));
+        let hints = [of(&feed), of(&request.to_feed)].concat();
+        let outcome =
+            self.inner.writer.change_expecting(Room::Needed, WEIGHT, hints, move |plan| {
+                promote(plan, &context, &feed, &request, &actor)
+            })?;
         if outcome.stored != Stored::Unchanged {
             Meter::count(&self.inner.meter.files_stored);
         }

@@ -1,6 +1,7 @@
 use std::collections::BTreeMap;
 
 use crate::records::SettingRecord;
+use crate::space::Room;
 use crate::{Action, Actor, Direction, Kept, Store, StoreError, TooLong, Want, rows, tables};
 
 use super::audit::Entry;
@@ -54,30 +55,26 @@ impl Store {
             let all = tables::prefixed(&[]);
             vec![row, Want::Range(tables::SETTING, all, Direction::Forward, rows::PAGE)]
         };
-        self.inner.writer.change_expecting(
-            4_096,
-            || hints,
-            move |plan| {
-                let key = name.clone().into_bytes();
-                // A damaged one is replaced like any other.
-                let found = rows::left_out(plan.get::<SettingRecord>(tables::SETTING, &key))?;
-                if found == Some(value.clone()) {
-                    return Ok(());
-                }
-                if found == Some(None) {
-                    Kept::Settings.check(rows::count(plan, tables::SETTING)? + 1)?;
-                }
-                match &value {
-                    Some(value) => plan.put(tables::SETTING, key, value)?,
-                    None => plan.delete(tables::SETTING, key),
-                }
-                let entry = Entry {
-                    details: Some(serde_json::json!({ "name": name, "set": value.is_some() })),
-                    ..Entry::of(Action::Setting)
-                };
-                entry.write(plan, &actor)?;
-                Ok(())
-            },
-        )
+        self.inner.writer.change_expecting(Room::Needed, 4_096, hints, move |plan| {
+            let key = name.clone().into_bytes();
+            // A damaged one is replaced like any other.
+            let found = rows::left_out(plan.get::<SettingRecord>(tables::SETTING, &key))?;
+            if found == Some(value.clone()) {
+                return Ok(());
+            }
+            if found == Some(None) {
+                Kept::Settings.check(rows::count(plan, tables::SETTING)? + 1)?;
+            }
+            match &value {
+                Some(value) => plan.put(tables::SETTING, key, value)?,
+                None => plan.delete(tables::SETTING, key),
+            }
+            let entry = Entry {
+                details: Some(serde_json::json!({ "name": name, "set": value.is_some() })),
+                ..Entry::of(Action::Setting)
+            };
+            entry.write(plan, &actor)?;
+            Ok(())
+        })
     }
 }

@@ -6,6 +6,7 @@ use crate::file_rows::{Context, listed};
 use crate::plan::Plan;
 use crate::records::{DeprecationValue, StatusRecord};
 use crate::resolve::{FeedHandle, StatusRow, VersionHandle};
+use crate::space::Room;
 use crate::versions::{retag, write_package};
 use crate::{
     Action, Actor, Allow, Deprecation, Files, Kept, Listing, Manifests, PackageFile, SelectError,
@@ -104,44 +105,31 @@ impl Store {
         let weight = changes.len().saturating_mul(WEIGHT);
         let context = self.clone_context();
         let (feed, actor) = (feed.to_owned(), actor.clone());
-        let hints = || {
-            let of_all =
-                |feed: &FeedHandle| changes.iter().flat_map(|(one, _)| feed.wants(one)).collect();
-            self.inner.hints(&feed, of_all)
-        };
-        let hints = if self.inner.is_shared() { hints() } else { Vec::new() };
-        self.inner.writer.change_expecting(
-            weight,
-            || hints,
-            move |plan| {
-                let handle =
-                    FeedHandle::find(plan, &context.types, &feed).map_err(SelectError::from)?;
-                let mut before = Vec::with_capacity(changes.len());
-                for (selector, _) in &changes {
-                    let mut version = handle.select_version(plan, selector)?;
-                    version.assume_blocked();
-                    if handle.matching_files(&version.record, selector)?.is_empty() {
-                        return Err(handle.not_found(selector).into());
-                    }
-                    let places = listed(&version, Files::Packages);
-                    let first = places.get(..1).unwrap_or_default();
-                    before.extend(context.files(
-                        plan,
-                        &handle,
-                        &version,
-                        first,
-                        Manifests::Omitted,
-                    )?);
+        let of_all =
+            |feed: &FeedHandle| changes.iter().flat_map(|(one, _)| feed.wants(one)).collect();
+        let hints = self.inner.hints(&feed, of_all);
+        self.inner.writer.change_expecting(Room::Needed, weight, hints, move |plan| {
+            let handle =
+                FeedHandle::find(plan, &context.types, &feed).map_err(SelectError::from)?;
+            let mut before = Vec::with_capacity(changes.len());
+            for (selector, _) in &changes {
+                let mut version = handle.select_version(plan, selector)?;
+                version.assume_blocked();
+                if handle.matching_files(&version.record, selector)?.is_empty() {
+                    return Err(handle.not_found(selector).into());
                 }
-                check(&before).map_err(StatusError::Refused)?;
-                changes
-                    .iter()
-                    .map(|(selector, change)| {
-                        apply_one(plan, &context, &handle, selector, change, &actor)
-                    })
-                    .collect()
-            },
-        )
+                let places = listed(&version, Files::Packages);
+                let first = places.get(..1).unwrap_or_default();
+                before.extend(context.files(plan, &handle, &version, first, Manifests::Omitted)?);
+            }
+            check(&before).map_err(StatusError::Refused)?;
+            changes
+                .iter()
+                .map(|(selector, change)| {
+                    apply_one(plan, &context, &handle, selector, change, &actor)
+                })
+                .collect()
+        })
     }
 }
 

@@ -1,6 +1,7 @@
 use crate::file_rows::package_info;
 use crate::plan::Plan;
 use crate::resolve::{FeedHandle, PackageHandle};
+use crate::space::Room;
 use crate::versions::{check_tags, set_tags, write_package};
 use crate::{
     Action, Actor, Kept, PackageInfo, SelectError, Selector, Store, StoreError, TooLong, Wanted,
@@ -52,23 +53,18 @@ impl Store {
         let types = self.types().clone();
         let (feed, tag) = (feed.to_owned(), tag.to_owned());
         let (selector, actor) = (selector.clone(), actor.clone());
-        let hints = || self.inner.hints(&feed, |feed| feed.wants(&selector));
-        let hints = if self.inner.is_shared() { hints() } else { Vec::new() };
-        self.inner.writer.change_expecting(
-            WEIGHT,
-            || hints,
-            move |plan| {
-                let handle = FeedHandle::find(plan, &types, &feed).map_err(SelectError::from)?;
-                let version = handle.select_version(plan, &selector)?;
-                let mut package = version.package;
-                let text = version.record.text;
-                if set_tags(&mut package.record, &text, std::slice::from_ref(&tag)) {
-                    check_tags(&package.record)?;
-                    write(plan, &handle, &mut package, &tag, &text, &actor)?;
-                }
-                Ok(package_info(handle.id, &(&package.record).into()))
-            },
-        )
+        let hints = self.inner.hints(&feed, |feed| feed.wants(&selector));
+        self.inner.writer.change_expecting(Room::Needed, WEIGHT, hints, move |plan| {
+            let handle = FeedHandle::find(plan, &types, &feed).map_err(SelectError::from)?;
+            let version = handle.select_version(plan, &selector)?;
+            let mut package = version.package;
+            let text = version.record.text;
+            if set_tags(&mut package.record, &text, std::slice::from_ref(&tag)) {
+                check_tags(&package.record)?;
+                write(plan, &handle, &mut package, &tag, &text, &actor)?;
+            }
+            Ok(package_info(handle.id, &(&package.record).into()))
+        })
     }
 
     /// Removes a tag.
@@ -84,20 +80,13 @@ impl Store {
         let types = self.types().clone();
         let (feed, tag, actor) = (feed.to_owned(), tag.to_owned(), actor.clone());
         let (group, name) = (group.to_owned(), name.to_owned());
-        let hints = || {
-            let selector = Selector::grouped(&group, &name, Wanted::Latest);
-            self.inner.hints(&feed, |feed| feed.wants(&selector))
-        };
-        let hints = if self.inner.is_shared() { hints() } else { Vec::new() };
-        self.inner.writer.change_expecting(
-            WEIGHT,
-            || hints,
-            move |plan| {
-                let handle = FeedHandle::find(plan, &types, &feed).map_err(SelectError::from)?;
-                let package = remove(plan, &handle, &group, &name, &tag, &actor)?;
-                Ok(package_info(handle.id, &(&package.record).into()))
-            },
-        )
+        let latest = Selector::grouped(&group, &name, Wanted::Latest);
+        let hints = self.inner.hints(&feed, |feed| feed.wants(&latest));
+        self.inner.writer.change_expecting(Room::Needed, WEIGHT, hints, move |plan| {
+            let handle = FeedHandle::find(plan, &types, &feed).map_err(SelectError::from)?;
+            let package = remove(plan, &handle, &group, &name, &tag, &actor)?;
+            Ok(package_info(handle.id, &(&package.record).into()))
+        })
     }
 }
 
