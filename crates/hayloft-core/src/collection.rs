@@ -97,6 +97,11 @@ impl Inner {
         self.collecting.write().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Waits until no backup keeps all contents.
+    pub(crate) fn await_collection(&self) {
+        drop(self.collecting.read().unwrap_or_else(PoisonError::into_inner));
+    }
+
     /// Forbids the use of claimed contents.
     fn forbid(&self, due: &[Suspect]) -> Result<Vec<Verdict>, StoreError> {
         if due.is_empty() {

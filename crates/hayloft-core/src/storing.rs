@@ -167,6 +167,8 @@ impl Inner {
             let Some(leaving) = leaving else { return Ok(Begun { pins, snapshot, ways }) };
             // Left over from a crash: nothing may use the content before it is gone.
             drop((snapshot, pins));
+            // While a backup keeps all contents, asking again and again would find the same.
+            self.await_collection();
             if let Some(error) = self.collect(&[Suspect { blob: leaving, job: None }])? {
                 return Err(error);
             }
