@@ -305,11 +305,15 @@ fn uv_publishes_and_installs() {
             run(uv.args(["--username", "api", "--password", &scene.server.key]).arg(&file));
         }
     }
+    let file = scene.write(&wheel("hay", "1.2"));
+    let mut uv = scene.tool("uv").unwrap();
+    uv.args(["publish", "--no-config", "--publish-url", &format!("{}/legacy/", scene.url("py"))]);
+    run(uv.args(["--token", &scene.server.key]).arg(&file));
     let target = scene.folder.path().join("target");
     let mut uv = scene.tool("uv").unwrap();
     uv.args(["pip", "install", "--no-config", "--no-cache", "--no-deps", "--index-url"]);
     run(uv.arg(scene.index("py")).arg("--target").arg(&target).arg("Hay"));
-    assert_eq!(installed(&target), ["hay 1.1"]);
+    assert_eq!(installed(&target), ["hay 1.2"]);
 }
 
 #[test]
@@ -382,6 +386,163 @@ fn poetry_publishes_and_installs_by_the_lines_that_are_printed() {
     assert!(told.ends_with("read\n"), "{told}");
     let lock = fs_err::read_to_string(scene.folder.path().join("home/reader/poetry.lock")).unwrap();
     assert!(lock.contains("poem-0.1-py3-none-any.whl"), "{lock}");
+}
+
+/// A project of poetry's that takes packages from one feed, with an environment and a cache of its
+/// own.
+struct Poetry<'s> {
+    scene: &'s Scene,
+    folder: PathBuf,
+}
+
+impl<'s> Poetry<'s> {
+    /// Gives nothing if there is no poetry.
+    fn new(scene: &'s Scene, name: &str, address: SocketAddr, feed: &str) -> Option<Self> {
+        python(&["pip", "poetry"])?;
+        let folder = scene.project(name);
+        let poetry = Self { scene, folder };
+        poetry.takes_from(address, feed);
+        Some(poetry)
+    }
+
+    fn takes_from(&self, address: SocketAddr, feed: &str) {
+        let file = self.folder.join("pyproject.toml");
+        let text = fs_err::read_to_string(&file).unwrap();
+        let text = text.split("[[tool.poetry.source]]").next().unwrap();
+        let url = format!("http://{address}/pypi/{feed}/simple/");
+        let source = format!("[[tool.poetry.source]]\nname = \"hay\"\nurl = \"{url}\"\n");
+        fs_err::write(&file, format!("{text}{source}")).unwrap();
+    }
+
+    fn command(&self, arguments: &[&str]) -> Command {
+        let mut poetry = self.scene.tool("poetry").unwrap();
+        poetry.args(arguments).arg("--no-interaction").current_dir(&self.folder);
+        poetry.env("POETRY_CACHE_DIR", self.folder.join("cache"));
+        poetry.env("POETRY_VIRTUALENVS_IN_PROJECT", "true");
+        poetry.env("POETRY_VIRTUALENVS_OPTIONS_NO_PIP", "true");
+        poetry.env("POETRY_HTTP_BASIC_HAY_USERNAME", "api");
+        poetry.env("POETRY_HTTP_BASIC_HAY_PASSWORD", &self.scene.server.key);
+        poetry
+    }
+
+    /// Puts a package into the project and its environment; gives which version the lock file has.
+    fn add(&self, package: &str) -> String {
+        run(&mut self.command(&["add", package]));
+        assert_eq!(self.installed("hay"), self.locked("hay"));
+        self.locked("hay")
+    }
+
+    /// Takes the environment and what was fetched away.
+    fn forget(&self) {
+        for kept in [".venv", "cache"] {
+            fs_err::remove_dir_all(self.folder.join(kept)).unwrap();
+        }
+    }
+
+    fn lock_file(&self) -> PathBuf {
+        self.folder.join("poetry.lock")
+    }
+
+    fn locked(&self, name: &str) -> String {
+        let lock = fs_err::read_to_string(self.lock_file()).unwrap();
+        let start = format!("name = \"{name}\"\nversion = \"");
+        let (_, rest) = lock.split_once(&start).unwrap_or_else(|| panic!("{lock}"));
+        rest.split('"').next().unwrap().to_owned()
+    }
+
+    fn installed(&self, name: &str) -> String {
+        let list = "import sys, importlib.metadata as m; print(m.version(sys.argv[1]))";
+        let mut python = Command::new(self.folder.join(".venv/bin/python"));
+        run(python.args(["-I", "-c", list, name])).trim().to_owned()
+    }
+}
+
+#[test]
+fn poetry_locks_hashes_and_minds_pythons_and_yanks_in_json_and_html() {
+    let scene = Scene::new();
+    let digest = sha256(&choice(&scene).build());
+    for (form, from, to) in FORMS {
+        let tap = Wiretap::changing(scene.server.address, from, to);
+        let Some(poetry) = Poetry::new(&scene, &format!("reads_{form}"), tap.address, "py") else {
+            return;
+        };
+        assert_eq!(poetry.add("hay<3"), "1.0", "{form}");
+        let heard = tap.take();
+        assert!(heard.contains(&format!("application/vnd.pypi.simple.v1+{form}")), "{heard}");
+        let lock = fs_err::read_to_string(poetry.lock_file()).unwrap();
+        assert!(lock.contains(&format!("hash = \"sha256:{digest}\"")), "{lock}");
+
+        poetry.forget();
+        run(&mut poetry.command(&["sync", "--no-root"]));
+        assert_eq!(poetry.installed("hay"), "1.0", "{form}");
+        poetry.forget();
+        fs_err::write(poetry.lock_file(), lock.replace(&digest, &"0".repeat(64))).unwrap();
+        let refused = finish(&mut poetry.command(&["sync", "--no-root"]));
+        assert!(!refused.status.success(), "{form}: {refused:?}");
+        fs_err::write(poetry.lock_file(), lock).unwrap();
+
+        let refused = finish(&mut poetry.command(&["add", "hay==2.0"]));
+        assert!(!refused.status.success(), "{form}: {refused:?}");
+        assert_eq!(poetry.add("hay==1.1"), "1.1", "{form}");
+    }
+}
+
+#[test]
+fn poetry_installs_what_was_repackaged_and_promoted_also_after_a_kill() {
+    let scene = Scene::new();
+    scene.server.upload("py", wheel("hay", "2.0rc1").build());
+    scene.server.upload("py", wheel("hay", "1.0").build());
+    let repackage = r#"{"feed":"py","name":"hay","version":"2.0rc1","newVersion":"2.0"}"#;
+    scene.post("/api/repackaging/repackage", repackage);
+    let promote = r#"{"fromFeed":"py","name":"hay","version":"2.0","toFeed":"stable"}"#;
+    scene.post("/api/promotions/promote", promote);
+    let publish = |count| {
+        scene.server.upload("py", wheel("straw", &format!("0.{count}")).build());
+    };
+    let (_, added) = meanwhile(publish, || {
+        for feed in ["py", "stable"] {
+            let poetry = Poetry::new(&scene, feed, scene.server.address, feed)?;
+            assert_eq!(poetry.add("hay"), "2.0", "{feed}");
+        }
+        Some(())
+    });
+    if added.is_none() {
+        return;
+    }
+    let Scene { folder, server } = scene;
+    let scene = Scene { folder, server: server.restart() };
+    let poetry = Poetry::new(&scene, "later", scene.server.address, "stable").unwrap();
+    assert_eq!(poetry.add("hay"), "2.0");
+}
+
+#[test]
+fn poetry_publishes_again_and_is_told_what_is_there() {
+    let scene = Scene::new();
+    let Some(poetry) = Poetry::new(&scene, "poem", scene.server.address, "py") else { return };
+    let publish = |user: &str, key: &str, more: &[&str]| {
+        let mut publish = poetry.command(&["publish", "--build", "--repository", "target"]);
+        publish.env("POETRY_REPOSITORIES_TARGET_URL", format!("{}/legacy/", scene.url("py")));
+        publish.args(["--username", user, "--password", key]).args(more);
+        let output = finish(&mut publish);
+        let told = [output.stdout, output.stderr].concat();
+        (output.status.success(), String::from_utf8_lossy(&told).into_owned())
+    };
+    // Who may add may not replace.
+    let adder = r#"{"type":"Feed","packagePermissions":["view","add"],"feed":"py"}"#;
+    let adder = scene.post("/api/api-keys/create", adder).json()["key"].clone();
+    let adder = adder.as_str().unwrap();
+    for user in ["api", "__token__"] {
+        let (is_published, told) = publish(user, adder, &[]);
+        assert!(is_published, "{told}");
+    }
+    fs_err::write(poetry.folder.join("poem.py"), "changed = True\n").unwrap();
+    let (is_published, told) = publish("api", adder, &[]);
+    assert!(!is_published && told.contains("File already exists"), "{told}");
+    let (is_published, told) = publish("api", adder, &["--skip-existing"]);
+    assert!(is_published, "{told}");
+    let (is_published, told) = publish("api", "wrong", &["--skip-existing"]);
+    assert!(!is_published && told.contains("401"), "{told}");
+    assert_eq!(scene.pip("py", "installed", &["poem"]), ["poem 0.1"]);
 }
 
 #[test]

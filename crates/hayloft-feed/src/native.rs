@@ -69,7 +69,8 @@ pub trait Native: fmt::Debug + Send + Sync {
     }
 
     /// A key that the request carries in a way that only this ecosystem knows, such as a bare
-    /// `Authorization` header. Bearer, Basic, `X-ApiKey` and the like are read already.
+    /// `Authorization` header, or beside a user name that stands for none. Bearer, Basic with the
+    /// user `api`, `X-ApiKey` and the like are read already, and keys in them count first.
     fn credential(&self, request: &Request<'_>) -> Option<String> {
         let _ = request;
         None

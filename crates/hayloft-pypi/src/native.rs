@@ -12,6 +12,7 @@ mod place;
 mod setup;
 mod upload;
 
+use data_encoding::BASE64;
 use hayloft_feed::native::{
     Action, ActionKind, Answer, ClientConfiguration, ClientSetup, FeedCard, FeedView, Fields,
     Intake, Native, Outcome, Redirect, Refusal, Reply, Request, SampleRequest, StagedCard,
@@ -53,6 +54,10 @@ impl Native for Pypi {
 
     fn refuse(&self, request: &Request<'_>, refusal: &Refusal) -> Reply {
         upload::refusal(request, refusal)
+    }
+
+    fn credential(&self, request: &Request<'_>) -> Option<String> {
+        token(request.header("authorization")?)
     }
 
     fn route(&self, request: &Request<'_>) -> Result<Option<Intake>, Refusal> {
@@ -132,7 +137,36 @@ impl Native for Pypi {
     }
 }
 
+/// A key that is shown as the public index has its tokens shown: as password of a user whom nobody
+/// is. `poetry config pypi-token` and `uv publish --token` know no other way.
+fn token(authorization: &str) -> Option<String> {
+    let (scheme, digits) = authorization.trim().split_once(' ')?;
+    if !scheme.eq_ignore_ascii_case("basic") {
+        return None;
+    }
+    let text = String::from_utf8(BASE64.decode(digits.trim().as_bytes()).ok()?).ok()?;
+    let token = text.strip_prefix("__token__:")?;
+    (!token.is_empty()).then(|| token.to_owned())
+}
+
 /// The key of a name that is normalized already.
 fn key_of(normalized: &str) -> Option<NameKey> {
     NameKey::new("", normalized).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tokens_are_passwords_of_nobody() {
+        let basic = |text: &str| format!("Basic {}", BASE64.encode(text.as_bytes()));
+        assert_eq!(token(&basic("__token__:k:1")).as_deref(), Some("k:1"));
+        for other in ["Basic !", "Bearer __token__:k", "__token__:k", ""] {
+            assert_eq!(token(other), None, "{other}");
+        }
+        for other in ["api:k", "__token__:", "__token__", "__token__x:k"] {
+            assert_eq!(token(&basic(other)), None, "{other}");
+        }
+    }
 }

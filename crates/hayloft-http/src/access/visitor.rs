@@ -78,6 +78,16 @@ impl Visitor {
         self
     }
 
+    /// The same, with the key that the type of the feed reads out of the request, unless header or
+    /// query had one: a name and a password may be a key to it.
+    #[must_use]
+    pub(crate) fn or_key_of_type(mut self, key: Option<String>) -> Self {
+        if let (Some(key), None | Some(Credential::Password { .. })) = (key, &self.credential) {
+            self.credential = Some(Credential::Key(key));
+        }
+        self
+    }
+
     /// The same, showing this credential instead.
     #[must_use]
     pub(crate) fn showing(mut self, credential: Credential) -> Self {

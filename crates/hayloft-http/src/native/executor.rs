@@ -74,10 +74,7 @@ async fn execute(app: App, served: Served, request: Request) -> Response {
         return ApiError::not_found("There is nothing at this path.").into_response();
     };
     let Ok(visitor) = Visitor::from_request_parts(&mut parts, &app).await;
-    let visitor = match native.credential(&asked.request()) {
-        Some(key) => visitor.or_key(Some(key)),
-        None => visitor,
-    };
+    let visitor = visitor.or_key_of_type(native.credential(&asked.request()));
     let asked = Arc::new(asked);
     let intake = match asked.method.as_str() {
         "HEAD" => Ok(None),
