@@ -8,10 +8,6 @@ use crate::client::{Client, Scheme, is_host};
 use crate::settings::Settings;
 use crate::{ApiError, App};
 
-/// Marks requests that came over TLS.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Encrypted;
-
 /// The URL under which a client reaches this server, without the final slash: what the program that
 /// serves it says, else the setting `web.base-url`, else what the request tells: by what a trusted
 /// proxy says, by its `:authority` or `Host` and, if the routes are mounted under a path, by that
@@ -49,10 +45,11 @@ fn asked(parts: &Parts, inner: &str) -> String {
     let client = parts.extensions.get::<Client>();
     let original = parts.extensions.get::<OriginalUri>();
     let whole = original.map_or(&parts.uri, |original| &original.0);
-    let encrypted = parts.extensions.get::<Encrypted>().map(|Encrypted| Scheme::Https);
+    // That of the connection, where this crate serves it.
+    let spoken = parts.extensions.get::<Scheme>().copied();
     let scheme = client
         .and_then(|client| client.scheme)
-        .or(encrypted)
+        .or(spoken)
         // Of HTTP/2, which has it in every request.
         .or_else(|| Scheme::parse(whole.scheme_str()?))
         .unwrap_or(Scheme::Http);
@@ -122,7 +119,7 @@ mod tests {
 
     #[test]
     fn the_url_of_an_encrypted_connection_is_https() {
-        let request = Request::builder().uri("/").header(HOST, "h").extension(Encrypted);
+        let request = Request::builder().uri("/").header(HOST, "h").extension(Scheme::Https);
         assert_eq!(asked(&request.body(()).unwrap().into_parts().0, "/"), "https://h");
     }
 }

@@ -30,6 +30,17 @@
 //!
 //! Handlers of one's own take a [`Visitor`], do their work in [`App::run`], receive files with
 //! [`receive`] and send them with [`Outgoing`]: see `examples/embedded_server.rs`.
+//!
+//! # Cargo features
+//!
+//! All are on by default. With `default-features = false` there is the router alone, for a program
+//! that has a server already; feed types are features of the crate `hayloft`.
+//!
+//! | feature | adds |
+//! |---|---|
+//! | `serve` | `serve`: HTTP/1.1 with limits for connections, heads and trickling bodies, and a drain |
+//! | `tls` | `ServeOptions::tls`, with `rustls` and `ring`; implies `serve` |
+//! | `openapi` | `openapi`: the description of the API, also at `/api/openapi.json`, with `utoipa` |
 
 mod access;
 mod app;
@@ -44,6 +55,7 @@ pub mod fuzzing;
 mod json_body;
 mod limits;
 pub mod native;
+#[cfg(feature = "openapi")]
 mod openapi;
 mod pace;
 mod package_query;
@@ -51,6 +63,7 @@ mod parameters;
 mod process;
 mod rates;
 mod routes;
+#[cfg(feature = "serve")]
 mod server;
 mod settings;
 mod text_limits;
@@ -67,6 +80,8 @@ pub use app::{App, AppBuilder, router};
 pub use client::{NoProxy, ProxyHeader, TrustedProxies};
 pub use error::ApiError;
 pub use limits::RequestLimits;
+#[cfg(feature = "openapi")]
 pub use openapi::openapi;
+#[cfg(feature = "serve")]
 pub use server::{Listener, ServeOptions, serve};
 pub use transfer::{FileRequest, Outgoing, receive};

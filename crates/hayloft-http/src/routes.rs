@@ -7,6 +7,7 @@ mod files;
 mod health;
 mod keys;
 mod metrics;
+#[cfg(feature = "openapi")]
 mod openapi;
 mod packages;
 mod promotions;
@@ -25,7 +26,10 @@ use crate::transfer::{TextBody, receive_text};
 use crate::{ApiError, App, Session, Visitor};
 
 pub(crate) fn router() -> Router<App> {
-    Router::new()
+    let router = Router::new();
+    #[cfg(feature = "openapi")]
+    let router = router.merge(openapi::routes());
+    router
         .merge(packages::routes())
         .merge(files::routes())
         .merge(status::routes())
@@ -37,7 +41,6 @@ pub(crate) fn router() -> Router<App> {
         .merge(health::routes())
         .merge(keys::routes())
         .merge(metrics::routes())
-        .merge(openapi::routes())
         .merge(settings::routes())
         .merge(storage::routes())
 }

@@ -13,12 +13,12 @@ use axum::response::IntoResponse;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
-use tokio_rustls::TlsAcceptor;
+#[cfg(feature = "tls")]
 use tokio_rustls::rustls::ServerConfig;
 use tower::Service;
 
@@ -28,8 +28,7 @@ use self::places::{Places, Standing};
 pub(crate) use self::visit::Guest;
 use self::visit::{Side, Visit, Watched};
 use crate::ApiError;
-use crate::base_url::Encrypted;
-use crate::client::TrustedProxies;
+use crate::client::{Scheme, TrustedProxies};
 use crate::edge::is_health;
 use crate::pace::Pace;
 
@@ -37,6 +36,8 @@ mod crowd;
 mod listener;
 mod patient;
 mod places;
+#[cfg(feature = "tls")]
+mod tls;
 mod visit;
 
 pub use self::listener::Listener;
@@ -54,6 +55,7 @@ const UNSENT: u32 = 128 << 10;
 #[non_exhaustive]
 pub struct ServeOptions {
     /// Speaks TLS with this certificate and these protocols; `None` is plain HTTP.
+    #[cfg(feature = "tls")]
     pub tls: Option<Arc<ServerConfig>>,
     /// Connections at once; 1,024. A further one takes the place of the one that has been without a
     /// request for longest, or has let the server wait for longest without a known key.
@@ -90,6 +92,7 @@ pub struct ServeOptions {
 impl Default for ServeOptions {
     fn default() -> Self {
         Self {
+            #[cfg(feature = "tls")]
             tls: None,
             max_connections: 1_024,
             max_connections_per_address: 512,
@@ -216,46 +219,29 @@ impl Host {
             // Who can write to the file is on this machine.
             #[cfg(unix)]
             listener::Accepted::Unix(stream) => {
-                self.serve_stream(stream, address, visit, None).await;
+                self.serve_stream(stream, address, visit, Scheme::Http).await;
             }
         }
     }
 
-    async fn serve_connection(
-        mut self,
-        mut stream: TcpStream,
-        address: Option<SocketAddr>,
-        visit: Visit,
-    ) {
+    async fn serve_connection(self, stream: TcpStream, address: Option<SocketAddr>, visit: Visit) {
         if let Err(error) = stream.set_nodelay(true) {
             tracing::debug!(%error, "the socket keeps small packets back");
         }
-        let Some(config) = self.options.tls.clone() else {
-            return self.serve_stream(stream, address, visit, None).await;
-        };
-        let handshake = timeout(self.options.handshake_timeout, async move {
-            if speaks_plainly(&stream).await? {
-                stream.write_all(SPEAK_TLS).await?;
-                stream.shutdown().await?;
-                // Else the rest of the request would make the system take the answer back.
-                let mut rest = stream.take(SPEAK_TLS_TO);
-                tokio::io::copy(&mut rest, &mut tokio::io::sink()).await?;
-                return Ok(None);
+        #[cfg(feature = "tls")]
+        if let Some(config) = self.options.tls.clone() {
+            let longest = self.options.handshake_timeout;
+            let mut stopping = self.stopping.clone();
+            let stream = tokio::select! {
+                stream = tls::shake_hands(stream, config, longest, address) => stream,
+                () = stopped(&mut stopping) => return,
+            };
+            if let Some(stream) = stream {
+                self.serve_stream(stream, address, visit, Scheme::Https).await;
             }
-            TlsAcceptor::from(config).accept(stream).await.map(Some)
-        });
-        let stream = tokio::select! {
-            stream = handshake => stream,
-            () = stopped(&mut self.stopping) => return,
-        };
-        match stream {
-            Ok(Ok(Some(stream))) => {
-                self.serve_stream(stream, address, visit, Some(Encrypted)).await;
-            }
-            Ok(Ok(None)) => tracing::debug!(?address, "plain HTTP came where TLS is spoken"),
-            Ok(Err(error)) => tracing::debug!(?address, %error, "a TLS handshake failed"),
-            Err(_) => tracing::debug!(?address, "a TLS handshake took too long"),
+            return;
         }
+        self.serve_stream(stream, address, visit, Scheme::Http).await;
     }
 
     async fn serve_stream(
@@ -263,7 +249,7 @@ impl Host {
         stream: impl AsyncRead + AsyncWrite + Unpin,
         address: Option<SocketAddr>,
         visit: Visit,
-        encrypted: Option<Encrypted>,
+        scheme: Scheme,
     ) {
         let options = &self.options;
         let writing = Pace::new(options.write_timeout, options.least_rate, None);
@@ -281,9 +267,7 @@ impl Host {
             if proxies.trust(peer) {
                 request.extensions_mut().insert(client);
             }
-            if let Some(encrypted) = encrypted {
-                request.extensions_mut().insert(encrypted);
-            }
+            request.extensions_mut().insert(scheme);
             let path = request.uri().path().strip_prefix(&options_of_requests.mounted_at);
             let asked = Asked { guest, healthy: path.is_some_and(is_health) };
             answer(router.clone(), request, visit.clone(), longest, asked, crowd.clone())
@@ -369,22 +353,6 @@ async fn answer(
 /// Of what a proxy passes on for an address, so much is being answered already.
 #[derive(Debug)]
 struct TooManyOfAddress;
-
-/// Whether the first byte is one of a method: that of a TLS handshake is no letter.
-async fn speaks_plainly(stream: &TcpStream) -> io::Result<bool> {
-    let mut first = [0];
-    let read = stream.peek(&mut first).await?;
-    Ok(read > 0 && first.iter().all(u8::is_ascii_alphabetic))
-}
-
-/// Bytes of a request that are read after that.
-const SPEAK_TLS_TO: u64 = 64 << 10;
-/// To whoever forgets the `s` of `https`.
-const SPEAK_TLS: &[u8] = b"HTTP/1.1 400 Bad Request\r\n\
-    Content-Type: text/plain; charset=utf-8\r\n\
-    Content-Length: 70\r\n\
-    Connection: close\r\n\r\n\
-    This port speaks TLS only; the URL of this server begins with https://";
 
 /// Ready when the shutdown has begun.
 async fn stopped(stopping: &mut watch::Receiver<bool>) {

@@ -1,6 +1,7 @@
 //! Repository chores: `cargo xtask help`.
 
 mod dist;
+mod features;
 mod run;
 mod rust_version;
 mod tools;
@@ -29,7 +30,9 @@ cargo xtask <command>
   dist [--program=P] [--out=D]
                      build a release and pack it: .deb, .tar.gz, checksums and a bill of
                      materials in target/dist, or of a program that is built already
-  bench [args]       measure; prints ratios to baselines of the same run";
+  bench [--quick] [--million] [--rounds=N] [--json] [--directory=D] [row...]
+                     measure; prints ratios to baselines of the same run
+  help               this text, as does --help after any command";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = env::args().skip(1).collect();
@@ -42,11 +45,26 @@ fn main() -> ExitCode {
     }
 }
 
+#[expect(clippy::print_stdout, reason = "what was asked for")]
+fn help() {
+    println!("{HELP}");
+}
+
 fn dispatch(arguments: &[String]) -> Result<()> {
     let (command, rest) = match arguments.split_first() {
         Some((command, rest)) => (command.as_str(), rest),
         None => ("help", arguments),
     };
+    // What stands behind `--` is for the tests.
+    let mut ours = arguments.iter().map(String::as_str).take_while(|argument| *argument != "--");
+    if command == "help" || ours.any(|argument| argument == "--help" || argument == "-h") {
+        help();
+        return Ok(());
+    }
+    let takes_arguments = ["test", "fuzz", "dist", "bench"].contains(&command);
+    if let (false, Some(argument)) = (takes_arguments, rest.first()) {
+        bail!("`cargo xtask {command}` takes no `{argument}`; see `cargo xtask help`");
+    }
     match command {
         "test" => test(rest),
         "ci" => check().and_then(|()| test(&[])),
@@ -60,10 +78,6 @@ fn dispatch(arguments: &[String]) -> Result<()> {
         "rust-version" => rust_version::check(),
         "bench" => {
             Step::cargo(["run", "--release", "-p", "hayloft-benches", "--"]).args(rest).run()
-        }
-        "help" | "--help" | "-h" => {
-            eprintln!("{HELP}");
-            Ok(())
         }
         other => bail!("unknown command `{other}`; see `cargo xtask help`"),
     }
@@ -102,10 +116,7 @@ fn check() -> Result<()> {
     Step::cargo(["doc", "--workspace", "--no-deps", "--features", "hayloft-core/sim"])
         .env("RUSTDOCFLAGS", "-D warnings")
         .run()?;
-    for features in ["", "debian", "npm", "nuget", "pypi", "rubygems", "universal"] {
-        Step::cargo(["check", "-p", "hayloft", "--no-default-features", "--features", features])
-            .run()?;
-    }
+    features::check()?;
     rust_version::check()?;
     package()?;
     deny()
@@ -136,19 +147,21 @@ fn semver() -> Result<()> {
 
 fn fuzz(arguments: &[String]) -> Result<()> {
     let mut seconds = "60".to_owned();
-    let mut wanted = String::new();
+    let mut wanted = "";
     let mut rest = arguments.iter();
     while let Some(argument) = rest.next() {
         if argument == "-s" {
             seconds.clone_from(rest.next().context("-s needs a number of seconds")?);
+        } else if argument.starts_with('-') || !wanted.is_empty() {
+            bail!("`cargo xtask fuzz` takes no `{argument}`; see `cargo xtask help`");
         } else {
-            wanted.clone_from(argument);
+            wanted = argument;
         }
     }
     seconds.parse::<u32>().context("-s needs a number of seconds")?;
     tools::cargo_fuzz()?;
     let targets: Vec<String> =
-        fuzz_targets()?.into_iter().filter(|target| target.contains(wanted.as_str())).collect();
+        fuzz_targets()?.into_iter().filter(|target| target.contains(wanted)).collect();
     if targets.is_empty() {
         bail!("no fuzz target's name contains `{wanted}`");
     }

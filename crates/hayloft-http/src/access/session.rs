@@ -41,6 +41,7 @@ impl Session {
             Err(Refusal::Unknown) => return Err(ApiError::unknown_key()),
             Err(Refusal::Store(error)) => return Err(error.into()),
         };
+        #[cfg(feature = "serve")]
         if let Some(guest) = visitor.guest.as_ref().filter(|_| !caller.anonymous) {
             guest.is_known();
         }

@@ -74,8 +74,8 @@ const MANAGE_FEEDS: Guard = Guard::Rights(&[store(Right::ManageFeeds)]);
 const MANAGE_FEED: Guard = Guard::Rights(&[feed(Right::ManageFeed)]);
 
 macro_rules! endpoints {
-    ($($name:ident = $id:literal $methods:expr, $path:literal, $guard:expr, $summary:literal;)*) => {
-        $(#[doc = $summary] pub(crate) const $name: Endpoint = Endpoint {
+    ($($(#[$when:meta])? $name:ident = $id:literal $methods:expr, $path:literal, $guard:expr, $summary:literal;)*) => {
+        $($(#[$when])? #[doc = $summary] pub(crate) const $name: Endpoint = Endpoint {
             id: $id,
             methods: &$methods,
             path: $path,
@@ -84,7 +84,7 @@ macro_rules! endpoints {
         };)*
 
         /// All endpoints but those of native protocols.
-        pub const ENDPOINTS: &[Endpoint] = &[$($name),*];
+        pub const ENDPOINTS: &[Endpoint] = &[$($(#[$when])? $name),*];
     };
 }
 
@@ -184,6 +184,7 @@ endpoints! {
         "Gives a page of the audit log, newest first unless it says `after`.";
     AUDIT_VERIFY = "verifyAuditLog" ["GET"], "/api/audit/verify", ADMINISTER,
         "Checks that every row of the audit log follows from the one before.";
+    #[cfg(feature = "openapi")]
     OPENAPI = "getOpenApiDocument" ["GET"], "/api/openapi.json", Guard::Open,
         "Gives the description of this API.";
     METRICS = "getMetrics" ["GET"], "/metrics", ADMINISTER,

@@ -10,6 +10,7 @@ use data_encoding::BASE64;
 
 use super::{Caller, Noted};
 use crate::client::Client;
+#[cfg(feature = "serve")]
 use crate::server::Guest;
 
 /// Marks requests of native protocols, whose clients need a 401 where the API has a 403.
@@ -24,6 +25,7 @@ pub struct Visitor {
     pub(crate) native: bool,
     pub(crate) lenient: bool,
     /// Its request on a connection of this crate's server.
+    #[cfg(feature = "serve")]
     pub(crate) guest: Option<Guest>,
     pub(crate) noted: Noted,
     extensions: Arc<Extensions>,
@@ -121,11 +123,19 @@ impl<S: Send + Sync> FromRequestParts<S> for Visitor {
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
         let address = Client::of(parts).address;
         let native = parts.extensions.get::<Native>().is_some();
-        let guest = parts.extensions.get::<Guest>().cloned();
         let noted = parts.extensions.get::<Noted>().cloned().unwrap_or_default();
         let extensions = Arc::new(parts.extensions.clone());
         let credential = credential(parts);
-        Ok(Self { credential, address, native, lenient: false, guest, noted, extensions })
+        Ok(Self {
+            credential,
+            address,
+            native,
+            lenient: false,
+            #[cfg(feature = "serve")]
+            guest: parts.extensions.get().cloned(),
+            noted,
+            extensions,
+        })
     }
 }
 

@@ -1,10 +1,12 @@
 use data_encoding::HEXLOWER;
 use hayloft::{AuditCheck, AuditPage, AuditRow};
 use serde::{Deserialize, Serialize};
+#[cfg(feature = "openapi")]
 use utoipa::ToSchema;
 
 /// A part of the audit log.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(ToSchema))]
 pub struct AuditLogPage {
     /// What the filters let through; perhaps nothing, though more follows.
     pub entries: Vec<AuditLogEntry>,
@@ -13,7 +15,8 @@ pub struct AuditLogPage {
 }
 
 /// One change, as it was recorded with it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(ToSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct AuditLogEntry {
     /// Grows by 1 with each.
@@ -47,14 +50,15 @@ pub struct AuditLogEntry {
     /// SHA-256 of the bytes after.
     pub new_sha256: Option<String>,
     /// More, as the action has it.
-    #[schema(value_type = Object)]
+    #[cfg_attr(feature = "openapi", schema(value_type = Object))]
     pub details: serde_json::Value,
     /// BLAKE3 over the chain value of the entry before and this one as the store has it.
     pub chain: String,
 }
 
 /// What came of checking the audit log.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(ToSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct AuditLogCheck {
     /// Nothing is wrong.

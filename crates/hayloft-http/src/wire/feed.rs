@@ -2,10 +2,12 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+#[cfg(feature = "openapi")]
 use utoipa::ToSchema;
 
 /// What a client asks before a download or delete.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(ToSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct FeedInfo {
     /// Number of the feed.
@@ -22,7 +24,8 @@ pub struct FeedInfo {
 ///
 /// In an update an absent property is kept. Settings that Hayloft has no behaviour for are kept as
 /// data and returned.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, ToSchema)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(ToSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct FeedObject {
     /// Name.
@@ -38,7 +41,8 @@ pub struct FeedObject {
 
 #[expect(clippy::struct_excessive_bools, reason = "the API's object has them")]
 /// When a version may be deleted by itself; stored and returned, not carried out.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(ToSchema))]
 #[serde(rename_all = "camelCase", default)]
 pub struct RetentionRule {
     /// Also prereleases.
@@ -72,7 +76,8 @@ pub struct RetentionRule {
 }
 
 /// How a feed is stored.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(ToSchema))]
 pub struct StorageConfiguration {
     /// Kind, such as `disk`.
     pub id: String,
@@ -81,7 +86,8 @@ pub struct StorageConfiguration {
 }
 
 /// A way to store feeds.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(ToSchema))]
 pub struct StorageType {
     /// Kind, such as `disk`.
     pub id: String,
@@ -94,7 +100,8 @@ pub struct StorageType {
 }
 
 /// One property of a way to store feeds.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(ToSchema))]
 pub struct StorageOption {
     /// True if it must be given.
     pub required: bool,

@@ -3,17 +3,19 @@ use std::collections::BTreeMap;
 use data_encoding::HEXLOWER;
 use hayloft::{HistoryEntry, Promotion, Repackaging};
 use serde::{Deserialize, Serialize};
+#[cfg(feature = "openapi")]
 use utoipa::ToSchema;
 
 use super::{PackageVersionInfo, PromotionData};
 
 /// How a version came to be.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(ToSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct PackageHistory {
     /// By file name the entries that are embedded in the file, oldest first; none if the file was
     /// never repackaged.
-    #[schema(value_type = BTreeMap<String, Vec<Object>>)]
+    #[cfg_attr(feature = "openapi", schema(value_type = BTreeMap<String, Vec<Object>>))]
     pub embedded: BTreeMap<String, Vec<HistoryEntry>>,
     /// Promotions of the version, from and to any feed, oldest first.
     pub promotions: Vec<PromotionData>,
@@ -22,7 +24,8 @@ pub struct PackageHistory {
 }
 
 /// One repackaging.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(ToSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct RepackagingData {
     /// Source feed.
@@ -46,7 +49,8 @@ pub struct RepackagingData {
 }
 
 /// One file of a repackaging.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(ToSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct RepackagedFile {
     /// Name of the source file.
@@ -60,7 +64,8 @@ pub struct RepackagedFile {
 }
 
 /// The answer to a promotion or repackaging.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(ToSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct Published {
     /// Number of the record.

@@ -1,12 +1,14 @@
 use data_encoding::HEXLOWER;
 use hayloft::{Allow, PackageFile, Purl};
 use serde::{Deserialize, Serialize};
+#[cfg(feature = "openapi")]
 use utoipa::ToSchema;
 
 use super::present;
 
 /// One file of one version, as lists show it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(ToSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct PackageVersionInfo {
     /// Package URL.
@@ -96,7 +98,8 @@ fn listed() -> bool {
 }
 
 /// A change of status as clients send it; what is absent stays as it is.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(ToSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct PackageStatus {
     /// Show in search or not.
@@ -104,7 +107,7 @@ pub struct PackageStatus {
     pub listed: Option<bool>,
     /// True always, false never, null clears the override.
     #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<bool>)]
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<bool>))]
     pub allow: Option<Option<bool>>,
     /// Deprecate, or take it back.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -117,7 +120,7 @@ pub struct PackageStatus {
         deserialize_with = "present",
         skip_serializing_if = "Option::is_none"
     )]
-    #[schema(value_type = Option<String>)]
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<String>))]
     pub deprecation_reason: Option<Option<String>>,
 }
 
@@ -156,7 +159,8 @@ impl PackageStatus {
 }
 
 /// Where a package lies.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(ToSchema))]
 pub enum PackageState {
     /// In the feed.
     Local,
@@ -167,7 +171,8 @@ pub enum PackageState {
 }
 
 /// The status of a version, in metadata.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(ToSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct StatusObject {
     /// True if deprecated.
@@ -180,7 +185,8 @@ pub struct StatusObject {
 }
 
 /// One file of a version, in metadata.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(ToSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct Artifact {
     /// Which file.
@@ -208,7 +214,8 @@ pub struct Artifact {
 }
 
 /// Everything about one version.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(ToSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct PackageMetadata {
     /// Package name; pgutil shows it without the group.
@@ -238,7 +245,8 @@ pub struct PackageMetadata {
 }
 
 /// The answer of an audit. There is no policy engine, so every package complies.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(ToSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct AuditResult {
     /// In words.

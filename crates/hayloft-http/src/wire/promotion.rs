@@ -1,8 +1,10 @@
 use serde::{Deserialize, Serialize};
+#[cfg(feature = "openapi")]
 use utoipa::ToSchema;
 
 /// A request to bring a version into another feed; JSON or form.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(ToSchema))]
 #[serde(rename_all = "camelCase", default)]
 pub struct PromoteInput {
     /// Source feed.
@@ -29,7 +31,8 @@ pub struct PromoteInput {
 }
 
 /// A request to write a version again under another; JSON or form.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(ToSchema))]
 #[serde(rename_all = "camelCase", default)]
 pub struct RepackageInput {
     /// Source feed.
@@ -62,7 +65,8 @@ pub struct RepackageInput {
 ///
 /// Documents and recorded answers of the API name the first two properties differently, so both
 /// names are sent.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(ToSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct PromotedPackage {
     /// Package name.
@@ -84,7 +88,8 @@ pub struct PromotedPackage {
 }
 
 /// One promotion.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(ToSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct PromotionData {
     /// Source feed; empty for who may not see it, as are user and comments then.
