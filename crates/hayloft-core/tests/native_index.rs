@@ -378,4 +378,8 @@ fn versions_are_shown_from_one_to_another() {
     assert!(shown(&Want::nothing().between(&seven, &five)).is_empty());
     assert_eq!(shown(&Want::nothing().starting_at(&high)), ["18", "19"]);
     assert_eq!(shown(&Want::nothing()).len(), 20);
+    let downwards = shown(&Want::nothing().newest_first());
+    assert!(downwards.is_sorted_by_key(|version| -version.parse::<i32>().unwrap()));
+    assert_eq!(downwards.len(), 20);
+    assert_eq!(shown(&Want::nothing().between(&five, &seven).newest_first()), ["7", "6", "5"]);
 }

@@ -9,6 +9,9 @@
     reason = "tests panic to fail and read what they have made"
 )]
 
+#[path = "server/crates.rs"]
+#[allow(dead_code, reason = "shared with tests that need more of it")]
+mod crates;
 #[path = "../examples/cargo_feed.rs"]
 #[allow(dead_code, unreachable_pub, clippy::pedantic, reason = "an example has a main of its own")]
 mod example;
@@ -137,37 +140,14 @@ fn packages(tag: &str) -> (Vec<SampleRequest>, SampleRequest) {
             vec![upack("", "sample", "1.0.0"), vpack("", "virtual", "1.0.0", member)],
             upack("", "sample", "1.0.0"),
         ),
-        "cargo" => return (vec![crate_named("a", "")], crate_named("a", "other")),
+        "cargo" => {
+            let one = |description| crates::publish("a", "1.0.0", description);
+            return (vec![one("")], one("other"));
+        }
         other => panic!("say here what packages the samples of {other} are about"),
     };
     let publish = packages.iter().map(hayloft_testkit::Package::publish).collect();
     (publish, other.payload(100).publish())
-}
-
-/// What `cargo publish` sends.
-fn crate_named(name: &str, description: &str) -> SampleRequest {
-    let limits = hayloft::Limits::default();
-    let manifest = format!(
-        "[package]\nname = \"{name}\"\nversion = \"1.0.0\"\ndescription = \"{description}\"\n"
-    );
-    let mut tar = hayloft_archive::TarWriter::new(Vec::new(), &limits);
-    let size = manifest.len() as u64;
-    tar.add(&format!("{name}-1.0.0/Cargo.toml"), 0o644, 0, size, |out| {
-        out.write_all(manifest.as_bytes()).map_err(hayloft_archive::ArchiveError::Io)
-    })
-    .unwrap();
-    let tar = tar.finish().unwrap();
-    let mut file = Vec::new();
-    let mut packed =
-        hayloft_archive::encoder(hayloft_archive::Compression::Gzip, Box::new(&mut file)).unwrap();
-    std::io::Write::write_all(&mut packed, &tar).unwrap();
-    packed.finish().unwrap();
-    let told = format!(r#"{{"name":"{name}","vers":"1.0.0"}}"#);
-    let length = |bytes: usize| u32::try_from(bytes).unwrap().to_le_bytes();
-    let body =
-        [&length(told.len())[..], told.as_bytes(), &length(file.len())[..], &file[..]].concat();
-    SampleRequest::action("PUT", "/api/v1/crates/new", ActionKind::Upload)
-        .body("application/octet-stream", body)
 }
 
 /// What an action takes at least; `Ask` is decided by what is asked.

@@ -801,7 +801,11 @@ impl FeedView for MemoryFeed {
         visit: &mut dyn FnMut(&VersionEntry<'_>) -> ControlFlow<()>,
     ) -> Result<(), ViewError> {
         let Some(package) = self.packages.get(name.as_bytes()) else { return Ok(()) };
-        for stored in package.versions.values() {
+        let mut versions: Vec<_> = package.versions.values().collect();
+        if want.newest_first {
+            versions.reverse();
+        }
+        for stored in versions {
             let mut flow = ControlFlow::Continue(());
             Self::show(stored, want, &mut |entry| flow = visit(entry));
             if flow.is_break() {

@@ -20,10 +20,14 @@ use crate::records::{
 };
 use crate::resolve::{FeedHandle, StatusRow, qualifiers};
 use crate::tables::{self, FragmentKind};
-use crate::{DeleteMode, FileId, KeyRange, MetaRead, StoreError, codec, fragments, rows};
+use crate::{
+    DeleteMode, Direction, FileId, KeyRange, MetaRead, StoreError, codec, fragments, rows,
+};
 
 /// Rows of versions read at a time.
 const PAGE: usize = 256;
+/// Of those at the end that are read first: who asks for the newest stops there as a rule.
+const FEW: usize = 4;
 
 /// What a view knows beside the rows.
 #[derive(Debug, Clone)]
@@ -163,30 +167,34 @@ impl View<'_> {
         visit: &mut dyn FnMut(&VersionEntry<'_>) -> ControlFlow<()>,
     ) -> Result<(), StoreError> {
         let package = tables::package(self.feed_id(), name.as_bytes());
-        let Some((mut from, upto)) = wanted(&package, want) else { return Ok(()) };
-        let mut statuses = statuses_of(self.read, (from.clone(), upto.clone()))?;
+        let Some((mut from, mut upto)) = wanted(&package, want) else { return Ok(()) };
+        let (direction, mut limit) =
+            if want.newest_first { (Direction::Backward, FEW) } else { (Direction::Forward, PAGE) };
         loop {
             let page: Vec<(Vec<u8>, VersionRecord)> = rows::scan(
                 self.read,
                 tables::VERSION,
-                (from, upto.clone()),
-                crate::Direction::Forward,
-                PAGE,
+                (from.clone(), upto.clone()),
+                direction,
+                limit,
             )?;
             let (Some((first, _)), Some((last, _))) = (page.first(), page.last()) else {
                 return Ok(());
             };
-            from = Bound::Excluded(last.clone());
-            let full = page.len() == PAGE;
+            let next = Bound::Excluded(last.clone());
+            let (lowest, highest) = if want.newest_first { (last, first) } else { (first, last) };
+            let whole = (Bound::Included(lowest.clone()), Bound::Included(highest.clone()));
+            let mut statuses = statuses_of(self.read, whole)?;
             let mut of_page = match kinds(want) {
                 None => BTreeMap::new(),
-                Some(kinds) => fragments::between(self.read, first, last, &kinds)?,
+                Some(kinds) => fragments::between(self.read, lowest, highest, &kinds)?,
             };
             let counts = if want.downloads {
-                downloads_between(self.read, first, last)?
+                downloads_between(self.read, lowest, highest)?
             } else {
                 BTreeMap::new()
             };
+            let full = page.len() == limit;
             for (key, record) in page {
                 let record = rows::completed(self.read, record)?;
                 let beside = Beside {
@@ -205,6 +213,12 @@ impl View<'_> {
             if !full {
                 return Ok(());
             }
+            if want.newest_first {
+                upto = next;
+            } else {
+                from = next;
+            }
+            limit = PAGE;
         }
     }
 
@@ -247,7 +261,7 @@ impl View<'_> {
         };
         loop {
             let page: Vec<(Vec<u8>, PackageRecord)> =
-                rows::scan(self.read, tables::PACKAGE, range, crate::Direction::Forward, PAGE)?;
+                rows::scan(self.read, tables::PACKAGE, range, Direction::Forward, PAGE)?;
             let full = page.len() == PAGE;
             let Some((last, _)) = page.last() else { return Ok(()) };
             range = tables::prefixed_after(&prefix, last);
@@ -573,7 +587,7 @@ pub(crate) fn index_rows(
     };
     let of_feed = tables::index(feed, &[]).len();
     loop {
-        let page = read.scan(tables::INDEX, range, crate::Direction::Forward, PAGE)?;
+        let page = read.scan(tables::INDEX, range, Direction::Forward, PAGE)?;
         for (key, row) in &page {
             let of_type = key.get(of_feed..).unwrap_or_default();
             let value = whole(read, feed, of_type, codec::decode(tables::INDEX, key, row)?)?;

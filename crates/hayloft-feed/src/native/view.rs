@@ -31,7 +31,8 @@ pub trait FeedView {
     /// One package. A few point reads.
     fn package(&self, name: &NameKey) -> Result<Option<PackageHead>, ViewError>;
 
-    /// Shows all versions of a package in ascending order, blocked and unlisted ones too. One scan.
+    /// Shows all versions of a package in ascending order, or from the highest down
+    /// ([`Want::newest_first`]), blocked and unlisted ones too. One scan.
     fn versions(
         &self,
         name: &NameKey,
@@ -156,6 +157,7 @@ pub struct Subject {
 
 /// What of each version a visitor is to be shown; less is cheaper.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a wish of its own")]
 #[non_exhaustive]
 pub struct Want<'a> {
     /// Kinds of fragments.
@@ -171,6 +173,8 @@ pub struct Want<'a> {
     pub lowest: Option<&'a [u8]>,
     /// No version whose sort key is above this.
     pub highest: Option<&'a [u8]>,
+    /// From the highest down: who stops at one of the first has read no more than those.
+    pub newest_first: bool,
 }
 
 impl<'a> Want<'a> {
@@ -214,6 +218,13 @@ impl<'a> Want<'a> {
     #[must_use]
     pub fn starting_at(mut self, lowest: &'a [u8]) -> Self {
         self.lowest = Some(lowest);
+        self
+    }
+
+    /// From the highest down.
+    #[must_use]
+    pub fn newest_first(mut self) -> Self {
+        self.newest_first = true;
         self
     }
 

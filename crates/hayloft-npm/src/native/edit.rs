@@ -27,14 +27,20 @@ pub(super) fn deprecate(
     }
     let texts = deprecations(fields);
     let mut changes = Vec::new();
-    each_shown(view, &head, &mut |found, present| {
-        let Some(text) = texts.get(found.identity()).cloned() else { return };
-        let present = present.unwrap_or_default();
-        if text != present {
-            let deprecation = Deprecation { reason: Some(text.clone()), details: None };
-            changes.push(Change::Deprecate(found, (!text.is_empty()).then_some(deprecation)));
-        }
-    })?;
+    let mut named: Vec<Version> = texts.keys().filter_map(|text| version(text)).collect();
+    named.sort_by(|one, other| one.sort_key().cmp(other.sort_key()));
+    if let (Some(lowest), Some(highest)) = (named.first(), named.last()) {
+        let (lowest, highest) = (lowest.sort_key().as_bytes(), highest.sort_key().as_bytes());
+        let named = Want::nothing().between(lowest, highest);
+        each_shown(view, &head, &named, &mut |found, present| {
+            let Some(text) = texts.get(found.identity()).cloned() else { return };
+            let present = present.unwrap_or_default();
+            if text != present {
+                let deprecation = Deprecation { reason: Some(text.clone()), details: None };
+                changes.push(Change::Deprecate(found, (!text.is_empty()).then_some(deprecation)));
+            }
+        })?;
+    }
     let expect = fields.json_text(&["_rev"]).map(|text| revision(&text)).transpose()?;
     Ok(Action::Edit(Edit::new(head.name, changes).expect(expect)))
 }
@@ -56,7 +62,7 @@ pub(super) fn unpublish_some(
     }
     let mut changes = Vec::new();
     let mut gone = BTreeSet::new();
-    each_shown(view, &head, &mut |found, _| {
+    each_shown(view, &head, &Want::nothing(), &mut |found, _| {
         if !given.contains(found.identity()) {
             gone.insert(found.identity().to_owned());
             changes.push(Change::Remove(found, None));
@@ -127,9 +133,10 @@ fn deprecations(fields: &Fields) -> BTreeMap<String, String> {
 fn each_shown(
     view: &dyn FeedView,
     head: &PackageHead,
+    want: &Want<'_>,
     see: &mut dyn FnMut(Version, Option<String>),
 ) -> Result<(), Refusal> {
-    view.versions(head.name.key(), &Want::nothing(), &mut |entry| {
+    view.versions(head.name.key(), want, &mut |entry| {
         if is_shown(entry.status) {
             let deprecated = entry.status.deprecated.as_ref();
             let text = deprecated.map(|found| found.reason.clone().unwrap_or_default());

@@ -33,6 +33,10 @@ impl Heads {
         self.0.iter().all(Option::is_none)
     }
 
+    fn is_full(&self) -> bool {
+        self.0.iter().all(Option::is_some)
+    }
+
     fn flags(&self) -> u8 {
         let audiences = Audience::ALL.into_iter();
         audiences
@@ -84,8 +88,8 @@ fn is_higher(one: &str, other: &str) -> bool {
     }
 }
 
-/// Derives row and search record of the changed package. Costs a row and a version, and one scan of
-/// the package if its highest version was hidden or removed.
+/// Derives row and search record of the changed package. Costs a row and a version, and those from
+/// the highest down to one that everybody finds if the highest was hidden or removed.
 pub(crate) fn index(
     change: &IndexChange<'_>,
     view: &dyn FeedView,
@@ -134,11 +138,19 @@ fn fragment(state: &VersionState, kind: u8) -> Option<&[u8]> {
 
 fn scan(view: &dyn FeedView, name: &NameKey) -> Result<Heads, ViewError> {
     let mut heads = Heads::default();
-    view.versions(name, &Want::fragments(&[TRAITS]), &mut |entry| {
+    let mut settled: Option<Vec<u8>> = None;
+    view.versions(name, &Want::fragments(&[TRAITS]).newest_first(), &mut |entry| {
         let has_package = entry.fragment(TRAITS).is_some();
         let traits = Traits::of_version(entry);
         if has_package && Audience::WIDEST.finds(entry, &traits) {
             heads.consider(entry.identity, entry.stability, traits.semver2);
+        }
+        // What everybody finds is the head of all who have found nothing above it. Versions that
+        // are equal in order stand side by side, in any order.
+        match &settled {
+            None if heads.is_full() => settled = Some(entry.sort_key.to_vec()),
+            Some(settled) if settled != entry.sort_key => return ControlFlow::Break(()),
+            _ => {}
         }
         ControlFlow::Continue(())
     })?;

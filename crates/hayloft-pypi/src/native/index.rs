@@ -61,7 +61,7 @@ fn is_shown_at_all(change: &IndexChange<'_>, view: &dyn FeedView) -> Result<bool
 
 fn any_shown(view: &dyn FeedView, name: &NameKey) -> Result<bool, ViewError> {
     let mut found = false;
-    view.versions(name, &Want::nothing(), &mut |version| {
+    view.versions(name, &Want::nothing().newest_first(), &mut |version| {
         found = is_shown(version.status);
         if found { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     })?;

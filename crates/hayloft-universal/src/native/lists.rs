@@ -7,7 +7,7 @@ use hayloft_feed::json::{Object, quoted};
 use hayloft_feed::native::{
     Answer, FeedView, RenderError, Request, Resource, VersionEntry, ViewError, Want,
 };
-use hayloft_feed::{Fragment, NameKey, PackageHead, SortKey, shorten};
+use hayloft_feed::{Fragment, NameKey, PackageHead, shorten};
 
 use super::download::{invalid, parameter};
 use super::{is_shown, search};
@@ -16,8 +16,6 @@ use crate::{FILE_LIST, FullName};
 /// Packages unless a client asks for another number. Versions are all listed: pgutil picks one of
 /// them and knows no pages.
 const PACKAGES: usize = 1_000;
-/// Versions that are held while their order is turned round.
-const CHUNK: usize = 64;
 
 /// What is listed.
 #[derive(Debug)]
@@ -237,8 +235,7 @@ fn want() -> Want<'static> {
     Want::fragments(&[Fragment::MANIFEST]).files().downloads()
 }
 
-/// Shows the versions of a package from the highest down. The view knows but the other direction:
-/// a few are read at a time, from the end.
+/// Shows the versions of a package from the highest down.
 fn newest_first(
     view: &dyn FeedView,
     head: &PackageHead,
@@ -246,36 +243,20 @@ fn newest_first(
     left: &mut usize,
     show: &mut dyn FnMut(&[u8]) -> Result<(), RenderError>,
 ) -> Result<(), RenderError> {
-    let mut keys: Vec<SortKey> = Vec::new();
-    view.versions(head.name.key(), &Want::nothing(), &mut |entry| {
-        if is_shown(entry.status) {
-            keys.push(SortKey::from_bytes(entry.sort_key));
+    let mut written = Ok(());
+    view.versions(head.name.key(), &want().newest_first(), &mut |entry| {
+        if !is_shown(entry.status) {
+            return ControlFlow::Continue(());
         }
-        ControlFlow::Continue(())
+        if *left == 0 {
+            return ControlFlow::Break(());
+        }
+        *left -= 1;
+        let mut object = Vec::new();
+        written = write_version(view, head, entry, files, &mut object).and_then(|()| show(&object));
+        if written.is_ok() { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
     })?;
-    for chunk in keys.rchunks(CHUNK) {
-        let (Some(lowest), Some(highest)) = (chunk.first(), chunk.last()) else { break };
-        let (lowest, highest) = (lowest.as_bytes(), highest.as_bytes());
-        let mut objects: Vec<Vec<u8>> = Vec::new();
-        let mut written = Ok(());
-        view.versions(head.name.key(), &want().between(lowest, highest), &mut |entry| {
-            if is_shown(entry.status) && (lowest..=highest).contains(&entry.sort_key) {
-                let mut object = Vec::new();
-                written = write_version(view, head, entry, files, &mut object);
-                objects.push(object);
-            }
-            if written.is_ok() { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
-        })?;
-        written?;
-        for object in objects.iter().rev() {
-            if *left == 0 {
-                return Ok(());
-            }
-            *left -= 1;
-            show(object)?;
-        }
-    }
-    Ok(())
+    written
 }
 
 /// The manifest's properties as they are written, custom ones may hold numbers of any length, and
