@@ -256,6 +256,44 @@ fn searches_find_what_is_listed() {
 }
 
 #[test]
+fn what_is_newer_than_what_is_installed_is_found() {
+    let mut feed = feed();
+    let updates = |feed: &mut MemoryFeed, query: &str| {
+        ask(feed, &format!("/v2/GetUpdates()?{}", query.replace('|', "%7C")))
+    };
+    let one = "packageIds='v2.many'&versions='1.0.0'&includePrerelease=false";
+    let plain = "&includeAllVersions=false&targetFrameworks=''&versionConstraints=''";
+    assert_eq!(updates(&mut feed, &format!("{one}{plain}")), ["V2.Many 1.149.0"]);
+    let below = "&includeAllVersions=true&versionConstraints='(1.10,1.12]'";
+    let between = ["V2.Many 1.11.0", "V2.Many 1.12.0"];
+    assert_eq!(updates(&mut feed, &format!("{one}{below}")), between);
+    let all = feed.get(&format!("/v2/GetUpdates()?{one}&includeAllVersions=true")).text();
+    assert_eq!((entries(&all).len(), next_of(&all).is_some()), (100, true));
+    let pages =
+        walked(&mut feed, &format!("/v2/GetUpdates()?{one}&includeAllVersions=true"), &|_| ());
+    assert_eq!(pages.concat().len(), 149);
+    let count = feed.get(&format!("/v2/GetUpdates()/$count?{one}&includeAllVersions=true"));
+    assert_eq!(count.text(), "149");
+
+    let several = "packageIds='V2.Pre|no.such|V2.Unl|V2.Dep|V2Mod|bad id'\
+                   &versions='1.0.0|1.0|1.0.0|1.0.0|0.9|1.0'&versionConstraints='|||||'";
+    let stable = format!("{several}&includePrerelease=false");
+    assert_eq!(updates(&mut feed, &stable), ["V2Mod 1.5.0"]);
+    let prerelease = format!("{several}&includePrerelease=true");
+    let found = ["V2.Pre 2.0.0-alpha", "V2Mod 2.1.0-preview1"];
+    assert_eq!(updates(&mut feed, &prerelease), found);
+    let stable_of_semver2 = format!("{stable}&semVerLevel=2.0.0");
+    let found = ["V2.Pre 1.3.0+build5", "V2Mod 1.5.0"];
+    assert_eq!(updates(&mut feed, &stable_of_semver2), found);
+    let filtered = format!("{prerelease}&$filter=IsPrerelease%20eq%20false");
+    assert_eq!(updates(&mut feed, &filtered), ["V2Mod 1.5.0"]);
+    let flagged = format!("{several}&$filter=IsLatestVersion");
+    assert_eq!(updates(&mut feed, &flagged), ["V2Mod 1.5.0"]);
+    assert_eq!(updates(&mut feed, "packageIds=''&versions=''"), [""; 0]);
+    assert_eq!(feed.get("/v2/GetUpdates()?packageIds='a'&versions=''").status, 400);
+}
+
+#[test]
 fn packages_are_filtered() {
     let mut feed = feed();
     let filtered = |feed: &mut MemoryFeed, filter: &str| {
@@ -340,7 +378,7 @@ fn the_requests_of_real_clients_are_answered() {
         let got = feed.resolve(&request);
         let is_item =
             ["/Packages(", "/package", "/items/", "/api/"].iter().any(|item| path.contains(item));
-        let is_unknown = path.contains("/GetUpdates") || is_item && !path.contains("/Packages()");
+        let is_unknown = is_item && !path.contains("/Packages()");
         let is_malformed =
             ["IsApproved", "IsDownloadCacheAvailable", "%20it's%20", "'it's%20a&b'", "%20it's'"]
                 .iter()

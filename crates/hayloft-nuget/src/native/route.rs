@@ -133,6 +133,8 @@ pub(crate) fn reads() -> Vec<SampleRequest> {
         "/v2/Packages()?$filter=tolower(Id)%20eq%20'a'&$orderby=Id&$skip=0&$top=30",
         "/v2/Search()?$filter=IsLatestVersion&searchTerm='a'&includePrerelease=false",
         "/v2/Search()/$count?searchTerm='a'&includePrerelease=false",
+        "/v2/GetUpdates()?packageIds='a'&versions='1.0.0'&includePrerelease=false",
+        "/v2/GetUpdates()/$count?packageIds='a'&versions='1.0.0'&includePrerelease=true",
         "/v2/package/a/1.0.0",
     ]
     .into_iter()

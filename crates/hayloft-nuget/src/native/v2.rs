@@ -5,6 +5,7 @@ mod expression;
 mod find;
 mod metadata;
 mod query;
+mod updates;
 
 use hayloft_feed::native::{Answer, FeedView, Refusal, Request, Resource, ViewError, segments};
 use hayloft_feed::shorten;
@@ -46,6 +47,7 @@ fn collection(segment: &str) -> Option<Collection> {
         "FindPackagesById" => Some(Collection::ById),
         "Search" => Some(Collection::Search),
         "Packages" => Some(Collection::Packages),
+        "GetUpdates" => Some(Collection::Updates),
         _ => None,
     }
 }

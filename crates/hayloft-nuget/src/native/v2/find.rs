@@ -149,7 +149,17 @@ pub(crate) fn page(view: &dyn FeedView, query: &Query) -> Result<Page, ViewError
         return latest_page(view, query, flag);
     }
     let mut collected = Collected::new(query);
-    if let Some(id) = &query.id {
+    if query.collection == Collection::Updates {
+        collected.by_key = false;
+        for id in query.updates.ids() {
+            if let Some(name) = lookup::package(id)
+                && let Some(head) = view.package(name.key())?
+                && !collected.is_full()
+            {
+                collected.package(view, &head)?;
+            }
+        }
+    } else if let Some(id) = &query.id {
         if let Some(name) = lookup::package(id)
             && let Some(head) = view.package(name.key())?
         {
@@ -246,6 +256,8 @@ struct Collected<'q> {
     matches: usize,
     looked_at: usize,
     hits: Vec<Hit>,
+    /// The highest match so far, where only that of each package counts.
+    highest: Option<Hit>,
     /// How far it has come, if packages come in the order of their keys.
     reached: Option<Place>,
     by_key: bool,
@@ -262,6 +274,7 @@ impl<'q> Collected<'q> {
             matches: 0,
             looked_at: 0,
             hits: Vec::new(),
+            highest: None,
             reached: None,
             by_key: true,
         }
@@ -289,8 +302,10 @@ impl<'q> Collected<'q> {
         let mut want = Want::fragments(kinds);
         let here = |place: &&Place| place.package == *head.name.key();
         let after = self.query.after.as_ref().filter(here).and_then(|at| at.version.as_ref());
-        if let Some(after) = after {
-            want = want.starting_at(&after.sort_key);
+        let id = head.name.name().to_lowercase();
+        let installed = self.query.updates.lowest(&id);
+        if let Some(lowest) = after.map(|after| &after.sort_key).or(installed.as_ref()) {
+            want = want.starting_at(lowest);
         }
         if let Some(flag) = self.latest {
             let Some(version) = latest.of(flag).and_then(lookup::version) else { return Ok(()) };
@@ -300,6 +315,7 @@ impl<'q> Collected<'q> {
                     found = self.consider(head, &latest, entry);
                 }
             })?;
+            self.take_highest();
             self.reached = Some(Place { package: head.name.key().clone(), version: None });
             return found;
         }
@@ -322,6 +338,7 @@ impl<'q> Collected<'q> {
             }
             ControlFlow::Continue(())
         })?;
+        self.take_highest();
         if !is_cut {
             self.reached = Some(Place { package: head.name.key().clone(), version: None });
         }
@@ -339,6 +356,10 @@ impl<'q> Collected<'q> {
         let traits = Traits::of_version(entry);
         let is_shown = match self.query.collection {
             Collection::Search => audience.finds(entry, &traits),
+            Collection::Updates => {
+                let id = head.name.name().to_lowercase();
+                audience.finds(entry, &traits) && self.query.updates.has(&id, entry.identity)
+            }
             Collection::ById | Collection::Packages => {
                 !entry.status.is_blocked() && audience.sees(entry.stability, traits.semver2)
             }
@@ -354,11 +375,27 @@ impl<'q> Collected<'q> {
                 return Ok(());
             }
         }
-        self.matches += 1;
-        if !self.query.is_natural() || self.hits.len() <= self.query.behind() {
-            self.hits.push(Hit::of(head, entry));
+        let hit = Hit::of(head, entry);
+        if self.query.collection == Collection::Updates && !self.query.updates.all {
+            // Versions come from the lowest to the highest.
+            self.highest = Some(hit);
+        } else {
+            self.take(hit);
         }
         Ok(())
+    }
+
+    fn take_highest(&mut self) {
+        if let Some(highest) = self.highest.take() {
+            self.take(highest);
+        }
+    }
+
+    fn take(&mut self, hit: Hit) {
+        self.matches += 1;
+        if !self.query.is_natural() || self.hits.len() <= self.query.behind() {
+            self.hits.push(hit);
+        }
     }
 
     fn into_page(mut self) -> Page {

@@ -60,6 +60,15 @@ pub(crate) const METADATA: &str = r#"<?xml version="1.0" encoding="utf-8"?>
 <Parameter Name="id" Type="Edm.String"/>
 <Parameter Name="semVerLevel" Type="Edm.String"/>
 </FunctionImport>
+<FunctionImport Name="GetUpdates" ReturnType="Collection(NuGetGallery.OData.V2FeedPackage)" EntitySet="Packages" m:HttpMethod="GET">
+<Parameter Name="packageIds" Type="Edm.String"/>
+<Parameter Name="versions" Type="Edm.String"/>
+<Parameter Name="includePrerelease" Type="Edm.Boolean" Nullable="false"/>
+<Parameter Name="includeAllVersions" Type="Edm.Boolean" Nullable="false"/>
+<Parameter Name="targetFrameworks" Type="Edm.String"/>
+<Parameter Name="versionConstraints" Type="Edm.String"/>
+<Parameter Name="semVerLevel" Type="Edm.String"/>
+</FunctionImport>
 </EntityContainer>
 </Schema>
 </edmx:DataServices>

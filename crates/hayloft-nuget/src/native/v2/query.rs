@@ -3,6 +3,7 @@ use hayloft_feed::native::query_pairs;
 use hayloft_feed::{NameKey, shorten};
 
 use super::expression::{Expression, Property, quoted};
+use super::updates::Updates;
 use crate::native::traits::Audience;
 
 /// Entries of an answer unless fewer are asked for.
@@ -19,6 +20,15 @@ pub(crate) enum Collection {
     Search,
     /// `Packages()`.
     Packages,
+    /// `GetUpdates()`: what is newer than what is installed.
+    Updates,
+}
+
+impl Collection {
+    /// True if it has nothing that is unlisted, and prereleases only for clients that ask for them.
+    pub(crate) fn is_of_listed(self) -> bool {
+        matches!(self, Self::Search | Self::Updates)
+    }
 }
 
 /// Where a page goes on.
@@ -83,6 +93,8 @@ pub(crate) struct Query {
     pub(crate) id: Option<String>,
     pub(crate) search_term: Option<String>,
     pub(crate) audience: Audience,
+    /// What [`Collection::Updates`] is asked about; empty for the others.
+    pub(crate) updates: Updates,
     /// Where the page goes on.
     pub(crate) after: Option<Place>,
     /// The query without what pages differ in.
@@ -116,7 +128,17 @@ impl Query {
             let conjuncts = filter.as_ref().map(Expression::conjuncts).unwrap_or_default();
             conjuncts.into_iter().find_map(Expression::id).map(str::to_owned)
         });
-        let prerelease = get("includePrerelease").map(|text| text.eq_ignore_ascii_case("true"));
+        let is_true = |name| get(name).map(|text| text.trim().eq_ignore_ascii_case("true"));
+        let prerelease = is_true("includePrerelease");
+        let updates = match collection {
+            Collection::Updates => Updates::parse(
+                &text("packageIds").unwrap_or_default(),
+                &text("versions").unwrap_or_default(),
+                &text("versionConstraints").unwrap_or_default(),
+                is_true("includeAllVersions").unwrap_or_default(),
+            )?,
+            _ => Updates::default(),
+        };
         let level = get("semVerLevel").unwrap_or_default();
         let counted = get("$inlinecount").is_some_and(|text| text.eq_ignore_ascii_case("allpages"));
         let after = match get("$skiptoken") {
@@ -142,10 +164,11 @@ impl Query {
             id,
             search_term: text("searchTerm"),
             audience: Audience {
-                // Only `Search` leaves prereleases out unless they are asked for.
-                prerelease: prerelease.unwrap_or(collection != Collection::Search),
+                // The others have prereleases, too, unless a client says that it wants none.
+                prerelease: prerelease.unwrap_or(!collection.is_of_listed()),
                 semver2: text_of(&level).starts_with('2'),
             },
+            updates,
             after,
             rest: rest.join("&"),
             filter,
