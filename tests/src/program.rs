@@ -104,6 +104,11 @@ impl Ran {
         self.stdout
     }
 
+    /// How it ended; `None` if by a signal.
+    pub fn code(&self) -> Option<i32> {
+        self.code
+    }
+
     /// What a failed command says is wrong, without its hints: panics unless the exit code is 1 and
     /// the text is one line that a person can use.
     pub fn refusal(self) -> String {

@@ -1,7 +1,7 @@
 use std::io::BufReader;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Stdio};
+use std::process::{Child, Command, Stdio};
 
 use serde_json::Value;
 
@@ -30,6 +30,20 @@ impl Server {
         let key = told["adminKeyFile"].as_str().expect("the first start makes a key");
         let key = fs_err::read_to_string(key).unwrap().trim().to_owned();
         Self { address: address(&told), key, directory: directory.to_owned(), child }
+    }
+
+    /// Starts a server on a store that has this key; what it logs goes to a file.
+    pub fn open(directory: &Path, key: &str, log: &Path) -> Self {
+        let mut command = Hayloft::on_store(directory).command([
+            "serve",
+            "--address=127.0.0.1:0",
+            "--log=warn",
+            "--json",
+        ]);
+        let log = fs_err::File::create(log).unwrap().into_parts().0;
+        let (child, told) = begin(command.stderr(log));
+        let (key, directory) = (key.to_owned(), directory.to_owned());
+        Self { address: address(&told), key, directory, child }
     }
 
     /// Starts it again after its end, on the same store.
@@ -117,11 +131,11 @@ impl Drop for Server {
 fn serve(directory: &Path, options: &[&str]) -> (Child, Value) {
     let key = format!("--admin-key-file={}", directory.with_extension("key").display());
     let words = ["serve", "--address=127.0.0.1:0", "--log=error", "--json", &key];
-    let mut child = Hayloft::on_store(directory)
-        .command(words.iter().chain(options))
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
+    begin(&mut Hayloft::on_store(directory).command(words.iter().chain(options)))
+}
+
+fn begin(command: &mut Command) -> (Child, Value) {
+    let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
     let stdout = BufReader::new(child.stdout.take().unwrap());
     let mut told = serde_json::Deserializer::from_reader(stdout).into_iter();
     let told = told.next().expect("a server tells where it is").unwrap();

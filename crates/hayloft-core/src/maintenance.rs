@@ -329,8 +329,8 @@ impl Inner {
         })?;
         for feed in feeds {
             let mut outcome = self.run_index(feed);
-            if matches!(outcome, Err(StoreError::Damaged { .. })) {
-                // What is damaged in an index is derived again.
+            if let Err(error @ StoreError::Damaged { .. }) = &outcome {
+                tracing::error!(%error, feed, "the index of a feed is made anew");
                 let types = self.context.types.clone();
                 outcome = self
                     .writer

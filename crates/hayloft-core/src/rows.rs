@@ -3,7 +3,10 @@
 use std::ops::{Bound, ControlFlow};
 
 use crate::codec::{self, Record};
-use crate::records::{CounterRecord, MoreFilesRecord, TotalsRecord, VersionRecord};
+use crate::plan::COUNTERS;
+use crate::records::{
+    AuditRecord, CounterRecord, CountersRecord, MoreFilesRecord, TotalsRecord, VersionRecord,
+};
 use crate::tables;
 use crate::{Direction, KeyRange, MetaRead, StoreError, Table};
 
@@ -97,6 +100,18 @@ pub(crate) fn counter_value(table: Table, key: &[u8], value: &[u8]) -> Result<i6
 /// The totals of a feed.
 pub(crate) fn totals(read: &dyn MetaRead, feed: u32) -> Result<TotalsRecord, StoreError> {
     get(read, tables::TOTALS, &tables::feed(feed)).map(Option::unwrap_or_default)
+}
+
+/// The totals of a feed, for who shows the feed or tells its states apart. Of damaged ones nothing
+/// is known but that they are no newer than the last change of the store.
+pub(crate) fn totals_to_show(read: &dyn MetaRead, feed: u32) -> Result<TotalsRecord, StoreError> {
+    if let Some(totals) = left_out(totals(read, feed))? {
+        return Ok(totals);
+    }
+    let counters: CountersRecord = get(read, tables::META, COUNTERS)?.unwrap_or_default();
+    let last = get::<AuditRecord>(read, tables::AUDIT, &tables::number(counters.audit));
+    let changed = left_out(last)?.flatten().map_or(0, |last| last.at);
+    Ok(TotalsRecord { revision: counters.sequence, changed, ..TotalsRecord::default() })
 }
 
 /// Rows of a table that has few.

@@ -55,7 +55,7 @@ impl Ground {
         if !shown.settings.other.is_empty() {
             card.settings = shown.settings.other;
         }
-        let totals = rows::totals(read, feed.id)?;
+        let totals = rows::totals_to_show(read, feed.id)?;
         card.revision = totals.revision;
         card.created = shown.created;
         card.changed = Timestamp::from_millis(totals.changed);

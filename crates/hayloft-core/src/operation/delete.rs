@@ -50,7 +50,8 @@ pub enum DeleteError {
 
 impl Store {
     /// Deletes the one file that the selector names. With the last package file its version goes,
-    /// companions included.
+    /// companions included. An exact version whose rows are damaged goes as a whole if the selector
+    /// names nothing but it.
     pub fn delete_file(
         &self,
         feed: &str,
@@ -86,7 +87,7 @@ impl Store {
             let handle = FeedHandle::find(plan, &types, &feed).map_err(SelectError::from)?;
             let version = match handle.select_version(plan, &selector) {
                 Err(SelectError::Store(StoreError::Damaged { .. }))
-                    if doomed == Doomed::Version =>
+                    if doomed == Doomed::Version || selector.qualifiers.is_empty() =>
                 {
                     return delete_damaged(plan, &handle, &selector, &actor);
                 }

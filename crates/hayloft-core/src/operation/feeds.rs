@@ -52,7 +52,7 @@ impl Store {
         let (reading, handle) = self
             .inner
             .read_feed(feed, |feed| vec![Want::Row(tables::TOTALS, tables::feed(feed.id))])?;
-        Ok(rows::totals(reading.rows(), handle.id)?.revision)
+        Ok(rows::totals_to_show(reading.rows(), handle.id)?.revision)
     }
 
     /// Changes a feed: `change` gets it as it is and says what it is to be. No other change comes

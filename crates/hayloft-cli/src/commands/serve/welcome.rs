@@ -94,8 +94,13 @@ pub(super) fn tell(
     for feed in &feeds {
         console.line("")?;
         console.colored(Color::Bold, format_args!("{} ({})", feed.name, feed.feed_type))?;
-        let setups = hayloft_http::native::client_setup(store, feed, url, key);
-        for setup in setups.map_err(anyhow::Error::new)? {
+        // One feed that is damaged keeps none of the others from being served.
+        let setups =
+            hayloft_http::native::client_setup(store, feed, url, key).unwrap_or_else(|error| {
+                console.note(format_args!("The feed {} cannot be read: {error}.", feed.name));
+                Vec::new()
+            });
+        for setup in setups {
             console.line(format_args!("  # {}", setup.client))?;
             for line in setup.lines {
                 console.line(format_args!("  {line}"))?;
