@@ -34,6 +34,7 @@ pub mod prelude;
 mod purl;
 mod qualifiers;
 mod relative_path;
+pub mod semver;
 mod sort_key;
 mod status;
 mod tags;

@@ -8,6 +8,7 @@ use std::io::{self, Write};
 use std::ops::ControlFlow;
 
 use hayloft::feed_type::prelude::*;
+use hayloft::feed_type::semver::SemVer;
 use hayloft_archive::{Compression, TarAction, read_from_tar, rewrite_packed_tar};
 use serde_json::{Value, json};
 
@@ -95,13 +96,13 @@ impl FeedType for Cargo {
     }
 
     fn version(&self, text: &str) -> Result<Version, FeedTypeError> {
-        let bad = |detail: Detail| FeedTypeError::version(TAG, text, detail);
-        let version = semver::Version::parse(text).map_err(|error| bad(error.into()))?;
-        let key = SortKey::builder().numbers([version.major, version.minor, version.patch]);
-        let key = key.prerelease(&version.pre).map_err(|error| bad(error.into()))?.finish();
-        let is_stable = version.pre.is_empty();
-        let stability = if is_stable { Stability::Stable } else { Stability::Prerelease };
-        Ok(Version::new(text, text.split('+').next().unwrap_or(text), key, stability))
+        let version: SemVer =
+            text.parse().map_err(|error| FeedTypeError::version(TAG, text, error))?;
+        // `cargo` holds numbers of 64 bits.
+        if version.core().iter().any(|digits| digits.parse::<u64>().is_err()) {
+            return Err(FeedTypeError::version(TAG, text, "a number is too great"));
+        }
+        Ok(version.version())
     }
 
     fn file_name(&self, identity: &Identity) -> String {

@@ -161,7 +161,7 @@ fn version(
     text: &str,
     read: Result<NpmVersion, NpmVersionError>,
 ) -> Result<Version, FeedTypeError> {
-    read.and_then(|version| version.version()).map_err(|error| FeedTypeError::Version {
+    read.map(|version| version.version()).map_err(|error| FeedTypeError::Version {
         feed_type: TAG,
         text: text.to_owned(),
         detail: error.into(),

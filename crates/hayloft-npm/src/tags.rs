@@ -32,7 +32,7 @@ pub(crate) fn after(change: &TagChange<'_>) -> BTreeMap<String, String> {
 /// Whatever is no version is lower than one.
 fn is_higher(version: &Version, present: &str) -> bool {
     NpmVersion::loose(present)
-        .and_then(|present| present.version())
+        .map(|present| present.version())
         .map_or(true, |present| version.sort_key() > present.sort_key())
 }
 
@@ -43,7 +43,7 @@ mod tests {
     use super::*;
 
     fn version(text: &str) -> Version {
-        text.parse::<NpmVersion>().unwrap().version().unwrap()
+        text.parse::<NpmVersion>().unwrap().version()
     }
 
     #[rstest]

@@ -2,13 +2,13 @@ use std::cmp::Ordering;
 use std::fmt;
 use std::str::FromStr;
 
-use hayloft_feed::{SortKey, SortKeyError, Stability, Version};
-use semver::{BuildMetadata, Prerelease};
+use hayloft_feed::Version;
+use hayloft_feed::semver::{SemVer, SemVerError};
 
 /// Longest text that node-semver looks at.
 const LONGEST: usize = 256;
 /// 2^53 - 1: the greatest number that JavaScript counts without gaps.
-const GREATEST: u64 = 9_007_199_254_740_991;
+const GREATEST: &str = "9007199254740991";
 
 /// A version as npm compares it: `SemVer` 2.0.0 with node-semver's limits, build metadata dropped.
 ///
@@ -17,7 +17,7 @@ const GREATEST: u64 = 9_007_199_254_740_991;
 /// JavaScript rounds, compare by their true value.
 /// Rules: <https://github.com/npm/node-semver#versions>
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct NpmVersion(semver::Version);
+pub struct NpmVersion(SemVer);
 
 /// Text is not an npm version.
 #[derive(Debug, thiserror::Error)]
@@ -28,13 +28,10 @@ pub enum NpmVersionError {
     TooLong(usize),
     /// Not of the grammar.
     #[error("is not a semantic version of the form 1.2.3 or 1.2.3-beta.1")]
-    Syntax(#[source] semver::Error),
+    Syntax(#[source] SemVerError),
     /// One of the three numbers.
     #[error("contains the number {0}, which is above 9007199254740991")]
-    TooGreat(u64),
-    /// A part cannot be ordered.
-    #[error("cannot be ordered")]
-    Order(#[source] SortKeyError),
+    TooGreat(String),
 }
 
 impl NpmVersion {
@@ -53,38 +50,25 @@ impl NpmVersion {
     }
 
     fn parse(text: &str) -> Result<Self, NpmVersionError> {
-        let mut version = semver::Version::parse(text).map_err(NpmVersionError::Syntax)?;
-        for number in [version.major, version.minor, version.patch] {
-            if number > GREATEST {
-                return Err(NpmVersionError::TooGreat(number));
-            }
+        let mut version: SemVer = text.parse().map_err(NpmVersionError::Syntax)?;
+        if text.contains('+') {
+            version = version.identity().parse().map_err(NpmVersionError::Syntax)?;
         }
-        version.build = BuildMetadata::EMPTY;
+        let too_great = |digits: &&str| (digits.len(), *digits) > (GREATEST.len(), GREATEST);
+        if let Some(digits) = version.core().into_iter().find(too_great) {
+            return Err(NpmVersionError::TooGreat(digits.to_owned()));
+        }
         Ok(Self(version))
     }
 
     /// True for `1.0.0-rc.1`.
     pub fn is_prerelease(&self) -> bool {
-        !self.0.pre.is_empty()
+        self.0.is_prerelease()
     }
 
     /// As the seam holds it; text and identity are the same.
-    pub(crate) fn version(&self) -> Result<Version, NpmVersionError> {
-        let text = self.to_string();
-        let key = self.sort_key().map_err(NpmVersionError::Order)?;
-        let stability =
-            if self.is_prerelease() { Stability::Prerelease } else { Stability::Stable };
-        Ok(Version::new(&text, &text, key, stability))
-    }
-
-    /// Three numbers; then 2 for a release, or 1 and the fields of the prerelease, each a number
-    /// (1) or text (2), and 0 as their end.
-    fn sort_key(&self) -> Result<SortKey, SortKeyError> {
-        let mut key = SortKey::builder();
-        for number in [self.0.major, self.0.minor, self.0.patch] {
-            key = key.number(&number.to_string())?;
-        }
-        Ok(key.prerelease(&self.0.pre)?.finish())
+    pub(crate) fn version(&self) -> Version {
+        self.0.version()
     }
 }
 
@@ -112,7 +96,7 @@ impl PartialOrd for NpmVersion {
 
 impl Ord for NpmVersion {
     fn cmp(&self, other: &Self) -> Ordering {
-        self.0.cmp_precedence(&other.0)
+        self.0.cmp(&other.0)
     }
 }
 
@@ -143,7 +127,7 @@ fn strict_spelling(text: &str) -> Option<String> {
     let (major, minor) = (without_zeros(parts.next()?)?, without_zeros(parts.next()?)?);
     let rest = parts.next()?;
     let rest = match rest.split_once('+') {
-        Some((rest, build)) if !build.is_empty() && BuildMetadata::new(build).is_ok() => rest,
+        Some((rest, build)) if is_identifiers(build) => rest,
         Some(_) => return None,
         None => rest,
     };
@@ -159,8 +143,8 @@ fn strict_spelling(text: &str) -> Option<String> {
         .find_map(|(patch, tail)| {
             let fields: Vec<_> =
                 tail.split('.').map(|field| without_zeros(field).unwrap_or(field)).collect();
-            let prerelease = Prerelease::new(&fields.join(".")).ok()?;
-            Some((without_zeros(patch)?, prerelease))
+            let fits = tail.is_empty() || is_identifiers(tail);
+            fits.then_some((without_zeros(patch)?, fields.join(".")))
         })?;
     let mut spelling = format!("{major}.{minor}.{patch}");
     if !prerelease.is_empty() {
@@ -168,6 +152,12 @@ fn strict_spelling(text: &str) -> Option<String> {
         spelling.push_str(&prerelease);
     }
     Some(spelling)
+}
+
+/// Whether a text is what may stand after the hyphen or the plus sign.
+fn is_identifiers(text: &str) -> bool {
+    let letter = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-';
+    text.split('.').all(|field| !field.is_empty() && field.bytes().all(letter))
 }
 
 /// A number as JavaScript prints it; `None` for anything else.
@@ -181,6 +171,7 @@ fn without_zeros(digits: &str) -> Option<&str> {
 
 #[cfg(test)]
 mod tests {
+    use hayloft_feed::Stability;
     use rstest::rstest;
 
     use super::*;
@@ -259,7 +250,6 @@ mod tests {
     fn more_than_256_characters_are_not_read() {
         let text = |length: usize| format!("1.2.3-{}", "9".repeat(length - 6));
         assert_eq!(shown(text(256).parse()), text(256));
-        assert!(text(256).parse::<NpmVersion>().unwrap().version().is_ok());
         let error = text(257).parse::<NpmVersion>().unwrap_err();
         assert!(matches!(error, NpmVersionError::TooLong(257)));
         let padded = format!("{}1.2.3", " ".repeat(252));
@@ -282,13 +272,13 @@ mod tests {
             ascending.iter().map(|text| text.parse().unwrap()).collect();
         for pair in versions.windows(2) {
             assert!(pair[0] < pair[1], "{} < {}", pair[0], pair[1]);
-            assert!(pair[0].sort_key().unwrap() < pair[1].sort_key().unwrap());
+            assert!(pair[0].version().sort_key() < pair[1].version().sort_key());
         }
     }
 
     #[test]
     fn build_metadata_does_not_make_another_version() {
-        let version = |text: &str| text.parse::<NpmVersion>().unwrap().version().unwrap();
+        let version = |text: &str| text.parse::<NpmVersion>().unwrap().version();
         assert_eq!(version("1.0.0+a"), version("v1.0.0+b"));
         assert_eq!(version("1.0.0+a").text(), "1.0.0");
         assert_eq!(version("1.0.0").stability(), Stability::Stable);

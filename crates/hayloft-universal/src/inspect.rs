@@ -50,7 +50,7 @@ pub(crate) fn inspect(upload: Upload<'_>, limits: &Limits) -> Result<Inspected, 
     }
     let identity = Identity {
         package: manifest.package().package_name().map_err(refused)?,
-        version: manifest.version().ranked().map_err(refused)?,
+        version: manifest.version().version(),
         qualifiers: hayloft_feed::Qualifiers::none(),
     };
     Ok(Inspected::new(identity, manifest.text().to_owned())

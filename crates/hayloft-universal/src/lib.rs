@@ -57,7 +57,6 @@ mod native;
 mod package;
 mod range;
 mod repackage;
-mod version;
 mod warnings;
 mod writer;
 
@@ -69,13 +68,13 @@ use hayloft_feed::{
 
 pub use contents::{VirtualItem, VirtualItemError, VirtualKind, VirtualSource};
 pub use dependency::{Dependency, DependencyError};
+pub use hayloft_feed::semver::{SemVer as UniversalVersion, SemVerError as VersionError};
 pub use identification::{Identification, IdentificationError, Sha1Text, Sha1TextError};
 pub use inspect::FILE_LIST;
 pub use manifest::{Manifest, ManifestError, NewManifest, VirtualParts};
 pub use name::{FullName, FullNameError, Group, GroupError, Name, NameError};
 pub use package::{MANIFEST, Package, PackageEntry, PackageError, content_path};
 pub use range::{Bracket, End, VersionRange, VersionRangeError};
-pub use version::{UniversalVersion, VersionError};
 pub use writer::PackageWriter;
 
 /// The tag under which stores know this feed type.
@@ -167,10 +166,8 @@ fn ranked(
     text: &str,
     parsed: Result<UniversalVersion, VersionError>,
 ) -> Result<Version, FeedTypeError> {
-    let invalid =
-        |detail: Detail| FeedTypeError::Version { feed_type: TAG, text: text.to_owned(), detail };
-    let version = parsed.map_err(|error| invalid(Box::new(error)))?;
-    version.ranked().map_err(|error| invalid(Box::new(error)))
+    let version = parsed.map_err(|error| FeedTypeError::version(TAG, text, error))?;
+    Ok(version.version())
 }
 
 fn refused(detail: impl Into<Detail>) -> FeedTypeError {

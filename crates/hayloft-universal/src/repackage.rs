@@ -45,7 +45,7 @@ pub(crate) fn repackage(
 fn check_identity(package: &Package<'_>, from: &Identity) -> Result<(), FeedTypeError> {
     let manifest = package.manifest();
     let name = manifest.package().package_name().map_err(refused)?;
-    let version = manifest.version().ranked().map_err(refused)?;
+    let version = manifest.version().version();
     if name == from.package && version == from.version {
         return Ok(());
     }

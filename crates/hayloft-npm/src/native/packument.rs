@@ -111,7 +111,7 @@ pub(super) fn latest(
 
 /// A version as it may stand in a URL, a tag or a client's document.
 pub(super) fn version(text: &str) -> Option<Version> {
-    NpmVersion::loose(text).ok()?.version().ok()
+    Some(NpmVersion::loose(text).ok()?.version())
 }
 
 /// A revision as clients send it back.

@@ -59,7 +59,7 @@ pub(super) fn decide(
         return Err(invalid(format!("the URL names `{}`, its version `{given}`", name.npm)));
     }
     let version = NpmVersion::clean(&key)
-        .and_then(|version| version.version())
+        .map(|version| version.version())
         .map_err(|error| invalid(format!("`{}` is not a version: it {error}", shorten(&key))))?;
     if let Some(given) = at("version")
         && NpmVersion::clean(&given).is_ok_and(|given| given.to_string() != version.text())

@@ -118,7 +118,7 @@ impl Plan {
 /// The one file of a package of the feed, and its manifest.
 fn find(view: &dyn FeedView, id: &Identification) -> Result<Option<(FileCard, String)>, ViewError> {
     let Ok(name) = id.package.package_name() else { return Ok(None) };
-    let Ok(version) = id.version.ranked() else { return Ok(None) };
+    let version = id.version.version();
     file_and_manifest(view, name.key(), &version)
 }
 

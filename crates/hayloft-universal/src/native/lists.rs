@@ -199,7 +199,7 @@ pub(super) fn versions<'a>(
             return Ok(Answer::not_found());
         };
         let parsed = crate::UniversalVersion::parse_stored(version).ok();
-        let Some(version) = parsed.and_then(|version| version.ranked().ok()) else {
+        let Some(version) = parsed.map(|version| version.version()) else {
             return Ok(Answer::not_found());
         };
         let mut object = Vec::new();

@@ -44,7 +44,7 @@ impl PackagePath {
             None => newest(view, &head)?,
             Some(text) => {
                 let parsed = UniversalVersion::parse_stored(text).ok();
-                parsed.and_then(|version| version.ranked().ok())
+                parsed.map(|version| version.version())
             }
         };
         let Some(version) = version else { return Ok(None) };
@@ -86,7 +86,7 @@ pub(super) fn newest(
 ) -> Result<Option<Version>, ViewError> {
     for text in [&head.latest_stable, &head.latest].into_iter().flatten() {
         let parsed = UniversalVersion::parse_stored(text).ok();
-        let Some(version) = parsed.and_then(|version| version.ranked().ok()) else { continue };
+        let Some(version) = parsed.map(|version| version.version()) else { continue };
         let mut shown = false;
         view.version(head.name.key(), &version, &Want::nothing(), &mut |entry| {
             shown = is_shown(entry.status);

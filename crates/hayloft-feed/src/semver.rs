@@ -1,24 +1,41 @@
+//! SemVer 2, for feed types whose versions follow it.
+
 use std::cmp::Ordering;
 use std::fmt;
+use std::hash::{Hash, Hasher};
 use std::str::FromStr;
 
-use hayloft_feed::{SortKey, SortKeyError, Stability, Version, shorten};
+use crate::{SortKey, SortKeyError, Stability, Version, shorten};
 
-/// A universal package's version: SemVer 2 with numbers of any size.
+/// A semantic version with numbers of any size.
 ///
-/// Equality and order ignore build metadata. The text is kept as given.
+/// Equality and order ignore build metadata, as the rules' precedence does; the text is kept as
+/// given.
 /// Rules: <https://semver.org/spec/v2.0.0.html>
+///
+/// ```
+/// use hayloft_feed::semver::SemVer;
+///
+/// let candidate: SemVer = "1.10.0-rc.2+build.7".parse()?;
+/// assert!(candidate > "1.9.0".parse()? && candidate < "1.10.0".parse()?);
+/// assert_eq!(candidate.identity(), "1.10.0-rc.2");
+/// // What `FeedType::version` answers with.
+/// assert_eq!(candidate.version().text(), "1.10.0-rc.2+build.7");
+/// # Ok::<(), hayloft_feed::semver::SemVerError>(())
+/// ```
 #[derive(Debug, Clone)]
-pub struct UniversalVersion {
+pub struct SemVer {
     text: Box<str>,
     core: [Box<str>; 3],
-    prerelease: Vec<Box<str>>,
+    /// Without leading zeros; empty for a release.
+    prerelease: Box<str>,
+    sort_key: SortKey,
 }
 
-/// Text is not a version of a universal package.
+/// Text is not a semantic version.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum VersionError {
+pub enum SemVerError {
     /// Not three numbers with dots between them, at the start.
     #[error("does not begin with three numbers as in 1.2.3")]
     Core,
@@ -32,7 +49,7 @@ pub enum VersionError {
     #[error("has the character `{}`; allowed after `-` and `+` are letters, digits and `-.`", shorten(&.0.to_string()))]
     Character(char),
     /// Longer than any version is.
-    #[error("has {0} characters, more than {max}", max = UniversalVersion::LONGEST)]
+    #[error("has {0} characters, more than {max}", max = SemVer::LONGEST)]
     Length(usize),
     /// A number is too long to be sorted.
     #[error("has a number that is too long")]
@@ -42,25 +59,23 @@ pub enum VersionError {
 /// How much is forgiven.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Rules {
-    /// SemVer 2.
     Strict,
-    /// What the ecosystem's reference parser takes, which is in old feeds.
     Lax,
 }
 
-impl UniversalVersion {
+impl SemVer {
     /// Characters that a version may have.
     pub const LONGEST: usize = 512;
 
-    /// Reads a version of a package that is already stored: leading zeros and empty parts after
-    /// `-` and `+` are forgiven, as the reference parser does.
-    pub fn parse_stored(text: &str) -> Result<Self, VersionError> {
+    /// Reads a version as old parsers do, for packages that are stored already: leading zeros, and
+    /// empty parts between dots after `-` and `+`, are forgiven.
+    pub fn parse_stored(text: &str) -> Result<Self, SemVerError> {
         Self::parse(text, Rules::Lax)
     }
 
-    fn parse(text: &str, rules: Rules) -> Result<Self, VersionError> {
+    fn parse(text: &str, rules: Rules) -> Result<Self, SemVerError> {
         if text.len() > Self::LONGEST {
-            return Err(VersionError::Length(text.chars().count()));
+            return Err(SemVerError::Length(text.chars().count()));
         }
         let (rest, build) = cut(text, '+');
         let (core, prerelease) = cut(rest, '-');
@@ -68,7 +83,7 @@ impl UniversalVersion {
         let (Some(major), Some(minor), Some(patch), None) =
             (numbers.next(), numbers.next(), numbers.next(), numbers.next())
         else {
-            return Err(VersionError::Core);
+            return Err(SemVerError::Core);
         };
         let core = [major?, minor?, patch?];
         if let Some(build) = build {
@@ -78,12 +93,16 @@ impl UniversalVersion {
         if let Some(prerelease) = prerelease {
             for part in prerelease.split('.') {
                 identifier(part, prerelease, rules)?;
-                fields.push(if is_number(part) { number(part, rules)? } else { part.into() });
+                fields.push(if is_number(part) { number(part, rules)? } else { part });
             }
         }
-        let version = Self { text: text.into(), core, prerelease: fields };
-        version.sort_key().map_err(VersionError::Number)?;
-        Ok(version)
+        let prerelease = fields.join(".").into_boxed_str();
+        let numbers = core.iter().try_fold(SortKey::builder(), |key, digits| key.number(digits));
+        let sort_key = numbers
+            .and_then(|key| key.prerelease(&prerelease))
+            .map_err(SemVerError::Number)?
+            .finish();
+        Ok(Self { text: text.into(), core: core.map(Into::into), prerelease, sort_key })
     }
 
     /// As given, with build metadata.
@@ -91,14 +110,21 @@ impl UniversalVersion {
         &self.text
     }
 
+    /// Major, minor and patch, in decimal digits without leading zeros.
+    pub fn core(&self) -> [&str; 3] {
+        let [major, minor, patch] = &self.core;
+        [major, minor, patch]
+    }
+
+    /// What stands between `-` and `+`, numbers without leading zeros; empty for a release.
+    pub fn prerelease(&self) -> &str {
+        &self.prerelease
+    }
+
     /// What equality goes by: no build metadata, no leading zeros.
     pub fn identity(&self) -> String {
         let core = self.core.join(".");
-        if self.prerelease.is_empty() {
-            core
-        } else {
-            format!("{core}-{}", self.prerelease.join("."))
-        }
+        if self.is_prerelease() { format!("{core}-{}", self.prerelease) } else { core }
     }
 
     /// True for anything before a release.
@@ -106,29 +132,16 @@ impl UniversalVersion {
         !self.prerelease.is_empty()
     }
 
-    fn sort_key(&self) -> Result<SortKey, SortKeyError> {
-        let mut key = SortKey::builder();
-        for digits in &self.core {
-            key = key.number(digits)?;
-        }
-        if self.prerelease.is_empty() {
-            return Ok(key.mark(2).finish());
-        }
-        key = key.mark(1);
-        for field in &self.prerelease {
-            key = if is_number(field) {
-                key.mark(1).number(field)?
-            } else {
-                key.mark(2).text(field)?
-            };
-        }
-        Ok(key.mark(0).finish())
+    /// Bytes that sort as the versions do.
+    pub fn sort_key(&self) -> &SortKey {
+        &self.sort_key
     }
 
-    pub(crate) fn ranked(&self) -> Result<Version, SortKeyError> {
+    /// As the seam holds it, with the text as given.
+    pub fn version(&self) -> Version {
         let stability =
             if self.is_prerelease() { Stability::Prerelease } else { Stability::Stable };
-        Ok(Version::new(&self.text, &self.identity(), self.sort_key()?, stability))
+        Version::new(&self.text, &self.identity(), self.sort_key.clone(), stability)
     }
 }
 
@@ -142,62 +155,67 @@ fn is_number(text: &str) -> bool {
 }
 
 /// The digits without leading zeros.
-fn number(digits: &str, rules: Rules) -> Result<Box<str>, VersionError> {
+fn number(digits: &str, rules: Rules) -> Result<&str, SemVerError> {
     if !is_number(digits) {
-        return Err(VersionError::Core);
+        return Err(SemVerError::Core);
     }
     let significant = digits.trim_start_matches('0');
     let significant = if significant.is_empty() { "0" } else { significant };
     if rules == Rules::Strict && significant.len() != digits.len() {
-        return Err(VersionError::LeadingZero(digits.to_owned()));
+        return Err(SemVerError::LeadingZero(digits.to_owned()));
     }
-    Ok(significant.into())
+    Ok(significant)
 }
 
 /// `whole` is all that follows the `-` or `+`; it is never empty, not even in old packages.
-fn identifier(part: &str, whole: &str, rules: Rules) -> Result<(), VersionError> {
+fn identifier(part: &str, whole: &str, rules: Rules) -> Result<(), SemVerError> {
     if let Some(other) = part.chars().find(|shown| !shown.is_ascii_alphanumeric() && *shown != '-')
     {
-        return Err(VersionError::Character(other));
+        return Err(SemVerError::Character(other));
     }
     if part.is_empty() && (rules == Rules::Strict || whole.is_empty()) {
-        return Err(VersionError::EmptyIdentifier);
+        return Err(SemVerError::EmptyIdentifier);
     }
     Ok(())
 }
 
-impl FromStr for UniversalVersion {
-    type Err = VersionError;
+impl FromStr for SemVer {
+    type Err = SemVerError;
 
-    fn from_str(text: &str) -> Result<Self, VersionError> {
+    fn from_str(text: &str) -> Result<Self, SemVerError> {
         Self::parse(text, Rules::Strict)
     }
 }
 
-impl fmt::Display for UniversalVersion {
+impl fmt::Display for SemVer {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         out.write_str(&self.text)
     }
 }
 
-impl PartialEq for UniversalVersion {
+impl PartialEq for SemVer {
     fn eq(&self, other: &Self) -> bool {
-        self.cmp(other) == Ordering::Equal
+        self.sort_key == other.sort_key
     }
 }
 
-impl Eq for UniversalVersion {}
+impl Eq for SemVer {}
 
-impl PartialOrd for UniversalVersion {
+impl Hash for SemVer {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.sort_key.hash(state);
+    }
+}
+
+impl PartialOrd for SemVer {
     fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
         Some(self.cmp(other))
     }
 }
 
-impl Ord for UniversalVersion {
+impl Ord for SemVer {
     fn cmp(&self, other: &Self) -> Ordering {
-        // Parsing made sure that there is a key.
-        self.sort_key().ok().cmp(&other.sort_key().ok())
+        self.sort_key.cmp(&other.sort_key)
     }
 }
 
@@ -218,47 +236,47 @@ mod tests {
     #[case::digits_and_letters("1.2.3-0a", "1.2.3-0a")]
     #[case::large("1.2.123456789012345678901234567890", "1.2.123456789012345678901234567890")]
     fn semantic_versions_are_accepted(#[case] text: &str, #[case] identity: &str) {
-        let version: UniversalVersion = text.parse().unwrap();
+        let version: SemVer = text.parse().unwrap();
         assert_eq!(version.text(), text);
         assert_eq!(version.identity(), identity);
-        assert_eq!(UniversalVersion::parse_stored(text).unwrap().identity(), identity);
+        assert_eq!(SemVer::parse_stored(text).unwrap().identity(), identity);
     }
 
     #[rstest]
-    #[case::leading_zero("01.2.3", "1.2.3", VersionError::LeadingZero("01".into()))]
-    #[case::leading_zero_after("1.2.3-01", "1.2.3-1", VersionError::LeadingZero("01".into()))]
-    #[case::empty_between("1.2.3-a..b", "1.2.3-a..b", VersionError::EmptyIdentifier)]
-    #[case::dot("1.2.3-.", "1.2.3-.", VersionError::EmptyIdentifier)]
-    #[case::dot_build("1.2.3+.", "1.2.3", VersionError::EmptyIdentifier)]
+    #[case::leading_zero("01.2.3", "1.2.3", SemVerError::LeadingZero("01".into()))]
+    #[case::leading_zero_after("1.2.3-01", "1.2.3-1", SemVerError::LeadingZero("01".into()))]
+    #[case::empty_between("1.2.3-a..b", "1.2.3-a..b", SemVerError::EmptyIdentifier)]
+    #[case::dot("1.2.3-.", "1.2.3-.", SemVerError::EmptyIdentifier)]
+    #[case::dot_build("1.2.3+.", "1.2.3", SemVerError::EmptyIdentifier)]
     fn what_the_reference_parser_forgives_is_forgiven_in_stored_packages(
         #[case] text: &str,
         #[case] identity: &str,
-        #[case] error: VersionError,
+        #[case] error: SemVerError,
     ) {
-        assert_eq!(UniversalVersion::parse_stored(text).unwrap().identity(), identity);
-        assert_eq!(text.parse::<UniversalVersion>().unwrap_err(), error);
+        assert_eq!(SemVer::parse_stored(text).unwrap().identity(), identity);
+        assert_eq!(text.parse::<SemVer>().unwrap_err(), error);
     }
 
     #[rstest]
-    #[case::letter_before("v1.2.3", VersionError::Core)]
-    #[case::two_parts("1.2", VersionError::Core)]
-    #[case::four_parts("1.2.3.4", VersionError::Core)]
-    #[case::blank_before(" 1.2.3", VersionError::Core)]
-    #[case::empty("", VersionError::Core)]
-    #[case::nothing_after_hyphen("1.2.3-", VersionError::EmptyIdentifier)]
-    #[case::nothing_after_plus("1.2.3+", VersionError::EmptyIdentifier)]
-    #[case::low_line("1.2.3_a", VersionError::Core)]
-    #[case::low_line_after("1.2.3-a_b", VersionError::Character('_'))]
-    #[case::second_plus("1.2.3+a+b", VersionError::Character('+'))]
-    #[case::other_digits("1.2.٣", VersionError::Core)]
-    #[case::too_long(&format!("1.2.3-{}", "a".repeat(507)), VersionError::Length(513))]
+    #[case::letter_before("v1.2.3", SemVerError::Core)]
+    #[case::two_parts("1.2", SemVerError::Core)]
+    #[case::four_parts("1.2.3.4", SemVerError::Core)]
+    #[case::blank_before(" 1.2.3", SemVerError::Core)]
+    #[case::empty("", SemVerError::Core)]
+    #[case::nothing_after_hyphen("1.2.3-", SemVerError::EmptyIdentifier)]
+    #[case::nothing_after_plus("1.2.3+", SemVerError::EmptyIdentifier)]
+    #[case::low_line("1.2.3_a", SemVerError::Core)]
+    #[case::low_line_after("1.2.3-a_b", SemVerError::Character('_'))]
+    #[case::second_plus("1.2.3+a+b", SemVerError::Character('+'))]
+    #[case::other_digits("1.2.٣", SemVerError::Core)]
+    #[case::too_long(&format!("1.2.3-{}", "a".repeat(507)), SemVerError::Length(513))]
     #[case::huge(
         &format!("1.2.{}", "9".repeat(255)),
-        VersionError::Number(SortKeyError::TooManyDigits(255))
+        SemVerError::Number(SortKeyError::TooManyDigits(255))
     )]
-    fn everything_else_is_refused(#[case] text: &str, #[case] error: VersionError) {
-        assert_eq!(UniversalVersion::parse_stored(text).unwrap_err(), error);
-        assert_eq!(text.parse::<UniversalVersion>().unwrap_err(), error);
+    fn everything_else_is_refused(#[case] text: &str, #[case] error: SemVerError) {
+        assert_eq!(SemVer::parse_stored(text).unwrap_err(), error);
+        assert_eq!(text.parse::<SemVer>().unwrap_err(), error);
     }
 
     #[test]
@@ -288,7 +306,7 @@ mod tests {
             "2.0.0",
             "18446744073709551616.0.0",
         ];
-        let versions = ascending.map(|text| text.parse::<UniversalVersion>().unwrap());
+        let versions = ascending.map(|text| text.parse::<SemVer>().unwrap());
         for pair in versions.windows(2) {
             assert!(pair[0] < pair[1], "{} < {}", pair[0], pair[1]);
         }
@@ -296,11 +314,11 @@ mod tests {
 
     #[test]
     fn build_metadata_counts_neither_in_equality_nor_in_order() {
-        let one: UniversalVersion = "1.0.0+a".parse().unwrap();
-        let other: UniversalVersion = "1.0.0+b".parse().unwrap();
+        let one: SemVer = "1.0.0+a".parse().unwrap();
+        let other: SemVer = "1.0.0+b".parse().unwrap();
         assert_eq!(one, other);
-        assert_eq!(one.ranked().unwrap(), other.ranked().unwrap());
-        assert_eq!(one.ranked().unwrap().text(), "1.0.0+a");
+        assert_eq!(one.version(), other.version());
+        assert_eq!(one.version().text(), "1.0.0+a");
     }
 
     const SEMANTIC: &str = "(0|[1-9][0-9]{0,3})\\.(0|[1-9][0-9]{0,1})\\.(0|[1-9])\
@@ -314,10 +332,10 @@ mod tests {
         #[test]
         fn keys_order_as_the_semver_library_does(one in SEMANTIC, other in SEMANTIC) {
             let keys = [&one, &other].map(|text| {
-                let version: UniversalVersion = text.parse().unwrap();
-                version.ranked().unwrap()
+                let version: SemVer = text.parse().unwrap();
+                version.version()
             });
-            let oracle = [&one, &other].map(|text| semver::Version::parse(text).unwrap());
+            let oracle = [&one, &other].map(|text| ::semver::Version::parse(text).unwrap());
             prop_assert_eq!(
                 keys[0].sort_key().cmp(keys[1].sort_key()),
                 oracle[0].cmp_precedence(&oracle[1])
@@ -333,8 +351,8 @@ mod tests {
         #[test]
         fn exactly_what_the_semver_library_accepts_is_accepted(text in "[0-2]{0,2}(\\.[0-2]{0,2}){1,3}([-+.a0]){0,4}") {
             prop_assert_eq!(
-                text.parse::<UniversalVersion>().is_ok(),
-                semver::Version::parse(&text).is_ok(),
+                text.parse::<SemVer>().is_ok(),
+                ::semver::Version::parse(&text).is_ok(),
                 "{}", text
             );
         }
