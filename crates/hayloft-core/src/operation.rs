@@ -30,7 +30,7 @@ pub use edit::{EditError, Edited};
 pub use find::{Algorithm, FindError, FoundFile};
 pub use history::{PackageHistory, Promotion, PromotionQuery, RepackagedFile, Repackaging};
 pub use list::{After, Files, LatestQuery, Manifests, Pick, VersionsQuery};
-pub use native::{NativeError, NativeView, RefreshError};
+pub use native::{ActError, ContentError, NativeContent, NativeError, NativeView, RefreshError};
 pub use promote::{PromoteError, PromoteOutcome, PromoteRequest};
 pub use repackage::{RepackageError, RepackageOutcome, RepackageRequest};
 pub use secret::SecretError;

@@ -23,12 +23,12 @@ use hayloft_core::sim::SimFs;
 use hayloft_core::{
     Actor, AuditQuery, Background, Batch, CommitError, Direction, FeedDraft, FeedTypes, Fs,
     KeyGrant, KeyRange, LatestQuery, Listing, LocalBlobs, MetaError, MetaRead, MetaStore, MetaTurn,
-    OpenOptions, Opened, Parts, PromoteRequest, Promotion, PromotionQuery, RealFs, RedbOptions,
-    RedbStore, RepackageRequest, Repair, Row, Selector, StatusChange, Store, Table, Timestamp,
-    UploadRequest, VerifyLevel, VersionsQuery, Want, Wanted,
+    OpenOptions, Opened, Overwrite, Parts, PromoteRequest, Promotion, PromotionQuery, RealFs,
+    RedbOptions, RedbStore, RepackageRequest, Repair, Row, Selector, StatusChange, Store, Table,
+    Timestamp, UploadRequest, VerifyLevel, VersionsQuery, Want, Wanted,
 };
 use hayloft_feed::FeedType;
-use hayloft_feed::native::{Change, Edit, ListingChange};
+use hayloft_feed::native::{Action as NativeAction, Body, Change, Edit, ListingChange, Request};
 
 use plain::{Plain, package};
 use remote::{Cost, Flights, Remote};
@@ -323,6 +323,16 @@ fn table(versions: u64) -> Found {
     measure("manifest", Growth::Flat { flights: 3 }, &mut || {
         assert!(store.manifest(file.id).unwrap().is_some());
     });
+    measure("native: of a type without a protocol", Growth::Flat { flights: 3 }, &mut || {
+        let request = Request::get("/", "http://localhost");
+        store.native("main", &request, |_, _| ()).unwrap_err();
+    });
+    measure("native_content", Growth::Flat { flights: 8 }, &mut || {
+        drop(store.native_content(feed.id, Body::File(file.id)).unwrap());
+    });
+    measure("write_native", Growth::Flat { flights: 8 }, &mut || {
+        store.write_native(feed.id, Body::File(file.id), &mut std::io::sink()).unwrap();
+    });
     measure("document", Growth::Flat { flights: 3 }, &mut || {
         assert!(store.document(file.id, "head").unwrap().is_some());
     });
@@ -441,6 +451,11 @@ fn table(versions: u64) -> Found {
     measure("edit", Growth::Flat { flights: 6 }, &mut || {
         let change = Change::List(plain(1), ListingChange::Unlist);
         store.edit("main", &Edit::new(name.clone(), vec![change]), &actor).unwrap();
+    });
+    measure("act", Growth::Flat { flights: 6 }, &mut || {
+        let edit = Edit::new(name.clone(), vec![Change::List(plain(1), ListingChange::List)]);
+        let action = NativeAction::Edit(edit);
+        store.act("main", &action, None, Overwrite::Refuse, &actor).unwrap();
     });
     measure("promote", CHANGE, &mut || {
         store.promote("main", &PromoteRequest::new(busy(1), "next"), &actor).unwrap();

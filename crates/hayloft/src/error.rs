@@ -3,11 +3,12 @@ use std::fmt;
 use std::io;
 
 use hayloft_core::{
-    BackupError, DeleteError, EditError, FeedError, FindError, KeyError, LookupError, NativeError,
-    NoSuchFeed, OpenError, PromoteError, RefreshError, RepackageError, RestoreError, SecretError,
-    SelectError, SettingError, StagingError, StatusError, StoreError, TagError, TooLong,
-    UnknownFeedType, UploadError, VerifyError,
+    ActError, BackupError, ContentError, DeleteError, EditError, FeedError, FindError, KeyError,
+    LookupError, NativeError, NoSuchFeed, OpenError, PromoteError, RefreshError, RepackageError,
+    RestoreError, SecretError, SelectError, SettingError, StagingError, StatusError, StoreError,
+    TagError, TooLong, UnknownFeedType, UploadError, VerifyError,
 };
+use hayloft_feed::native::{RenderError, ViewError};
 use hayloft_feed::{FeedTypeError, PurlError, QualifiersError};
 
 /// Any failure of a store, for programs that need not tell the operations apart.
@@ -127,7 +128,9 @@ macro_rules! from {
 }
 
 from!(
+    ActError,
     BackupError,
+    ContentError,
     DeleteError,
     EditError,
     FeedError,
@@ -344,10 +347,52 @@ impl Kinded for KeyError {
     }
 }
 
+impl Kinded for ActError {
+    fn kind(&self) -> ErrorKind {
+        match self {
+            Self::Feed(error) => error.kind(),
+            Self::Exists { .. } => ErrorKind::Conflict,
+            Self::Upload(error) => error.kind(),
+            Self::Edit(error) => error.kind(),
+            Self::Lookup(error) => error.kind(),
+            Self::Type(_) => ErrorKind::Failed,
+            _ => ErrorKind::Invalid,
+        }
+    }
+}
+
+impl Kinded for ContentError {
+    fn kind(&self) -> ErrorKind {
+        match self {
+            Self::NotFound => ErrorKind::NotFound,
+            Self::Select(error) => error.kind(),
+            Self::Render(RenderError::View(error)) => error.kind(),
+            Self::Render(RenderError::Output(error)) | Self::Copy(error) => Kinded::kind(error),
+            Self::Staging(error) => error.kind(),
+            Self::Store(error) => error.kind(),
+            _ => ErrorKind::Failed,
+        }
+    }
+}
+
+impl Kinded for ViewError {
+    fn kind(&self) -> ErrorKind {
+        match self {
+            Self::Rebuilding { .. } => ErrorKind::Busy,
+            Self::Damaged(_) => ErrorKind::Damaged,
+            Self::Unavailable(cause) => {
+                cause.downcast_ref().map_or(ErrorKind::Failed, StoreError::kind)
+            }
+            _ => ErrorKind::Failed,
+        }
+    }
+}
+
 impl Kinded for NativeError {
     fn kind(&self) -> ErrorKind {
         match self {
             Self::Feed(_) => ErrorKind::NotFound,
+            Self::View(error) => error.kind(),
             Self::Store(error) => error.kind(),
             _ => ErrorKind::Invalid,
         }

@@ -310,6 +310,45 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
+//! # Native clients, without a server
+//!
+//! What npm, pip, apt and the others ask of a feed is answered by its type; the server is but one
+//! who asks. An answer has its validator, headers and the right that it needs; its body is made
+//! only when it is written. What changes something is decided by the type, too.
+//!
+//! ```
+//! # use hayloft::*;
+//! # let directory = tempfile::tempdir()?;
+//! # let store = hayloft::open(directory.path())?;
+//! # let me = Actor::named("me");
+//! use hayloft::feed_type::native::{Answer, Fields, Request};
+//! # store.create_feed(FeedDraft::new("apps", "npm"), &me)?;
+//! # let package = hayloft_testkit::npm_tgz("hay", "1.0.0").build();
+//! # store.upload("apps", &UploadRequest::default(), &mut package.as_slice(), &me)?;
+//! let url = "https://packages.example.com/npm/apps";
+//! let mut document = Vec::new();
+//! store.native("apps", &Request::get("/hay", url), |view, answer| match answer {
+//!     Answer::Resource(resource) => {
+//!         assert_eq!(resource.media_type, "application/json");
+//!         store.write_native(view.feed(), resource.body, &mut document).map(drop)
+//!     }
+//!     _ => Err(ContentError::NotFound),
+//! })??;
+//! assert!(String::from_utf8(document)?.contains("/hay/-/hay-1.0.0.tgz"));
+//!
+//! store.set_tag("apps", "next", &Selector::ungrouped("hay", "1.0.0"), &me)?;
+//! let request = Request::get("/-/package/hay/dist-tags/next", url).method("DELETE");
+//! let action = {
+//!     let view = store.native_view("apps")?;
+//!     let protocol = view.native().ok_or(NativeError::NoProtocol)?;
+//!     let decided = protocol.decide(&view.view(), &request, &Fields::default(), None);
+//!     decided.map_err(|refusal| refusal.text())?
+//! };
+//! store.act("apps", &action, None, Overwrite::Refuse, &me)?;
+//! assert!(!store.package("apps", "", "hay")?.tags.contains_key("next"));
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
 //! # API keys
 //!
 //! The text of a key is told once; the store keeps a digest of it.

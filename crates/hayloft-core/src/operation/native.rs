@@ -1,3 +1,6 @@
+mod act;
+mod answer;
+
 use std::collections::BTreeMap;
 use std::ops::{ControlFlow, Range};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -14,6 +17,9 @@ use crate::{
     Download, FileId, LookupError, Manifests, MetaRead, NoSuchFeed, SelectError, Store, StoreError,
     UnknownFeedType, rows, tables,
 };
+
+pub use act::ActError;
+pub use answer::{ContentError, NativeContent};
 
 /// A feed at one commit, for its native documents.
 ///
@@ -62,6 +68,12 @@ pub enum NativeError {
     /// This program does not know its type.
     #[error(transparent)]
     UnknownType(#[from] UnknownFeedType),
+    /// Its type speaks no protocol of its own.
+    #[error("the type of the feed has no protocol of its own")]
+    NoProtocol,
+    /// The feed could not be read, or its index is being rebuilt.
+    #[error(transparent)]
+    View(#[from] ViewError),
     /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),

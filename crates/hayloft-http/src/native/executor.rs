@@ -19,9 +19,10 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::any;
 use hayloft::feed_type::FeedType;
 use hayloft::feed_type::native::{
-    Access, Answer, Body, Caching, Encoding, Refusal, Render, Resource, Validator, ViewError,
+    Access, Answer, Body, Caching, Encoding, Refusal, Render, RenderError, Resource, Validator,
+    ViewError,
 };
-use hayloft::{Feed, NativeView, Store};
+use hayloft::{ContentError, Feed, NativeContent, SelectError};
 
 use self::absent::Absent;
 use self::asked::Asked;
@@ -155,9 +156,11 @@ impl Reading {
         if !self.served.is_of(&feed) {
             return Err(Worded::Refused(no_feed(&self.asked.feed)));
         }
-        let store = session.store();
         let user = (!session.caller().anonymous).then(|| session.caller().name.as_str());
-        self.made(store, &feed, user, session)
+        let request = self.asked.request().user(user);
+        session.store().native(&feed.name, &request, |shown, answer| {
+            self.answered(shown.feed(), answer, session, &feed)
+        })?
     }
 
     /// What everybody gets, whether there is such a feed or not.
@@ -173,52 +176,19 @@ impl Reading {
         }
     }
 
-    fn made(
-        &self,
-        store: &Store,
-        feed: &Feed,
-        user: Option<&str>,
-        session: &Session,
-    ) -> Result<Outbound, Worded> {
-        let request = self.asked.request().user(user);
-        let subject = {
-            let native_view = store.native_view(&feed.name)?;
-            match self.answered(&native_view, &request, session, feed)? {
-                Answered::Made(made) => return Ok(made),
-                Answered::Refresh(subject) => subject,
-            }
-        };
-        if let Err(error) = store.refresh(&feed.name, &subject) {
-            // The last state is served instead.
-            tracing::warn!(%error, feed = feed.name, "an index could not be refreshed");
-        }
-        let native_view = store.native_view(&feed.name)?;
-        let request = request.refreshed();
-        match self.answered(&native_view, &request, session, feed)? {
-            Answered::Made(made) => Ok(made),
-            Answered::Refresh(_) => Err(Worded::Refused(Refusal::Unavailable(
-                "the index of the feed is not ready yet".to_owned(),
-            ))),
-        }
-    }
-
     fn answered(
         &self,
-        native_view: &NativeView,
-        request: &hayloft::feed_type::native::Request<'_>,
+        number: u32,
+        answer: Answer<'_>,
         session: &Session,
         feed: &Feed,
-    ) -> Result<Answered, Worded> {
-        let view = native_view.view();
-        let Some(native) = native_view.native() else {
-            return Err(Worded::Refused(no_feed(&self.asked.feed)));
-        };
-        let made = match native.resolve(&view, request)? {
+    ) -> Result<Outbound, Worded> {
+        Ok(match answer {
             Answer::Resource(resource) => {
                 if resource.access == Access::Download {
                     session.demand(Right::Download, Some(feed))?;
                 }
-                self.resource(Some(native_view.feed()), resource)?
+                self.resource(Some(number), resource)?
             }
             Answer::Reply(reply) => Outbound::from(wording::response(&reply, &self.asked)),
             Answer::Refused(refusal) => return Err(Worded::Refused(refusal)),
@@ -228,10 +198,12 @@ impl Reading {
                 set(response.headers_mut(), LOCATION, &redirect.location);
                 Outbound::from(response)
             }
-            Answer::Refresh(subject) => return Ok(Answered::Refresh(subject)),
+            Answer::Refresh(_) => {
+                let text = "the index of the feed is not ready yet".to_owned();
+                return Err(Worded::Refused(Refusal::Unavailable(text)));
+            }
             _ => return Err(Worded::Refused(Refusal::NotFound(None))),
-        };
-        Ok(Answered::Made(made))
+        })
     }
 
     fn resource(&self, feed: Option<u32>, resource: Resource<'_>) -> Result<Outbound, Worded> {
@@ -270,40 +242,9 @@ impl Reading {
         if self.conditions.outlook(&resource.validator, resource.changed, now) == Outlook::Same {
             return Ok(Outbound::not_modified(headers));
         }
-        let blocked = |error: hayloft::SelectError| match error {
-            hayloft::SelectError::Blocked { .. } => {
-                Worded::Refused(Refusal::Forbidden(error.to_string()))
-            }
-            other => other.into(),
-        };
-        let store = self.app.store();
         let media_type = resource.media_type;
-        let source = match resource.body {
-            Body::File(file) => {
-                let download = store.download_file(file).map_err(blocked)?;
-                return self.file(download, &media_type, headers);
-            }
-            Body::Content { sha256, file_name, .. } => {
-                let feed = feed.ok_or(Worded::Refused(Refusal::NotFound(None)))?;
-                let file = store.file_with_content(feed, &sha256)?;
-                let file = file.ok_or(Worded::Refused(Refusal::NotFound(None)))?;
-                let download = store.download_file(file).map_err(blocked)?;
-                let download = download.called(file_name);
-                return self.file(download, &media_type, headers);
-            }
-            Body::Render(render) => {
-                let Some(feed) = feed else {
-                    let source = bodies::rendered(&self.app, render, None, packed)?;
-                    return bodies::send(
-                        &self.conditions,
-                        source,
-                        &media_type,
-                        headers,
-                        &tag,
-                        packed,
-                        resource.access,
-                    );
-                };
+        let source = match (feed, resource.body) {
+            (Some(feed), Body::Render(render)) => {
                 let path = matches!(resource.validator, Validator::Exact(_));
                 let path = path.then(|| self.asked.path.clone());
                 let key = Key { feed, validator: resource.validator, path };
@@ -312,7 +253,13 @@ impl Reading {
                     Err(key) => return Ok(Outbound::Unrendered { key, packed }),
                 }
             }
-            body => bodies::source(&self.app, feed, body)?,
+            (None, Body::Render(render)) => bodies::rendered(&self.app, render, None, packed)?,
+            (None, Body::Bytes(bytes)) => Source::Whole(bytes.into()),
+            (None, _) => return Err(Worded::Refused(Refusal::NotFound(None))),
+            (Some(feed), body) => match self.app.store().native_content(feed, body)? {
+                NativeContent::File(download) => return self.file(*download, &media_type, headers),
+                content => bodies::source(feed, content)?,
+            },
         };
         bodies::send(&self.conditions, source, &media_type, headers, &tag, packed, resource.access)
     }
@@ -350,11 +297,6 @@ impl Reading {
             crate::transfer::Outgoing::open(&self.app, download, self.conditions.file_request())?;
         Ok(Outbound::file(outgoing, media_type, headers))
     }
-}
-
-enum Answered {
-    Made(Outbound),
-    Refresh(Vec<u8>),
 }
 
 fn no_feed(name: &str) -> Refusal {
@@ -400,7 +342,25 @@ impl From<hayloft::NativeError> for Worded {
             hayloft::NativeError::UnknownType(unknown) => {
                 Self::Refused(Refusal::Unavailable(unknown.to_string()))
             }
+            hayloft::NativeError::NoProtocol => Self::Refused(Refusal::NotFound(None)),
+            hayloft::NativeError::View(error) => error.into(),
             hayloft::NativeError::Store(error) => Self::from(ApiError::from(error)),
+            other => Self::Failed(ApiError::internal(other)),
+        }
+    }
+}
+
+impl From<ContentError> for Worded {
+    fn from(error: ContentError) -> Self {
+        match error {
+            ContentError::NotFound => Self::Refused(Refusal::NotFound(None)),
+            ContentError::Select(error @ SelectError::Blocked { .. }) => {
+                Self::Refused(Refusal::Forbidden(error.to_string()))
+            }
+            ContentError::Select(error) => error.into(),
+            ContentError::Staging(error) => ApiError::from(error).into(),
+            ContentError::Render(RenderError::View(error)) => error.into(),
+            ContentError::Store(error) => error.into(),
             other => Self::Failed(ApiError::internal(other)),
         }
     }

@@ -3,14 +3,8 @@ use std::sync::Arc;
 use axum::body::Body;
 use axum::http::HeaderMap;
 use axum::response::Response;
-use hayloft::feed_type::native::{
-    Action, ActionKind, Change, Edit, Existing, Intake, ListingChange, Outcome, Refusal,
-    StagedCard, UploadOrder,
-};
-use hayloft::feed_type::{FileCard, PackageName};
-use hayloft::{
-    EditError, Feed, Overwrite, PackageFile, Staged, Stored, UploadError, UploadRequest,
-};
+use hayloft::feed_type::native::{Action, ActionKind, Intake, Outcome, Refusal, StagedCard};
+use hayloft::{ActError, EditError, Feed, Overwrite, Staged, UploadError};
 
 use super::wording::{self, Worded};
 use super::{Asked, Served, no_feed};
@@ -138,14 +132,7 @@ impl Order<'_> {
             native.decide(&native_view.view(), &request, fields, card.as_ref())?
         };
         demand(self.session, &feed, action.kind())?;
-        let outcome = match &action {
-            Action::Upload(order) => {
-                let (staged, _) = file.ok_or_else(|| {
-                    Refusal::Invalid("the request has no package in its body".to_owned())
-                })?;
-                self.upload(&feed, order, staged)?
-            }
-            Action::Edit(edit) => self.edit(&feed, edit)?,
+        let overwrite = match &action {
             Action::LogIn { key, .. } => {
                 let key = key.clone();
                 return Ok(Done::LogIn(action, key));
@@ -154,93 +141,35 @@ impl Order<'_> {
                 self.session.demand(Right::View, Some(&feed))?;
                 return Ok(Done::Response(Box::new(wording::response(reply, self.asked))));
             }
-            _ => return Err(Worded::Refused(Refusal::NotFound(None))),
+            Action::Upload(_) => self.session.overwrite(&feed)?,
+            _ => Overwrite::Refuse,
         };
+        let file = file.map(|(staged, _)| staged);
+        let actor = self.session.actor();
+        let outcome = store.act(&feed.name, &action, file, overwrite, &actor)?;
         let reply = native.answer(&request, &action, &outcome);
         Ok(Done::Response(Box::new(wording::response(&reply, self.asked))))
     }
-
-    fn upload(&self, feed: &Feed, order: &UploadOrder, staged: Staged) -> Result<Outcome, Worded> {
-        let store = self.session.store();
-        let request = UploadRequest {
-            file_name: order.file_name.clone(),
-            hints: order.hints.clone(),
-            // What conflicts with its own bytes is not replaced by others.
-            overwrite: match order.existing {
-                Existing::Conflicts => Overwrite::Refuse,
-                Existing::Succeeds => self.session.overwrite(feed)?,
-            },
-            tags: order.tags.clone(),
-            expect: order.expect.clone(),
-            published: None,
-        };
-        let actor = self.session.actor();
-        let uploaded = store.upload_staged(&feed.name, &request, staged, &actor).map_err(
-            |error| match &error {
-                UploadError::Conflict { .. } => Refusal::Conflict(error.to_string()).into(),
-                UploadError::NoVersion { .. } => Refusal::NotFound(Some(error.to_string())).into(),
-                _ => Worded::from(ApiError::from(error)),
-            },
-        )?;
-        let file = uploaded.file;
-        let package = self
-            .served
-            .0
-            .package_name(&file.group, &file.name)
-            .map_err(|error| Worded::Failed(ApiError::internal(error)))?;
-        let mut new = uploaded.stored != Stored::Unchanged;
-        if !new {
-            let unlisted = !file.status.is_listed();
-            if order.relist && unlisted {
-                self.relist(feed, &package, &file)?;
-                new = true;
-            } else if order.existing == Existing::Conflicts {
-                let text = format!("`{} {}` already exists", file.name, file.version);
-                return Err(Refusal::Conflict(text).into());
-            }
-        }
-        let info = store.package(&feed.name, &file.group, &file.name)?;
-        Ok(Outcome::Uploaded {
-            package,
-            version: file.version.clone(),
-            file: Box::new(card(&file)),
-            new,
-            revision: info.revision,
-            warnings: uploaded.warnings,
-        })
-    }
-
-    fn relist(&self, feed: &Feed, package: &PackageName, file: &PackageFile) -> Result<(), Worded> {
-        let version = self
-            .served
-            .0
-            .lookup_version(&file.version)
-            .map_err(|error| Worded::Failed(ApiError::internal(error)))?;
-        let change = Change::List(version, ListingChange::List);
-        self.edit(feed, &Edit::new(package.clone(), vec![change])).map(drop)
-    }
-
-    fn edit(&self, feed: &Feed, edit: &Edit) -> Result<Outcome, Worded> {
-        let store = self.session.store();
-        let edited = store.edit(&feed.name, edit, &self.session.actor());
-        let edited = edited.map_err(|error| match error {
-            EditError::Conflict { .. } => Refusal::Conflict(error.to_string()).into(),
-            EditError::Feed(error) => Worded::Refused(no_feed(&error.name)),
-            EditError::Select(error) => ApiError::from(error).into(),
-            EditError::Tag(error) => ApiError::from(error).into(),
-            EditError::Store(error) => error.into(),
-            other => Refusal::Invalid(crate::error::chain(&other)).into(),
-        })?;
-        Ok(Outcome::Edited { changed: edited.changed, revision: edited.revision, at: edited.at })
-    }
 }
 
-fn card(file: &PackageFile) -> FileCard {
-    let mut card = FileCard::new(file.id, file.role, &file.file_name, file.size, file.digests);
-    card.qualifiers = file.qualifiers.clone();
-    card.published = file.published;
-    card.published_by.clone_from(&file.published_by);
-    card.documents.clone_from(&file.documents);
-    card.downloads = file.file_downloads;
-    card
+impl From<ActError> for Worded {
+    fn from(error: ActError) -> Self {
+        let text = error.to_string();
+        match error {
+            ActError::NoFile => Refusal::Invalid(text).into(),
+            ActError::Exists { .. }
+            | ActError::Upload(UploadError::Conflict { .. })
+            | ActError::Edit(EditError::Conflict { .. }) => Refusal::Conflict(text).into(),
+            ActError::Upload(UploadError::NoVersion { .. }) => Refusal::NotFound(Some(text)).into(),
+            ActError::Upload(error) => ApiError::from(error).into(),
+            ActError::Edit(EditError::Feed(error)) => Self::Refused(no_feed(&error.name)),
+            ActError::Edit(EditError::Select(error)) | ActError::Lookup(error) => error.into(),
+            ActError::Edit(EditError::Tag(error)) => ApiError::from(error).into(),
+            ActError::Edit(EditError::Store(error)) => error.into(),
+            ActError::Edit(other) => Refusal::Invalid(crate::error::chain(&other)).into(),
+            ActError::Feed(error) => error.into(),
+            ActError::NotHere => Refusal::NotFound(None).into(),
+            other => Self::Failed(ApiError::internal(other)),
+        }
+    }
 }

@@ -11,9 +11,9 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use flate2::Compression;
 use flate2::write::GzEncoder;
+use hayloft::feed_type::ReadSeek;
 use hayloft::feed_type::native::{Access, Body, Refusal, Render, RenderError};
-use hayloft::feed_type::{FeedTypeError, FileId, ReadSeek};
-use hayloft::{Download, Staging, Store};
+use hayloft::{NativeContent, Staging, Store};
 
 use super::conditions::Conditions;
 use super::set;
@@ -73,56 +73,21 @@ pub(super) fn can_be_packed(body: &Body<'_>) -> bool {
     matches!(body, Body::Bytes(_) | Body::Render(_) | Body::Document { .. })
 }
 
-/// Makes the body, or what it is read from.
-pub(super) fn source(app: &App, feed: Option<u32>, body: Body<'_>) -> Result<Source, Worded> {
-    let nothing = || Worded::Refused(Refusal::NotFound(None));
-    Ok(match body {
-        Body::Bytes(bytes) => Source::Whole(bytes.into()),
-        Body::Log { log, generation, length } => {
-            Source::Log { feed: feed.ok_or_else(nothing)?, log, generation, length }
+/// What a body is sent from, if it is no package file.
+pub(super) fn source(feed: u32, content: NativeContent<'_>) -> Result<Source, Worded> {
+    Ok(match content {
+        NativeContent::Bytes(bytes) => Source::Whole(bytes.into()),
+        NativeContent::Log { log, generation, length } => {
+            Source::Log { feed, log, generation, length }
         }
-        Body::Rows { keys, length } => {
-            Source::Rows { feed: feed.ok_or_else(nothing)?, keys: keys.into(), begins: 0, length }
+        NativeContent::Rows { keys, length } => {
+            Source::Rows { feed, keys: keys.into(), begins: 0, length }
         }
-        Body::Document { file, name } => match app.store().document(file, &name)? {
-            Some(bytes) => Source::Whole(bytes.into()),
-            None => return Err(Worded::Refused(Refusal::NotFound(None))),
-        },
-        Body::Extract(extract) => {
-            let mut download = part(app, extract.file)?;
-            let mut staging = app.store().stage(None)?;
-            (extract.extract)(&mut download, &mut staging).map_err(unmade)?;
-            staged(staging, false)?
-        }
-        Body::Assemble(order) => {
-            let files = order.files.iter().map(|file| part(app, *file));
-            let mut downloads = files.collect::<Result<Vec<_>, _>>()?;
-            let mut files: Vec<&mut dyn ReadSeek> =
-                downloads.iter_mut().map(|download| download as &mut dyn ReadSeek).collect();
-            let mut staging = app.store().stage(None)?;
-            (order.assemble)(&mut files, &mut staging).map_err(unmade)?;
-            staged(staging, false)?
+        NativeContent::Made(made) => {
+            Source::Staged { length: made.size(), content: made.into_reader()?, packed: false }
         }
         _ => return Err(Worded::Refused(Refusal::NotFound(None))),
     })
-}
-
-/// A package file that something is taken out of.
-fn part(app: &App, file: FileId) -> Result<Download, Worded> {
-    app.store().download_file(file).map_err(|error| match error {
-        hayloft::SelectError::Blocked { .. } => {
-            Worded::Refused(Refusal::Forbidden(error.to_string()))
-        }
-        other => other.into(),
-    })
-}
-
-/// What is asked for is not in the file, or the storage failed.
-fn unmade(error: FeedTypeError) -> Worded {
-    match error {
-        FeedTypeError::Io(error) => Worded::Failed(ApiError::internal(error)),
-        _ => Worded::Refused(Refusal::NotFound(None)),
-    }
 }
 
 fn staged(staging: Staging, packed: bool) -> Result<Source, Worded> {
