@@ -7,12 +7,12 @@ use hayloft_testkit::{Sample, check, check_order, npm_tgz};
 #[test]
 fn npm_meets_the_contract_of_feed_types() {
     let samples = [
-        ("widget-1.0.0-rc.1.tgz", npm_tgz("widget", "1.0.0-rc.1").build()),
-        ("scoped-1.0.0.tgz", npm_tgz("@acme/scoped", "1.0.0").build()),
-        ("JSONStream-0.1.0.tgz", npm_tgz("JSONStream", "0.1.0").build()),
+        Sample::new("widget-1.0.0-rc.1.tgz", npm_tgz("widget", "1.0.0-rc.1").build())
+            .called("", "widget"),
+        Sample::new("scoped-1.0.0.tgz", npm_tgz("@acme/scoped", "1.0.0").build())
+            .called("@acme", "scoped"),
+        Sample::new("JSONStream-0.1.0.tgz", npm_tgz("JSONStream", "0.1.0").build()),
     ];
-    let samples: Vec<_> =
-        samples.into_iter().map(|(name, bytes)| Sample::new(name, bytes)).collect();
     check(&Npm, &samples, "2.0.0");
 }
 

@@ -36,7 +36,7 @@ fn the_contract_of_feed_types_is_met() {
         &[
             Sample::new("A.1.0.0.nupkg", hayloft_testkit::nupkg("A", "1.0.0").payload(300).build()),
             Sample::new("A.1.0.0.snupkg", hayloft_testkit::snupkg("A", "1.0.0-x").build()),
-            Sample::new("B.1.0.nupkg", old_history),
+            Sample::new("B.1.0.nupkg", old_history).losing(OLD_HISTORY),
         ],
         "2.0.0-rc.1+build.5",
     );

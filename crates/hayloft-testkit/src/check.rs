@@ -7,6 +7,7 @@ use hayloft_feed::{
 
 use crate::damage;
 use crate::in_memory::{history_entry, repackage};
+use crate::members::{Filled, names};
 use crate::sample::Sample;
 
 /// Holds a feed type against the contract that the store relies on.
@@ -21,6 +22,7 @@ pub fn check(feed_type: &dyn FeedType, samples: &[Sample], new_version: &str) {
     assert!(!samples.is_empty(), "check needs at least one sample package");
     tags_are_lower_case(feed_type);
     strange_text_is_refused_or_harmless(feed_type);
+    groups_are_kept_or_refused(feed_type);
     let new = feed_type.version(new_version).unwrap_or_else(|error| {
         panic!("the new version `{new_version}` must be valid for the type: {}", chain(&error))
     });
@@ -34,8 +36,10 @@ pub fn check(feed_type: &dyn FeedType, samples: &[Sample], new_version: &str) {
         );
         versions.push(found.identity.version.clone());
         manifest_is_a_json_object(sample, &found);
+        package_is_found_as_it_is_called(sample, &found.identity);
         identity_reads_back(feed_type, sample, &found.identity);
         file_name_is_one_segment(feed_type, sample, &found.identity);
+        file_name_tells_the_version(feed_type, sample, &found.identity, &new);
         stored_name_keeps_the_identity(feed_type, sample, &found.identity);
         repackages_to_exactly_the_target(feed_type, sample, &found, &new);
         damage::limits_are_respected(feed_type, sample, &found);
@@ -159,6 +163,50 @@ fn strange_text_is_refused_or_harmless(feed_type: &dyn FeedType) {
     }
     assert!(feed_type.package_name("", "").is_err(), "package_name: an empty name must be refused");
     assert!(feed_type.version("").is_err(), "version: empty text must be refused");
+}
+
+/// A type without groups refuses them: what is dropped makes two packages one.
+fn groups_are_kept_or_refused(feed_type: &dyn FeedType) {
+    const NAME: &str = "hay";
+    let groups = ["loft", "@loft", "org.loft", "org/loft"];
+    let plain = feed_type.package_name("", NAME).ok();
+    for group in groups {
+        let Ok(package) = feed_type.package_name(group, NAME) else { continue };
+        assert!(
+            !package.group().is_empty() && plain.as_ref() != Some(&package),
+            "package_name: the group `{group}` is dropped; refuse groups if the type has none"
+        );
+    }
+}
+
+fn package_is_found_as_it_is_called(sample: &Sample, identity: &Identity) {
+    if let Some(called) = sample.package() {
+        let found = (identity.package.group(), identity.package.name());
+        assert_eq!(
+            found,
+            called,
+            "{}: inspect must find group and name of the package",
+            sample.label()
+        );
+    }
+}
+
+/// Else one version would overwrite another in the folder of whoever downloads both.
+fn file_name_tells_the_version(
+    feed_type: &dyn FeedType,
+    sample: &Sample,
+    identity: &Identity,
+    new: &Version,
+) {
+    if let Ok(other) = feed_type.retarget(identity, new) {
+        let (one, other) = (feed_type.file_name(identity), feed_type.file_name(&other));
+        assert!(
+            one != other,
+            "{}: file_name must tell the version, but {} and {new} are both `{one}`",
+            sample.label(),
+            identity.version
+        );
+    }
 }
 
 fn blame_the_input(method: &str, text: &str, error: Option<FeedTypeError>) {
@@ -301,6 +349,7 @@ fn repackages_to_exactly_the_target(
     assert!(bytes == again && done == done_again, "{label}: repackage must be deterministic");
     assert!(bytes != sample.bytes(), "{label}: repackage must change the file");
 
+    members_are_all_there(sample, from, new, &bytes, &done);
     let to = feed_type
         .retarget(from, new)
         .unwrap_or_else(|error| panic!("{label}: retarget to {new} failed: {}", chain(&error)));
@@ -338,6 +387,35 @@ fn repackages_to_exactly_the_target(
     });
     assert_same_identity(sample, "inspect of the file repackaged back", &back.identity, &home);
     history_is_continued(label, &result.history, &back_entry, &back.history);
+}
+
+/// No file inside goes missing or loses its content, but for signatures that are said to be removed.
+/// Names may follow the version.
+fn members_are_all_there(
+    sample: &Sample,
+    from: &Identity,
+    new: &Version,
+    result: &[u8],
+    done: &hayloft_feed::Repackaged,
+) {
+    let after = names(result);
+    let texts = [from.version.text(), from.version.identity()];
+    let moved = |name: &str| -> Vec<String> {
+        let renamed = texts
+            .iter()
+            .flat_map(|old| [new.text(), new.identity()].map(|new| name.replace(old, new)));
+        std::iter::once(name.to_owned()).chain(renamed).collect()
+    };
+    for (name, filled) in names(sample.bytes()) {
+        let kept = moved(&name).into_iter().any(|name| {
+            after.contains(&(name.clone(), filled)) || after.contains(&(name, Filled::Yes))
+        });
+        assert!(
+            kept || done.signatures_removed.contains(&name) || sample.may_lose(&name),
+            "{}: repackage must keep the content of `{name}`; there are {after:?}",
+            sample.label()
+        );
+    }
 }
 
 fn history_is_continued(

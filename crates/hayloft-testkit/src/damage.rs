@@ -5,10 +5,13 @@ use hayloft_feed::{FeedType, FeedTypeError, Identity, Inspected, Limits, Repacka
 
 use crate::check::{chain, manifest_is_a_json_object};
 use crate::in_memory::{history_entry, length};
+use crate::members::{Case, changed, names};
 use crate::sample::Sample;
 
 /// Bytes that all damaged copies of one sample may have together; bounds the time of a check.
 const BUDGET: usize = 8 << 20;
+/// Copies of one sample that are damaged inside of their containers.
+const INSIDE: usize = 384;
 
 /// Tiny limits give an error where they must, and never a panic.
 pub(crate) fn limits_are_respected(feed_type: &dyn FeedType, sample: &Sample, found: &Inspected) {
@@ -44,7 +47,8 @@ pub(crate) fn damaged_files_are_the_files_fault(
     new: &Version,
 ) {
     let to = feed_type.retarget(&found.identity, new).ok();
-    for (case, bytes) in damaged(sample.bytes()) {
+    let cases = damaged(sample.bytes()).chain(damaged_inside(sample.bytes()));
+    for (case, bytes) in cases {
         let damaged = sample.with_bytes(bytes);
         let limits = Limits::default();
         reads_without_panic(feed_type, &damaged, &found.identity, to.as_ref(), &limits, &case);
@@ -168,7 +172,7 @@ impl Seek for Broken {
 }
 
 /// Damaged copies with what was done to each, the same on every run.
-fn damaged(sound: &[u8]) -> impl Iterator<Item = (String, Vec<u8>)> {
+fn damaged(sound: &[u8]) -> impl Iterator<Item = Case> {
     let rounds = (BUDGET / sound.len().max(1)).clamp(8, 512);
     let mut noise = Noise(0x9e37_79b9_7f4a_7c15);
     let truncated = (0..rounds).map(move |round| {
@@ -197,6 +201,33 @@ fn damaged(sound: &[u8]) -> impl Iterator<Item = (String, Vec<u8>)> {
     let doubled = [("the file twice", [sound, sound].concat())];
     let doubled = doubled.into_iter().map(|(case, bytes)| (case.to_owned(), bytes));
     truncated.chain(tails).chain(flipped).chain(prefixed).chain(doubled)
+}
+
+/// Copies whose innermost files are damaged, one at a time, below compression and sums.
+fn damaged_inside(sound: &[u8]) -> Vec<Case> {
+    let files = names(sound).len().max(1);
+    let copies = (BUDGET / sound.len().max(1)).min(INSIDE);
+    let rounds = (copies / files).max(6) / 3;
+    let mut noise = Noise(0x2545_f491_4f6c_dd1d);
+    changed(sound, &mut |file| {
+        let mut cases = vec![("nothing in place".to_owned(), Vec::new())];
+        for _ in 0..rounds {
+            let length = noise.below(file.len());
+            let kept = file.iter().take(length).copied().collect();
+            cases.push((format!("the first {length} bytes"), kept));
+            let (at, bit) = (noise.below(file.len()), noise.below(8));
+            let mut flipped = file.to_vec();
+            if let Some(byte) = flipped.get_mut(at) {
+                *byte ^= 1 << bit;
+            }
+            cases.push((format!("bit {bit} of byte {at} flipped"), flipped));
+            let (at, letter) = (noise.below(file.len()), noise.byte());
+            let mut longer = file.to_vec();
+            longer.insert(at, letter);
+            cases.push((format!("a byte {letter} before byte {at}"), longer));
+        }
+        cases
+    })
 }
 
 /// Xorshift: noise that is the same on every run and does not compress.

@@ -1,7 +1,9 @@
 //! Contract checks and package builders for feed types.
 //!
 //! [`check`] holds a feed type against everything the store relies on, from purls that read back to
-//! damaged files that never panic. Run it on your own type:
+//! damaged files that never panic. Packages that are ZIP, tar, ar or gzip, or such in each other, are
+//! also taken apart: no member may go missing by repackaging, and each is damaged by itself, under
+//! sums that fit. Run it on your own type:
 //!
 //! ```no_run
 //! # let my_type: Box<dyn hayloft_feed::FeedType> = unimplemented!();
@@ -43,6 +45,7 @@ mod check;
 mod damage;
 mod hostile;
 mod in_memory;
+mod members;
 mod memory_feed;
 mod package;
 mod sample;

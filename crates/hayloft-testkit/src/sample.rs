@@ -13,6 +13,8 @@ pub struct Sample {
     hints: BTreeMap<String, String>,
     remembered: BTreeMap<String, Vec<String>>,
     repackageable: bool,
+    package: Option<(String, String)>,
+    lost: Vec<String>,
 }
 
 impl Sample {
@@ -29,6 +31,8 @@ impl Sample {
             hints: BTreeMap::new(),
             remembered: BTreeMap::new(),
             repackageable: true,
+            package: None,
+            lost: Vec::new(),
         }
     }
 
@@ -51,6 +55,22 @@ impl Sample {
     #[must_use]
     pub fn not_repackageable(mut self) -> Self {
         self.repackageable = false;
+        self
+    }
+
+    /// Says what the package inside is called; [`check`](crate::check) then insists that it is
+    /// found under this group, empty for none, and this name.
+    #[must_use]
+    pub fn called(mut self, group: &str, name: &str) -> Self {
+        self.package = Some((group.to_owned(), name.to_owned()));
+        self
+    }
+
+    /// Says that repackaging rightly takes this member out, such as a history at an old place;
+    /// without that [`check`](crate::check) insists that all are kept.
+    #[must_use]
+    pub fn losing(mut self, member: &str) -> Self {
+        self.lost.push(member.to_owned());
         self
     }
 
@@ -87,6 +107,14 @@ impl Sample {
 
     pub(crate) fn is_repackageable(&self) -> bool {
         self.repackageable
+    }
+
+    pub(crate) fn may_lose(&self, member: &str) -> bool {
+        self.lost.iter().any(|lost| lost == member)
+    }
+
+    pub(crate) fn package(&self) -> Option<(&str, &str)> {
+        self.package.as_ref().map(|(group, name)| (group.as_str(), name.as_str()))
     }
 
     /// How messages call the sample.

@@ -17,7 +17,8 @@ fn universal_meets_the_contract() {
         vpack("a", "virtual", "1.0.0", r#"["b/c:1.0.0", {"virtualPath":"x","source":"d:1.0.0"}]"#);
     let samples = [
         Sample::new(&plain.file_name(), plain.build()),
-        Sample::new("a wrong name-0.0.1.zip", grouped.build()),
+        Sample::new("a wrong name-0.0.1.zip", grouped.build())
+            .called("Initrode/Vendors/a", "AB.Last"),
         Sample::new(&assembled.file_name(), assembled.build()),
         Sample::new(
             "bare.vpack",

@@ -78,7 +78,7 @@ fn header(kind: EntryType, mode: u32, size: usize) -> Header {
 }
 
 /// A gzip stream without name and time.
-pub(super) fn gzip(bytes: &[u8]) -> Vec<u8> {
+pub(crate) fn gzip(bytes: &[u8]) -> Vec<u8> {
     let mut stream =
         GzBuilder::new().mtime(0).operating_system(255).write(Vec::new(), Compression::new(6));
     stream.write_all(bytes).expect("memory can be written");

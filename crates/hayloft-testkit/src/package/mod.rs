@@ -10,6 +10,7 @@ mod rubygems;
 mod streamed;
 mod universal;
 
+pub(crate) use containers::gzip;
 pub use streamed::{StreamedUpack, streamed_upack};
 
 use hayloft_feed::json::quoted;
