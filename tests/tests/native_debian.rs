@@ -217,18 +217,49 @@ fn apt_finds_each_architecture_component_and_distribution() {
     assert!(apt.run("apt-cache", &["pkgnames"]).lines().all(|name| name != "oats"));
 }
 
-/// Runs the lines in a view of the file system whose folders of apt are the test's own.
+/// A view of the file system whose folders of apt are the test's own.
+struct View {
+    folder: TempDir,
+}
+
+impl View {
+    fn new() -> Self {
+        // Out of reach for the account that apt's downloads run under, the test's folder is not
+        // used.
+        Self { folder: TempDir::with_prefix_in("hayloft-apt-", "/var/tmp").unwrap() }
+    }
+
+    /// Runs lines in it.
+    fn run(&self, lines: &str) -> String {
+        let mut script = String::from("umask 022\n");
+        for (part, place) in
+            [("etc", "/etc/apt"), ("lists", "/var/lib/apt/lists"), ("cache", "/var/cache/apt")]
+        {
+            let part = self.folder.path().join(part);
+            fs_err::create_dir_all(&part).unwrap();
+            script.extend(["mount --bind ", part.to_str().unwrap(), " ", place, "\n"]);
+        }
+        script += "cd /etc/apt; mkdir -p apt.conf.d preferences.d sources.list.d trusted.gpg.d\n";
+        script += "mkdir -p keyrings; cd /\n";
+        script += lines;
+        let mut unshare = Command::new("unshare");
+        run(unshare.args(["--mount", "sh", "-ec", &script]).current_dir("/"))
+    }
+}
+
+/// Says so if there may be no such view.
+fn may_unshare() -> bool {
+    let unshared = Command::new("unshare").args(["--mount", "true"]).output();
+    let may = unshared.is_ok_and(|unshared| unshared.status.success());
+    if !may {
+        println!("skipped: there may be no view of the file system of its own here");
+    }
+    may
+}
+
 #[test]
 fn the_lines_that_are_printed_work() {
-    let is_able = || {
-        let unshared = Command::new("unshare").args(["--mount", "true"]).output();
-        unshared.is_ok_and(|unshared| unshared.status.success())
-    };
-    if !has_apt() || !has_program("curl") {
-        return;
-    }
-    if !is_able() {
-        println!("skipped: there may be no view of the file system of its own here");
+    if !has_apt() || !has_program("curl") || !may_unshare() {
         return;
     }
     let (directory, server) = started();
@@ -237,24 +268,54 @@ fn the_lines_that_are_printed_work() {
     let mut upload = Command::new("sh");
     upload.args(["-ec", &server.setup(FEED, "curl")]).current_dir(directory.path());
     run(&mut upload);
-
-    // Out of reach for the account that apt's downloads run under, the test's folder is not used.
-    let folder = TempDir::with_prefix_in("hayloft-apt-", "/var/tmp").unwrap();
-    let mounted =
-        [("etc", "/etc/apt"), ("lists", "/var/lib/apt/lists"), ("cache", "/var/cache/apt")];
-    let mut script = String::from("umask 022\n");
-    for (part, place) in mounted {
-        let part = folder.path().join(part);
-        fs_err::create_dir_all(&part).unwrap();
-        script.extend(["mount --bind ", part.to_str().unwrap(), " ", place, "\n"]);
-    }
-    script += "mkdir /etc/apt/apt.conf.d /etc/apt/preferences.d /etc/apt/sources.list.d\n";
-    script += "mkdir /etc/apt/trusted.gpg.d /etc/apt/keyrings\n";
-    script += &server.setup(FEED, "apt");
-    script += "apt-cache policy hay:amd64\n";
-    let mut unshare = Command::new("unshare");
-    let told = run(unshare.args(["--mount", "sh", "-ec", &script]).current_dir("/"));
+    let lines = server.setup(FEED, "apt") + "apt-cache policy hay:amd64\n";
+    let told = View::new().run(&lines);
     assert!(told.contains("Candidate: 1.0"), "{told}");
+}
+
+#[test]
+fn apt_uses_the_feed_by_what_hayloft_writes_until_it_is_undone() {
+    if !has_apt() || !may_unshare() {
+        return;
+    }
+    let (directory, server) = started();
+    server.create_feed("My.feed", "debian");
+    let other = deb("straw", "2.0", "amd64").build();
+    let target = "/debian/My.feed/upload/stable/main";
+    server.send(Request::put(target, other)).expect(201);
+    publish(&server, "stable", "main", &deb("hay", "1.0", "amd64"));
+    let view = View::new();
+    let mine = "# mine\n\nTypes: deb\nURIs: file:/nowhere\nSuites: x/\nEnabled: no\n";
+    let sources = view.folder.path().join("etc/sources.list.d/hayloft.sources");
+    fs_err::create_dir_all(sources.parent().unwrap()).unwrap();
+    fs_err::write(&sources, mine).unwrap();
+    let login = view.folder.path().join("etc/auth.conf.d/hayloft.conf");
+    let hayloft = Hayloft::on_store(directory.path());
+    let place = format!("--source=http://{} --api-key={}", server.address, server.key);
+    let hayloft = format!(
+        "HOME={} {} use --client=apt",
+        directory.path().display(),
+        hayloft.free_command([""; 0]).get_program().display()
+    );
+    let both = format!(
+        "for feed in {FEED} My.feed {FEED}; do {hayloft} $feed {place}; done\n\
+         apt-get update\napt-cache policy hay:amd64 straw:amd64\n"
+    );
+    let told = view.run(&both);
+    assert!(told.contains("Candidate: 1.0") && told.contains("Candidate: 2.0"), "{told}");
+    assert!(!told.contains("W:"), "{told}");
+    let mode = |path: &Path| {
+        let about = fs_err::metadata(path).unwrap();
+        std::os::unix::fs::PermissionsExt::mode(&about.permissions()) & 0o777
+    };
+    assert_eq!((mode(&sources), mode(&login)), (0o644, 0o600));
+    let told = view.run(&format!(
+        "{hayloft} My.feed --undo\napt-get update\napt-cache policy hay:amd64 straw:amd64\n"
+    ));
+    assert!(told.contains("Candidate: 1.0") && !told.contains("Candidate: 2.0"), "{told}");
+    view.run(&format!("{hayloft} --undo\n"));
+    assert_eq!(fs_err::read_to_string(sources).unwrap(), mine);
+    assert!(!login.exists());
 }
 
 #[test]

@@ -9,11 +9,15 @@
     reason = "tests panic to fail and say what they skip"
 )]
 
+use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use hayloft_testkit::npm_tgz;
-use hayloft_tests::{Request, Server, finish, has_program, javascript, meanwhile, python, run};
+use hayloft_tests::{
+    Body, Request, Server, finish, has_program, javascript, meanwhile, python, run,
+};
 use serde_json::{Value, json};
 
 /// A client of the registry.
@@ -502,6 +506,42 @@ fn every_client_publishes_and_installs_forty_megabytes() {
         assert_eq!(fs_err::metadata(installed).unwrap().len(), 40 << 20, "{client:?}");
         fs_err::remove_dir_all(app).unwrap();
         fs_err::remove_dir_all(registry.path("cache")).unwrap();
+    }
+}
+
+/// Clients send all of it before they look at the answer: npm and pnpm what is in the tree, yarn 1
+/// the whole tree.
+#[test]
+fn an_audit_of_any_size_is_answered() {
+    let registry = Registry::start();
+    let mut body = String::from("{\"requires\":{}");
+    for number in 0..400_000 {
+        body += &format!(",\"package-{number:09}\":[\"1.{number}.0\"]");
+    }
+    body += "}";
+    assert!(body.len() > 12 << 20);
+    for (path, findings) in [
+        ("advisories/bulk", json!({})),
+        ("audits/quick", json!({"info": 0, "low": 0, "moderate": 0, "high": 0, "critical": 0})),
+        ("audits", json!({"info": 0, "low": 0, "moderate": 0, "high": 0, "critical": 0})),
+    ] {
+        let target = format!("/npm/dev/-/npm/v1/security/{path}");
+        for framed in [
+            Body::Sized(body.clone().into_bytes()),
+            Body::Chunked(body.clone().into_bytes(), 64 << 10),
+        ] {
+            let request = Request::new("POST", &target).header("content-type", "application/json");
+            let request = request.key(&registry.server.key).body(framed);
+            let mut stream = TcpStream::connect(registry.server.address).unwrap();
+            stream.write_all(&request.bytes(registry.server.address)).unwrap();
+            let mut told = String::new();
+            stream.read_to_string(&mut told).unwrap();
+            assert!(told.starts_with("HTTP/1.1 200 "), "{told}");
+            let (_, answer) = told.split_once("\r\n\r\n").unwrap();
+            let answer: Value = serde_json::from_str(answer).unwrap();
+            let found = answer["metadata"].get("vulnerabilities").unwrap_or(&answer).clone();
+            assert_eq!(found, findings, "{path}");
+        }
     }
 }
 

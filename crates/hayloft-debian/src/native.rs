@@ -6,6 +6,7 @@
 //! these stay readable for an hour after the next release, so that no client meets an index of
 //! another moment than its release.
 
+mod configuration;
 pub(crate) mod entry;
 mod hash_state;
 mod index;
@@ -22,9 +23,9 @@ use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 
 use hayloft_feed::native::{
-    Action, ActionKind, Answer, Body, ClientSetup, FeedCard, FeedSecret, FeedView, Fields,
-    FilePart, Framing, Intake, Native, Outcome, Refresh, RefreshOrder, Refusal, Reply, Request,
-    Resource, SampleRequest, StagedCard, UploadOrder, Validator, ViewError, Want,
+    Action, ActionKind, Answer, Body, ClientConfiguration, ClientSetup, FeedCard, FeedSecret,
+    FeedView, Fields, FilePart, Framing, Intake, Native, Outcome, Refresh, RefreshOrder, Refusal,
+    Reply, Request, Resource, SampleRequest, StagedCard, UploadOrder, Validator, ViewError, Want,
 };
 use hayloft_feed::{FeedType, PackageHead};
 
@@ -140,6 +141,15 @@ impl Native for Debian {
 
     fn setup(&self, feed: &FeedCard, url: &str, key: Option<&str>) -> Vec<ClientSetup> {
         setup::setup(feed, url, key)
+    }
+
+    fn configurations(
+        &self,
+        feed: &FeedCard,
+        url: &str,
+        key: Option<&str>,
+    ) -> Vec<ClientConfiguration> {
+        configuration::configurations(feed, url, key)
     }
 }
 

@@ -23,7 +23,8 @@ pub use answer::{
     Resource, Validator,
 };
 pub use client::{
-    Anchor, ClientBase, ClientChange, ClientConfiguration, ClientPlace, ClientSetup, CommentStyle,
+    Anchor, ClientBase, ClientChange, ClientConfiguration, ClientDocument, ClientPlace,
+    ClientSetup, CommentStyle,
 };
 pub use head_then_file::{BodyHead, HeadThenFile, ReadHead};
 pub use intake::{

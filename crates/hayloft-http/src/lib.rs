@@ -52,6 +52,7 @@ mod feed_object;
 #[cfg(feature = "fuzzing")]
 #[doc(hidden)]
 pub mod fuzzing;
+mod http_date;
 mod json_body;
 mod limits;
 pub mod native;

@@ -100,8 +100,13 @@ impl Native for Npm {
                 let wanted = &["name", "password"];
                 Some(Intake::log_in(Framing::Json { wanted, file: None }))
             }
+            // Read to its end and thrown away: clients look at no answer before they have sent all
+            // of a lock file.
+            ("POST", Target::Advisories | Target::Audit) => {
+                Some(Intake::new(Framing::Json { wanted: &[], file: None }, ActionKind::Ask))
+            }
             ("DELETE", Target::Token | Target::Tokens)
-            | ("POST", Target::Advisories | Target::Audit | Target::Profile | Target::Tokens) => {
+            | ("POST", Target::Profile | Target::Tokens) => {
                 Some(Intake::new(Framing::None, ActionKind::Ask))
             }
             _ => None,

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use fs_err as fs;
 use hayloft::feed_type::native::{
-    ClientBase, ClientChange, ClientConfiguration, ClientSetup, FeedCard, Native,
+    ClientBase, ClientChange, ClientConfiguration, ClientDocument, ClientSetup, FeedCard, Native,
 };
 use hayloft::{FeedType, Limits};
 use hayloft_http::wire::FeedObject;
@@ -67,8 +67,13 @@ fn use_feed(invocation: &Invocation, console: &mut Console) -> Result<(), Failur
     };
     let named = |other: &str| other.eq_ignore_ascii_case(client);
     let configurations = used.native()?.configurations(&used.card(), &used.url, used.key());
-    if let Some(configuration) = configurations.into_iter().find(|each| named(each.client)) {
-        return write(console, &used.feed, &used.url, &configuration, used.key().is_some());
+    if let Some(mut configuration) = configurations.into_iter().find(|each| named(each.client)) {
+        for change in &mut configuration.changes {
+            if let Some(document) = change.document.take() {
+                change.lines.push_str(&used.lines_of(&document)?);
+            }
+        }
+        return write(console, &used.feed, &used.url, &configuration);
     }
     // Those that have no file for all projects.
     let setup = one(used.setups()?, client)?;
@@ -133,6 +138,24 @@ impl Used {
         self.connection.key()
     }
 
+    /// A document of the feed, as it stands in a client's file.
+    fn lines_of(&self, document: &ClientDocument) -> Result<String, Failure> {
+        let feed = [self.native()?.prefix(), &self.feed];
+        let path: Vec<&str> =
+            feed.into_iter().chain(document.path.iter().map(String::as_str)).collect();
+        let text = self.connection.fetch(Target::new(&path))?.text()?;
+        if !text.starts_with(document.begins) {
+            let path = path.join("/");
+            return Err(Failure::text(format!("/{path} is not what clients need of the feed"))
+                .advise("a proxy in front of the server has to pass on all paths"));
+        }
+        let lines = text.trim_end().lines().map(|line| match line {
+            "" => format!("{}\n", document.empty),
+            line => format!("{}{line}\n", document.indent),
+        });
+        Ok(lines.collect())
+    }
+
     fn setups(&self) -> Result<Vec<ClientSetup>, Failure> {
         Ok(self.native()?.setup(&self.card(), &self.url, self.key()))
     }
@@ -171,9 +194,12 @@ fn write(
     feed: &str,
     url: &str,
     configuration: &ClientConfiguration,
-    has_key: bool,
 ) -> Result<(), Failure> {
     let mut files = BTreeSet::new();
+    let mut secrets = BTreeSet::new();
+    for change in configuration.changes.iter().filter(|change| change.secret) {
+        secrets.insert(path(change)?);
+    }
     for change in &configuration.changes {
         let path = path(change)?;
         let old = read(&path)?;
@@ -190,15 +216,16 @@ fn write(
             Failure::text(format!("`{shown}` has no place for the change; nothing was written"))
                 .advise(format!("hayloft use {feed} shows what to write"))
         })?;
-        let whose = if has_key { Whose::OwnersAlone } else { Whose::AsBefore };
+        let whose = if secrets.contains(&path) { Whose::OwnersAlone } else { Whose::AsBefore };
         save(&path, &text, whose)?;
         files.insert(path);
     }
     for path in &files {
         console.say(format_args!("{} uses {url} by {}.", configuration.client, path.display()))?;
     }
-    if has_key {
-        console.note("The file holds your key as plain text, for your eyes only.");
+    for path in &secrets {
+        let path = path.display();
+        console.note(format_args!("{path} holds your key as plain text, for your eyes only."));
     }
     console.value(&json!({
         "feed": feed, "client": configuration.client, "url": url, "files": files,
@@ -280,6 +307,7 @@ pub(super) fn read(path: &Path) -> Result<String, Failure> {
 /// Who may read a file that is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Whose {
+    /// Of a file that is new, whoever may read new files.
     AsBefore,
     OwnersAlone,
 }
@@ -290,16 +318,26 @@ fn save(path: &Path, text: &str, whose: Whose) -> Result<(), Failure> {
         let path = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
         let directory = path.parent().unwrap_or(Path::new("."));
         fs::create_dir_all(directory)?;
-        // Temporary files can be read by their owner alone.
-        let mut draft = tempfile::NamedTempFile::new_in(directory)?;
+        let before = fs::metadata(&path).ok();
+        let mut draft = match (whose, &before) {
+            (Whose::AsBefore, None) => new_draft(directory)?,
+            // Temporary files can be read by their owner alone.
+            _ => tempfile::NamedTempFile::new_in(directory)?,
+        };
         io::Write::write_all(&mut draft, text.as_bytes())?;
-        if whose == Whose::AsBefore
-            && let Ok(about) = fs::metadata(&path)
-        {
+        if let (Whose::AsBefore, Some(about)) = (whose, before) {
             draft.as_file().set_permissions(about.permissions())?;
         }
         draft.persist(&path)?;
         Ok(())
     };
     save().map_err(Failure::io(format_args!("write `{}`", path.display())))
+}
+
+/// A file with the permissions that new files have here.
+fn new_draft(directory: &Path) -> io::Result<tempfile::NamedTempFile> {
+    let mut builder = tempfile::Builder::new();
+    #[cfg(unix)]
+    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
+    builder.tempfile_in(directory)
 }

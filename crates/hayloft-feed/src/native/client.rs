@@ -29,11 +29,28 @@ pub struct ClientChange {
     pub comment: CommentStyle,
     /// What the file gets.
     pub lines: String,
+    /// A document of the feed whose lines follow them.
+    pub document: Option<ClientDocument>,
+    /// Whether the key is in the lines, so that only its owner may read the file.
+    pub secret: bool,
     /// Where the lines may go: the first place that the file has counts.
     pub places: Vec<ClientPlace>,
     /// Beginnings of lines that say otherwise, such as `index-url`; they are turned into comments
     /// until the change is taken back. Blanks and `=` or `:` may follow.
     pub replaces: Vec<String>,
+}
+
+/// A document of the feed that goes into a client's file, such as the key it signs with.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ClientDocument {
+    /// Segments of its path below the feed, as they are before they are encoded.
+    pub path: Vec<String>,
+    /// How it begins; something else is not written.
+    pub begins: &'static str,
+    /// What stands before each of its lines.
+    pub indent: &'static str,
+    /// What stands for a line that is empty.
+    pub empty: &'static str,
 }
 
 /// A place in a file.

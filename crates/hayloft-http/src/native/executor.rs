@@ -32,6 +32,7 @@ pub(super) use self::wording::Worded;
 use super::cache::{Key, Turn};
 use crate::access::Native as NativeMark;
 use crate::base_url::BaseUrl;
+use crate::http_date::http_date_rounded_up;
 use crate::{ApiError, App, Right, Session, Visitor};
 
 /// Routes of all types that speak a protocol of their own.
@@ -215,7 +216,7 @@ impl Reading {
         set(&mut headers, ETAG, &tag);
         let now = self.app.store().now();
         if let Some(changed) = resource.changed {
-            set(&mut headers, LAST_MODIFIED, &conditions::http_date(changed));
+            set(&mut headers, LAST_MODIFIED, &http_date_rounded_up(changed));
         }
         let privacy = if self.private { "private" } else { "public" };
         let caching = match resource.caching {

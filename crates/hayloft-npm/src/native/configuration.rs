@@ -15,6 +15,8 @@ pub(super) fn configurations(url: &str, key: Option<&str>) -> Vec<ClientConfigur
         path: ".npmrc".to_owned(),
         comment: CommentStyle::Hash,
         lines: format!("registry={url}/\n{token}"),
+        document: None,
+        secret: key.is_some(),
         places: vec![ClientPlace::plain(Anchor::End)],
         replaces: vec!["registry".to_owned()],
     };

@@ -15,6 +15,8 @@ pub(super) fn configurations(feed: &str, url: &str, key: Option<&str>) -> Vec<Cl
             path: path.to_owned(),
             comment: CommentStyle::Xml,
             lines,
+            document: None,
+            secret: key.is_some(),
             places: places.to_vec(),
             replaces: Vec::new(),
         };

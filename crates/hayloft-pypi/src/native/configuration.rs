@@ -16,6 +16,8 @@ pub(super) fn configurations(url: &str, key: Option<&str>) -> Vec<ClientConfigur
         path: "pip/pip.conf".to_owned(),
         comment: CommentStyle::Hash,
         lines: pip,
+        document: None,
+        secret: key.is_some(),
         places: vec![
             ClientPlace::plain(Anchor::After("[global]")),
             ClientPlace { anchor: Anchor::End, before: "[global]\n", after: "" },
@@ -30,6 +32,8 @@ pub(super) fn configurations(url: &str, key: Option<&str>) -> Vec<ClientConfigur
         path: "uv/uv.toml".to_owned(),
         comment: CommentStyle::Hash,
         lines: uv,
+        document: None,
+        secret: key.is_some(),
         places: vec![ClientPlace::plain(Anchor::End)],
         replaces: vec!["index-url".to_owned()],
     };

@@ -12,6 +12,8 @@ pub(super) fn configurations(url: &str, key: Option<&str>) -> Vec<ClientConfigur
         path: ".gemrc".to_owned(),
         comment: CommentStyle::Hash,
         lines: format!("- {}/\n", with_key(url, key)),
+        document: None,
+        secret: key.is_some(),
         places: vec![
             ClientPlace::plain(Anchor::After(":sources:")),
             ClientPlace { anchor: Anchor::Empty, before: "---\n:sources:\n", after: "" },
@@ -29,6 +31,8 @@ pub(super) fn configurations(url: &str, key: Option<&str>) -> Vec<ClientConfigur
             path: ".bundle/config".to_owned(),
             comment: CommentStyle::Hash,
             lines,
+            document: None,
+            secret: true,
             places: vec![
                 ClientPlace::plain(Anchor::After("---")),
                 ClientPlace { anchor: Anchor::Start, before: "---\n", after: "" },

@@ -123,6 +123,8 @@ mod tests {
             path: "x".to_owned(),
             comment: CommentStyle::Hash,
             lines: "url = new\n".to_owned(),
+            document: None,
+            secret: false,
             places: vec![
                 ClientPlace::plain(Anchor::After("[a]")),
                 ClientPlace { anchor: Anchor::End, before: "[a]\n", after: "" },

@@ -3,6 +3,7 @@ use axum::http::header::{ACCEPT_ENCODING, IF_MODIFIED_SINCE, IF_NONE_MATCH};
 use hayloft::Timestamp;
 use hayloft::feed_type::native::Validator;
 
+use crate::http_date::read_http_date;
 use crate::transfer::FileRequest;
 
 /// What a request says about the bytes that it wants.
@@ -93,23 +94,6 @@ fn accepts_gzip(list: &str) -> bool {
         any |= name == "*" && !out;
     }
     any
-}
-
-const HTTP_DATE: &str = "%a, %d %b %Y %H:%M:%S GMT";
-
-pub(super) fn http_date(moment: Timestamp) -> String {
-    let up = moment.millis().saturating_add(999).div_euclid(1000).saturating_mul(1000);
-    jiff::Timestamp::from_millisecond(up)
-        .unwrap_or(jiff::Timestamp::UNIX_EPOCH)
-        .strftime(HTTP_DATE)
-        .to_string()
-}
-
-/// Milliseconds since 1970.
-fn read_http_date(text: &str) -> Option<i64> {
-    let time = jiff::civil::DateTime::strptime(HTTP_DATE, text.trim()).ok()?;
-    let moment = time.to_zoned(jiff::tz::TimeZone::UTC).ok()?.timestamp();
-    Some(moment.as_millisecond())
 }
 
 #[cfg(test)]
