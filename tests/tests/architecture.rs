@@ -158,3 +158,52 @@ fn tables_in_the_picture_of_rows_and_plans_are_those_of_the_store() {
     assert!(told.len() >= 10, "{told:?}");
     assert!(told.is_subset(&known), "{told:?} {known:?}");
 }
+
+/// Where sources outside the types' own crates may name one, how many lines do, and why.
+const NAMED: [(&str, usize, &str); 10] = [
+    ("hayloft-cli/src/commands.rs", 1, "an example of the command's help"),
+    ("hayloft-cli/src/commands/demo.rs", 9, "makes packages of two types to show what there is"),
+    ("hayloft-cli/src/commands/feeds.rs", 1, "an example of the command's help"),
+    ("hayloft-cli/src/commands/upack.rs", 1, "a contract: pgutil's commands for these packages"),
+    ("hayloft-cli/src/commands/upack/create.rs", 1, "the same"),
+    ("hayloft-cli/src/commands/upack/install.rs", 1, "the same"),
+    ("hayloft-cli/src/commands/upack/versions.rs", 1, "the same"),
+    ("hayloft-cli/src/commands/use_feed.rs", 5, "the client of that name, in help and examples"),
+    ("hayloft-http/src/access/visitor.rs", 2, "a contract: a header of keys, taken for all types"),
+    ("hayloft-offline/src/import/listing.rs", 1, "a folder of repositories that are read"),
+];
+
+/// A type of one's own has all that the built-in ones have, so nobody but the registration may
+/// know those: neither as a word of the code nor in what is shown.
+#[test]
+fn no_source_outside_a_types_own_crate_names_it() {
+    let crates = Path::new(env!("CARGO_MANIFEST_DIR")).join("../crates");
+    let types = hayloft::feed_types();
+    let tags: Vec<String> = types.iter().map(|known| known.tag().to_owned()).collect();
+    assert!(tags.len() >= 6, "{tags:?}");
+    let mut found: BTreeMap<String, usize> = BTreeMap::new();
+    for name in ["core", "feed", "http", "cli", "offline"] {
+        let mut files = Vec::new();
+        sources(&crates.join(format!("hayloft-{name}/src")), &mut files);
+        for path in files.iter().filter(|path| path.extension().is_some_and(|end| end == "rs")) {
+            // What is made up for tests and fuzzing has to be of some type.
+            if path.ends_with("goldens.rs") || path.ends_with("fuzzing.rs") {
+                continue;
+            }
+            let text = fs_err::read_to_string(path).unwrap();
+            let code = text.split("#[cfg(test)]").next().unwrap();
+            let lines = code.lines().filter(|line| !line.trim_start().starts_with("//"));
+            let named = lines.filter(|line| {
+                let mut words = line.split(|letter: char| !letter.is_ascii_alphanumeric());
+                words.any(|word| tags.iter().any(|tag| word.eq_ignore_ascii_case(tag)))
+            });
+            let named = named.count();
+            let path = path.strip_prefix(&crates).unwrap().to_string_lossy().into_owned();
+            if named > 0 {
+                found.insert(path, named);
+            }
+        }
+    }
+    let allowed = NAMED.iter().map(|(path, lines, _)| ((*path).to_owned(), *lines)).collect();
+    assert_eq!(found, allowed);
+}

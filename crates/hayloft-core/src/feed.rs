@@ -135,8 +135,13 @@ pub enum FeedError {
     #[error("a feed named `{}` already exists", shorten(.0))]
     Exists(String),
     /// This program has no such type.
-    #[error("`{}` is not a feed type of this program", shorten(.0))]
-    UnknownType(String),
+    #[error("`{}` is not a feed type of this program; it has {}", shorten(.asked), .known.join(", "))]
+    UnknownType {
+        /// What was asked for.
+        asked: String,
+        /// Those there are.
+        known: Vec<&'static str>,
+    },
     /// The type of a feed with packages cannot be changed to that.
     #[error("a feed of type `{from}` cannot become one of type `{to}`")]
     TypeChange {

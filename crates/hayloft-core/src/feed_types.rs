@@ -3,6 +3,8 @@ use std::sync::Arc;
 
 use hayloft_feed::FeedType;
 
+use crate::FeedError;
+
 /// The feed types that a store knows, by tag.
 ///
 /// Core knows none of its own; the facade crate `hayloft` offers the built-in ones.
@@ -25,6 +27,12 @@ impl FeedTypes {
     /// The type with this tag; ASCII case does not count.
     pub fn get(&self, tag: &str) -> Option<&Arc<dyn FeedType>> {
         self.0.get(tag.to_ascii_lowercase().as_str())
+    }
+
+    /// Nothing has this tag.
+    pub(crate) fn unknown(&self, asked: &str) -> FeedError {
+        let known = self.0.keys().copied().collect();
+        FeedError::UnknownType { asked: asked.to_owned(), known }
     }
 
     /// All types by tag.

@@ -101,6 +101,10 @@ impl FeedType for Debian {
         Ok(version(&parsed_version(text)?))
     }
 
+    fn asked_qualifiers(&self) -> Option<&'static [&'static str]> {
+        Some(&["arch", "distro", "component"])
+    }
+
     fn qualifiers(&self, asked: &Qualifiers) -> Result<Qualifiers, FeedTypeError> {
         placement::normalized(asked)
     }

@@ -81,6 +81,13 @@ pub trait FeedType: fmt::Debug + Send + Sync + 'static {
         None
     }
 
+    /// Keys of the qualifiers by which a person names one file of a version, all of them: the
+    /// command asks for each before it asks a server. Empty where a version has one file; `None`
+    /// leaves it to the server.
+    fn asked_qualifiers(&self) -> Option<&'static [&'static str]> {
+        None
+    }
+
     /// Keys of which the store remembers, per feed, the values in use: see
     /// [`Upload::remembered`](crate::Upload::remembered).
     fn remembered_qualifiers(&self) -> &'static [&'static str] {

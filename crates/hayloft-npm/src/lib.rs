@@ -87,6 +87,10 @@ impl FeedType for Npm {
         version(text, NpmVersion::loose(text))
     }
 
+    fn asked_qualifiers(&self) -> Option<&'static [&'static str]> {
+        Some(&[])
+    }
+
     fn inspect(&self, upload: Upload<'_>, limits: &Limits) -> Result<Inspected, FeedTypeError> {
         let tarball =
             Tarball::read(upload.content, limits).map_err(TarballError::into_feed_type_error)?;

@@ -158,6 +158,10 @@ impl FeedType for NuGet {
         version.version().map_err(|error| version_error(text, error))
     }
 
+    fn asked_qualifiers(&self) -> Option<&'static [&'static str]> {
+        Some(&[])
+    }
+
     fn qualifiers(&self, asked: &Qualifiers) -> Result<Qualifiers, FeedTypeError> {
         if asked.is_empty() {
             return Ok(Qualifiers::none());

@@ -115,6 +115,10 @@ impl FeedType for Pypi {
         Ok(version.checked())
     }
 
+    fn asked_qualifiers(&self) -> Option<&'static [&'static str]> {
+        Some(&["file"])
+    }
+
     fn qualifiers(&self, asked: &Qualifiers) -> Result<Qualifiers, FeedTypeError> {
         qualifiers::normalized(asked).map_err(|error| bad_qualifier(&asked.to_string(), error))
     }

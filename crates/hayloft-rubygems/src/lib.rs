@@ -104,6 +104,10 @@ impl FeedType for RubyGems {
         Ok(Version::new(parsed.as_str(), &parsed.canonical(), key, parsed.stability()))
     }
 
+    fn asked_qualifiers(&self) -> Option<&'static [&'static str]> {
+        Some(&["platform"])
+    }
+
     fn qualifiers(&self, asked: &Qualifiers) -> Result<Qualifiers, FeedTypeError> {
         let invalid =
             |detail| FeedTypeError::Qualifier { feed_type: TAG, text: asked.to_string(), detail };

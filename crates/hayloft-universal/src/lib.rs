@@ -117,6 +117,10 @@ impl FeedType for Universal {
         ranked(text, UniversalVersion::parse_stored(text))
     }
 
+    fn asked_qualifiers(&self) -> Option<&'static [&'static str]> {
+        Some(&[])
+    }
+
     fn qualifiers(&self, asked: &Qualifiers) -> Result<Qualifiers, FeedTypeError> {
         if asked.is_empty() {
             return Ok(Qualifiers::none());

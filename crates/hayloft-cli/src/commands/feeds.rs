@@ -28,7 +28,8 @@ pub(super) const COMMAND: Command = Command::group(
             "Creates a feed",
             &[
                 NAME,
-                Opt::text("type", "NuGet, npm, Universal, Debian, PyPI or RubyGems").required(),
+                Opt::text("type", "Type of its packages; a wrong one is told all there are")
+                    .required(),
             ],
             create,
         )

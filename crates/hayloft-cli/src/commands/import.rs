@@ -19,8 +19,8 @@ pub(super) const COMMAND: Command = Command::action(
     &[
         FEED,
         Opt::text("from", "A file or folder; several are given as words"),
-        Opt::text("distribution", "Debian: the distribution of files that no list places"),
-        Opt::text("component", "Debian: the component of files that no list places"),
+        Opt::text("distribution", "The distribution of .deb files that no list places"),
+        Opt::text("component", "The component of .deb files that no list places"),
         Opt::flag("overwrite", "Replace stored files by other bytes, if the feed allows it"),
         Opt::flag("dry-run", "Read and judge everything, and store nothing"),
         Opt::text("workers", "Files that are read at the same time"),

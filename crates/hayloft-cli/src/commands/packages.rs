@@ -24,11 +24,11 @@ const COMMENT: Opt = Opt::text("comment", "Why; goes into the records");
 
 /// Names one file of a version that has several.
 const QUALIFIER: Opt = Opt::text("qualifier", "One file of the version, such as arch=amd64");
-const ARCH: Opt = Opt::text("arch", "Debian: architecture").hidden();
-const DISTRO: Opt = Opt::text("distro", "Debian: distribution").hidden();
-const COMPONENT: Opt = Opt::text("component", "Debian: component").hidden();
-const FILE_NAME: Opt = Opt::text("filename", "PyPI: name of the file").hidden();
-const PLATFORM: Opt = Opt::text("platform", "RubyGems: platform").hidden();
+const ARCH: Opt = Opt::text("arch", "Architecture of the file").hidden();
+const DISTRO: Opt = Opt::text("distro", "Distribution that the file is in").hidden();
+const COMPONENT: Opt = Opt::text("component", "Component that the file is in").hidden();
+const FILE_NAME: Opt = Opt::text("filename", "Name of the file").hidden();
+const PLATFORM: Opt = Opt::text("platform", "Platform of the file").hidden();
 
 /// Scripts for the original set it.
 const NO_CONNECTORS: Opt = Opt::flag("no-connectors", "Has no effect").hidden();

@@ -177,10 +177,8 @@ fn create(
     mut draft: FeedDraft,
     actor: &Actor,
 ) -> Result<Feed, FeedError> {
-    let feed_type = types
-        .get(&draft.feed_type)
-        .cloned()
-        .ok_or_else(|| FeedError::UnknownType(draft.feed_type.clone()))?;
+    let feed_type =
+        types.get(&draft.feed_type).cloned().ok_or_else(|| types.unknown(&draft.feed_type))?;
     feed_type.tag().clone_into(&mut draft.feed_type);
     check_settings(&draft.settings)?;
     check_target(plan, types, None, draft.settings.promote_to)?;
@@ -305,7 +303,7 @@ fn new_type(
     if asked.eq_ignore_ascii_case(&handle.record.tag) {
         return Ok(handle.record.tag.clone());
     }
-    let to = types.get(asked).ok_or_else(|| FeedError::UnknownType(asked.to_owned()))?;
+    let to = types.get(asked).ok_or_else(|| types.unknown(asked))?;
     let related =
         handle.feed_type.as_ref().is_some_and(|from| from.package_type() == to.package_type());
     let packages = rows::totals(plan, handle.id)?.packages;

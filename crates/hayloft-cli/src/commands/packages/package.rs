@@ -5,6 +5,7 @@ use hayloft_http::wire::FeedInfo;
 use crate::arguments::{Invocation, Mistake};
 use crate::connection::{Connection, Target, escape};
 use crate::failure::Failure;
+use crate::kinds;
 
 /// One package version, or one file of it, as typed.
 #[derive(Debug)]
@@ -67,20 +68,19 @@ impl PackageVersion {
     ) -> Result<(), Failure> {
         let info: FeedInfo = connection.get(Target::new(&["api", "packages", feed]))?;
         let kind = info.package_type.as_str();
-        let needed: &[&str] = match kind {
-            "nuget" | "npm" | "upack" if self.qualifier.is_some() => {
-                let text = format!("Qualifiers must not be used for {kind} packages.");
-                return Err(Failure::Arguments(vec![text.into()]));
-            }
-            "deb" => &["arch", "distro", "component"],
-            "pypi" => &["filename"],
-            "gem" => &["platform"],
-            _ => &[],
-        };
+        let types = kinds::types();
+        let known = types.iter().find(|known| known.package_type() == kind);
+        let Some(needed) = known.and_then(|known| known.asked_qualifiers()) else { return Ok(()) };
+        if needed.is_empty() && self.qualifier.is_some() {
+            let text = format!("Qualifiers must not be used for {kind} packages.");
+            return Err(Failure::Arguments(vec![text.into()]));
+        }
         if invocation.text("qualifier").is_some() {
             return Ok(());
         }
-        let missing = needed.iter().filter(|name| invocation.text(name).is_none());
+        let options =
+            needed.iter().filter_map(|needed| PARTS.iter().find(|(_, key)| key == needed));
+        let missing = options.map(|(name, _)| name).filter(|name| invocation.text(name).is_none());
         let mistakes: Vec<Mistake> = missing
             .map(|name| format!("--{name} error: argument is required for {kind} packages").into())
             .collect();

@@ -15,8 +15,8 @@ pub(super) const COMMAND: Command = Command::action(
     &[
         Opt::text("input-file", "Package file; * stands for any characters of a name"),
         Opt::flag("stdin", "Read one package file from standard input"),
-        Opt::text("distribution", "Debian: distribution"),
-        Opt::text("component", "Debian: component; by default main"),
+        Opt::text("distribution", "Distribution that a .deb goes to"),
+        Opt::text("component", "Component that a .deb goes to; by default main"),
     ],
     upload,
 )

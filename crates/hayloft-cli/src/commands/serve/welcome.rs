@@ -87,7 +87,9 @@ pub(super) fn tell(
         console.line("")?;
         console.line("There are no feeds yet. Create one:")?;
         let place = if saved { String::new() } else { format!(" --source={url} --api-key=KEY") };
-        console.line(format_args!("  hayloft feeds create dev nuget{place}"))?;
+        if let Some(first) = store.types().iter().next() {
+            console.line(format_args!("  hayloft feeds create dev {}{place}", first.tag()))?;
+        }
     }
     // A client cannot use a socket file; a proxy in front of it has another URL.
     let feeds = if url.starts_with("unix:") { Vec::new() } else { feeds };
