@@ -1,7 +1,10 @@
+use std::ffi::OsString;
 use std::io::BufReader;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
@@ -15,8 +18,12 @@ pub struct Server {
     /// A key that may do everything.
     pub key: String,
     directory: PathBuf,
+    environment: Vec<(&'static str, OsString)>,
     child: Child,
 }
+
+/// How long a server may take to end by itself: it gives running requests a minute.
+const END: Duration = Duration::from_secs(180);
 
 impl Server {
     /// Starts a server on a new store in this directory.
@@ -26,10 +33,20 @@ impl Server {
 
     /// The same with more options.
     pub fn start_with(directory: &Path, options: &[&str]) -> Self {
-        let (child, told) = serve(directory, options);
+        Self::start_in(directory, options, &[])
+    }
+
+    /// The same in an environment, in which it is started again as well.
+    pub fn start_in(
+        directory: &Path,
+        options: &[&str],
+        environment: &[(&'static str, OsString)],
+    ) -> Self {
+        let (child, told) = serve(directory, options, environment);
         let key = told["adminKeyFile"].as_str().expect("the first start makes a key");
         let key = fs_err::read_to_string(key).unwrap().trim().to_owned();
-        Self { address: address(&told), key, directory: directory.to_owned(), child }
+        let (directory, environment) = (directory.to_owned(), environment.to_owned());
+        Self { address: address(&told), key, directory, environment, child }
     }
 
     /// Starts a server on a store that has this key; what it logs goes to a file.
@@ -43,17 +60,35 @@ impl Server {
         let log = fs_err::File::create(log).unwrap().into_parts().0;
         let (child, told) = begin(command.stderr(log));
         let (key, directory) = (key.to_owned(), directory.to_owned());
-        Self { address: address(&told), key, directory, child }
+        let environment = Vec::new();
+        Self { address: address(&told), key, directory, environment, child }
     }
 
     /// Starts it again after its end, on the same store.
     #[must_use]
     pub fn restart(mut self) -> Self {
         self.kill();
-        let (child, told) = serve(&self.directory, &[]);
+        let (child, told) = serve(&self.directory, &[], &self.environment);
         assert_eq!(told["adminKeyFile"], Value::Null, "a key is made once only");
-        let (key, directory) = (self.key.clone(), self.directory.clone());
-        Self { address: address(&told), key, directory, child }
+        self.address = address(&told);
+        self.child = child;
+        self
+    }
+
+    /// Ends the process as an operator does, and waits until it has.
+    pub fn stop(&mut self) {
+        let id = self.child.id().to_string();
+        let told = Command::new("kill").args(["-TERM", &id]).status().unwrap();
+        assert!(told.success());
+        let start = Instant::now();
+        while start.elapsed() < END {
+            if let Some(status) = self.child.try_wait().unwrap() {
+                assert!(status.success(), "{status}");
+                return;
+            }
+            thread::sleep(Duration::from_millis(50));
+        }
+        panic!("the server did not end within {END:?}");
     }
 
     /// Its process.
@@ -128,10 +163,15 @@ impl Drop for Server {
     }
 }
 
-fn serve(directory: &Path, options: &[&str]) -> (Child, Value) {
+fn serve(
+    directory: &Path,
+    options: &[&str],
+    environment: &[(&'static str, OsString)],
+) -> (Child, Value) {
     let key = format!("--admin-key-file={}", directory.with_extension("key").display());
     let words = ["serve", "--address=127.0.0.1:0", "--log=error", "--json", &key];
-    begin(&mut Hayloft::on_store(directory).command(words.iter().chain(options)))
+    let mut command = Hayloft::on_store(directory).command(words.iter().chain(options));
+    begin(command.envs(environment.iter().map(|(name, value)| (name, value))))
 }
 
 fn begin(command: &mut Command) -> (Child, Value) {

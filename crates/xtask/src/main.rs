@@ -4,6 +4,7 @@ mod dist;
 mod features;
 mod run;
 mod rust_version;
+mod soak;
 mod tools;
 
 use std::env;
@@ -23,6 +24,9 @@ cargo xtask <command>
   tools              install the tools only (Debian packages, npm, pip)
   fuzz [-s N] [name] run the fuzz targets, N seconds each (60), all or those whose
                      name contains `name`
+  soak [--minutes N] [--seed S] [--large]
+                     clients of all types, strangers, kills, full disks and clock steps
+                     against a real server, N minutes long (1); `--large` stores 9 GiB too
   deny               check licences, sources and duplicates of all dependencies
   package            pack every crate that is meant to be published
   rust-version       check that no dependency needs a newer Rust than the crates say
@@ -71,6 +75,7 @@ fn dispatch(arguments: &[String]) -> Result<()> {
         "check" => check(),
         "tools" => tools::install().map(drop),
         "fuzz" => fuzz(rest),
+        "soak" => soak::soak(rest),
         "dist" => dist::dist(rest),
         "deny" => deny(),
         "semver" => semver(),

@@ -11,6 +11,7 @@ const DEBIAN: &[(&str, &str)] = &[
     ("aptly", "aptly"),
     ("reprepro", "reprepro"),
     ("curl", "curl"),
+    ("faketime", "faketime"),
     ("dpkg-deb", "dpkg"),
     ("bundle", "bundler"),
     ("gem", "ruby"),
