@@ -2,7 +2,7 @@
 //! thousand bytes would take sixteen.
 
 use crate::plan::Plan;
-use crate::{Direction, MetaRead, StoreError, rows, tables};
+use crate::{Direction, MetaRead, StoreError, Want, rows, tables};
 
 /// Bytes of a part: with its key and redb's own bytes it fills a page of 4,096.
 const PART: usize = 4_060;
@@ -19,6 +19,12 @@ pub(crate) fn put(plan: &mut Plan, inline: u64, bytes: &[u8]) -> Result<(), Stor
         })?;
     }
     Ok(())
+}
+
+/// What [`read`] begins with.
+pub(crate) fn wanted(inline: u64) -> Want {
+    let range = tables::prefixed(&tables::number(inline));
+    Want::Range(tables::BLOB_DATA, range, Direction::Forward, PAGE)
 }
 
 /// The bytes of a content that is said to have `size` of them, unchecked; at most one part more

@@ -75,7 +75,8 @@ pub use log::LogMutations;
 pub use log::{Checkpoints, Commits, DamagedLog, LogError, LogOptions, LogPlaces, Logged};
 pub use meta::{
     Batch, CommitError, Direction, Done, Expect, KeyRange, MetaError, MetaRead, MetaStore,
-    MetaTurn, OpenMetaError, RedbOptions, RedbStore, RepairProgress, Row, Table, Visit, Want,
+    MetaTurn, OpenMetaError, ReadThrough, RedbOptions, RedbStore, RepairProgress, Row, Table,
+    Visit, Want,
 };
 pub use metrics::{LogMetrics, Metrics};
 pub use operation::*;

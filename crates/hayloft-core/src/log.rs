@@ -39,8 +39,8 @@ pub use open::LogError;
 pub use options::{Checkpoints, Commits, DamagedLog, LogOptions};
 
 use crate::{
-    Batch, CommitError, Direction, Done, Fs, KeyRange, LogMetrics, MetaError, MetaRead, MetaStore,
-    MetaTurn, Row, Table, Visit, Want,
+    Batch, CommitError, Done, Fs, LogMetrics, MetaError, MetaRead, MetaStore, MetaTurn,
+    ReadThrough, Table, Want,
 };
 use file::Identity;
 use generation::{Generation, Held};
@@ -306,30 +306,9 @@ struct LoggedTurn<'a> {
     read: LoggedRead,
 }
 
-impl MetaRead for LoggedTurn<'_> {
-    fn get(&self, table: Table, key: &[u8]) -> Result<Option<Vec<u8>>, MetaError> {
-        self.read.get(table, key)
-    }
-
-    fn scan(
-        &self,
-        table: Table,
-        range: KeyRange,
-        direction: Direction,
-        limit: usize,
-    ) -> Result<Vec<Row>, MetaError> {
-        self.read.scan(table, range, direction, limit)
-    }
-
-    fn visit(
-        &self,
-        table: Table,
-        range: &KeyRange,
-        direction: Direction,
-        limit: usize,
-        visit: Visit<'_>,
-    ) -> Result<(), MetaError> {
-        self.read.visit(table, range, direction, limit, visit)
+impl ReadThrough for LoggedTurn<'_> {
+    fn below(&self) -> &dyn MetaRead {
+        &self.read
     }
 }
 

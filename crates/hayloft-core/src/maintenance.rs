@@ -470,21 +470,25 @@ impl Inner {
         if listed.is_empty() {
             return Ok(());
         }
-        let snapshot = self.snapshot()?;
-        self.prefetch(snapshot.as_ref(), || {
-            listed.iter().map(|blob| Want::Row(tables::BLOB, blob.0.to_vec())).collect()
-        })?;
-        let mut suspects = Vec::new();
-        for blob in listed {
-            if !is_kept(snapshot.as_ref(), *blob)? {
-                suspects.push(*blob);
-            }
-        }
-        drop(snapshot);
-        for blob in suspects {
+        for blob in self.without_rows(listed)? {
             self.sweep_orphan(blob)?;
         }
         Ok(())
+    }
+
+    /// Those of some contents that no row names at this moment.
+    pub(crate) fn without_rows(&self, blobs: &[BlobKey]) -> Result<Vec<BlobKey>, StoreError> {
+        let snapshot = self.snapshot()?;
+        self.prefetch(snapshot.as_ref(), || {
+            blobs.iter().map(|blob| Want::Row(tables::BLOB, blob.0.to_vec())).collect()
+        })?;
+        let mut found = Vec::new();
+        for blob in blobs {
+            if !is_kept(snapshot.as_ref(), *blob)? {
+                found.push(*blob);
+            }
+        }
+        Ok(found)
     }
 
     /// True if a content has a file, no row says so, and no upload is about to.

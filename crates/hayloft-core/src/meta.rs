@@ -132,6 +132,47 @@ pub trait MetaRead: Send {
     }
 }
 
+/// A reader that shows what another shows.
+pub trait ReadThrough: Send {
+    /// The other.
+    fn below(&self) -> &dyn MetaRead;
+    /// One row, for a reader that comes to it in another way.
+    fn row(&self, table: Table, key: &[u8]) -> Result<Option<Vec<u8>>, MetaError> {
+        self.below().get(table, key)
+    }
+}
+
+impl<R: ReadThrough> MetaRead for R {
+    fn get(&self, table: Table, key: &[u8]) -> Result<Option<Vec<u8>>, MetaError> {
+        self.row(table, key)
+    }
+
+    fn scan(
+        &self,
+        table: Table,
+        range: KeyRange,
+        direction: Direction,
+        limit: usize,
+    ) -> Result<Vec<Row>, MetaError> {
+        self.below().scan(table, range, direction, limit)
+    }
+
+    fn visit(
+        &self,
+        table: Table,
+        range: &KeyRange,
+        direction: Direction,
+        limit: usize,
+        visit: Visit<'_>,
+    ) -> Result<(), MetaError> {
+        self.below().visit(table, range, direction, limit, visit)
+    }
+
+    fn prefetch(&self, wants: &[Want]) -> Result<(), MetaError> {
+        self.below().prefetch(wants)
+    }
+}
+
 /// What [`MetaRead::scan`] gives, of an engine that shows rows without copies.
 pub(crate) fn scan_by_visits(
     read: &impl MetaRead,

@@ -146,6 +146,9 @@ pub(crate) fn each(
 /// Rows that [`each_in`] asks for at a time.
 pub(crate) const PAGE: usize = 1_000;
 
+/// The same of a table whose rows may be large.
+pub(crate) const LARGE_PAGE: usize = 128;
+
 /// Calls `visit` for all keys of a range in ascending order, a page at a time.
 pub(crate) fn each_in(
     read: &dyn MetaRead,

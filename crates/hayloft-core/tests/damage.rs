@@ -10,6 +10,9 @@
 
 #[path = "engine/plain.rs"]
 mod plain;
+#[path = "engine/remote.rs"]
+#[allow(dead_code, reason = "what it counts is for the tests of costs")]
+mod remote;
 #[path = "engine/shelf.rs"]
 mod shelf;
 
@@ -20,13 +23,14 @@ use std::sync::{Arc, LazyLock};
 
 use hayloft_core::{
     Actor, Allow, AuditQuery, Background, Batch, Direction, FeedDraft, FeedTypes, Files, Finding,
-    Fs, KeyGrant, LatestQuery, Manifests, ManualClock, MetaStore, OpenOptions, PromoteRequest,
-    PromotionQuery, RealFs, RedbOptions, RedbStore, RepackageRequest, Repair, Selector,
-    StatusChange, Store, Table, Timestamp, UploadRequest, VerifyLevel, VersionsQuery,
+    Fs, KeyGrant, LatestQuery, LocalBlobs, Manifests, ManualClock, MetaStore, OpenOptions, Parts,
+    PromoteRequest, PromotionQuery, RealFs, RedbOptions, RedbStore, RepackageRequest, Repair,
+    Selector, StatusChange, Store, Table, Timestamp, UploadRequest, VerifyLevel, VersionsQuery,
 };
 use hayloft_feed::FeedType as _;
 use hayloft_feed::native::{Change, Edit};
 use plain::{Plain, package};
+use remote::Remote;
 use shelf::SHELF;
 
 /// The day on which everything happens, and one long after it.
@@ -430,6 +434,36 @@ fn what_is_damaged_is_named_and_mended() {
         changes(&store, 2);
         assert_eq!(verify(&store, VerifyLevel::Deep, Repair::No), []);
     });
+}
+
+#[test]
+fn an_engine_that_is_asked_for_pages_ahead_shows_the_same_damage() {
+    let sample = Sample::new();
+    // Those of the store itself are mended before anything is read.
+    for (table, key) in planted().into_iter().filter(|(table, _)| *table != "meta-1") {
+        sample.damage(table, &key);
+    }
+    for level in [VerifyLevel::Fast, VerifyLevel::Deep] {
+        let store = sample.open();
+        let found = verify(&store, level, Repair::No);
+        store.close().unwrap();
+        assert!(found.len() > 30, "{found:#?}");
+        let fs: Arc<dyn Fs> = Arc::new(RealFs);
+        let mut options = OpenOptions::default();
+        options.background = Background::Caller;
+        options.free_space_floor = 0;
+        let types = FeedTypes::none().with(SHELF);
+        let store = Store::open_with(&fs, sample.path(), types, options, |root, _| {
+            Ok(Parts {
+                fs: fs.clone(),
+                meta: Arc::new(Remote { meta: sample.meta(), flights: Arc::default() }),
+                blobs: Arc::new(LocalBlobs::open(&fs, &root.join("blobs")).unwrap()),
+            })
+        });
+        let store = store.unwrap();
+        assert_eq!(verify(&store, level, Repair::No), found);
+        store.close().unwrap();
+    }
 }
 
 #[test]

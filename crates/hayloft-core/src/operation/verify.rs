@@ -1,5 +1,6 @@
 //! Looking for damage, and rebuilding what other rows tell.
 
+mod ahead;
 mod blobs;
 mod contents;
 mod directory;

@@ -2,9 +2,7 @@
 
 use super::RedbStore;
 use super::read::RedbRead;
-use crate::meta::{
-    Batch, CommitError, Direction, KeyRange, MetaError, MetaRead, MetaTurn, Row, Table, Visit,
-};
+use crate::meta::{Batch, CommitError, MetaRead, MetaTurn, ReadThrough};
 
 /// No one else can write, so the newest snapshot stays the newest until the commit; what the batch
 /// expects is checked all the same.
@@ -19,30 +17,9 @@ impl<'a> RedbTurn<'a> {
     }
 }
 
-impl MetaRead for RedbTurn<'_> {
-    fn get(&self, table: Table, key: &[u8]) -> Result<Option<Vec<u8>>, MetaError> {
-        self.read.get(table, key)
-    }
-
-    fn scan(
-        &self,
-        table: Table,
-        range: KeyRange,
-        direction: Direction,
-        limit: usize,
-    ) -> Result<Vec<Row>, MetaError> {
-        self.read.scan(table, range, direction, limit)
-    }
-
-    fn visit(
-        &self,
-        table: Table,
-        range: &KeyRange,
-        direction: Direction,
-        limit: usize,
-        visit: Visit<'_>,
-    ) -> Result<(), MetaError> {
-        self.read.visit(table, range, direction, limit, visit)
+impl ReadThrough for RedbTurn<'_> {
+    fn below(&self) -> &dyn MetaRead {
+        &self.read
     }
 }
 

@@ -1,15 +1,14 @@
 //! Rows of contents, their uses and what leads to them.
 
+use super::ahead;
 use super::run::{Look, Numbers, Run, Version, look, row};
 use crate::blob_rows::has_use;
 use crate::records::{BlobRecord, BlobState, JobRecord, Place, UseRecord};
 use crate::{
-    BlobKey, Direction, FindingCode, MetaRead, Repair, StoreError, blob_rows, codec, groups,
+    BlobKey, Direction, FindingCode, MetaRead, Repair, Row, StoreError, blob_rows, codec, groups,
     inline_rows, rows, tables,
 };
 
-/// Parts of inline contents read at a time.
-const INLINE_PAGE: usize = 128;
 /// Most bytes of an inline content, by the options of a store.
 const INLINE_MOST: u64 = 16 << 20;
 
@@ -31,7 +30,7 @@ impl Run<'_> {
         let mut current: Option<(u64, blake3::Hasher)> = None;
         let mut range = tables::prefixed(&[]);
         loop {
-            let page = read.scan(tables::BLOB_DATA, range, Direction::Forward, INLINE_PAGE)?;
+            let page = read.scan(tables::BLOB_DATA, range, Direction::Forward, rows::LARGE_PAGE)?;
             for (key, bytes) in &page {
                 self.summary.rows += 1;
                 let number = tables::u64_at(key, 0).unwrap_or_default();
@@ -45,7 +44,7 @@ impl Run<'_> {
                 }
             }
             match page.last() {
-                Some((key, _)) if page.len() == INLINE_PAGE => {
+                Some((key, _)) if page.len() == rows::LARGE_PAGE => {
                     range = tables::prefixed_after(&[], key);
                 }
                 _ => break,
@@ -63,25 +62,45 @@ impl Run<'_> {
 
     /// Every content's state fits its uses, and its digests lead to it.
     pub(super) fn blob_rows(&mut self, read: &dyn MetaRead) -> Result<(), StoreError> {
-        self.each_bytes(read, tables::BLOB, |run, key, value| {
-            // What is neither a content nor a use is told with the uses.
-            let Ok(blob) = <[u8; 32]>::try_from(key) else { return Ok(()) };
-            let record: BlobRecord = match codec::decode(tables::BLOB, key, value) {
-                Ok(record) => record,
-                Err(error) => return run.unused_blob_row(&blob, key, value, &error),
-            };
-            run.blob_state(read, blob, &record)?;
-            let index = tables::by_hash(&record.sha256, &BlobKey(blob));
-            if read.get(tables::BY_HASH, &index)?.is_some() {
-                return Ok(());
+        // A content whose uses, which follow it, are being counted.
+        let mut current: Option<(Row, u64)> = None;
+        self.each_bytes_ahead(read, tables::BLOB, &ask_for_digests, |run, key, value| {
+            if tables::is_blob(key) {
+                let begun = current.replace(((key.to_vec(), value.to_vec()), 0));
+                return run.blob_row(read, begun);
             }
-            let text = format!("content {} is not found by its SHA-256", codec::shown(&blob));
-            run.found_mendable(FindingCode::HashIndex, text, move |plan| {
-                if let Some(row) = plan.get::<BlobRecord>(tables::BLOB, &blob)? {
-                    plan.put_entry(tables::BY_HASH, tables::by_hash(&row.sha256, &BlobKey(blob)))?;
-                }
-                Ok(true)
-            })
+            // What is neither a content nor a use is told with the uses.
+            if let Some(((blob, _), uses)) = &mut current {
+                *uses += u64::from(key.starts_with(blob));
+            }
+            Ok(())
+        })?;
+        self.blob_row(read, current)
+    }
+
+    /// A content with so many uses.
+    fn blob_row(
+        &mut self,
+        read: &dyn MetaRead,
+        found: Option<(Row, u64)>,
+    ) -> Result<(), StoreError> {
+        let Some(((key, value), uses)) = found else { return Ok(()) };
+        let Ok(blob) = <[u8; 32]>::try_from(key.as_slice()) else { return Ok(()) };
+        let record: BlobRecord = match codec::decode(tables::BLOB, &key, &value) {
+            Ok(record) => record,
+            Err(error) => return self.unused_blob_row(&blob, &key, &value, &error),
+        };
+        self.blob_state(read, blob, &record, uses)?;
+        let index = tables::by_hash(&record.sha256, &BlobKey(blob));
+        if read.get(tables::BY_HASH, &index)?.is_some() {
+            return Ok(());
+        }
+        let text = format!("content {} is not found by its SHA-256", codec::shown(&blob));
+        self.found_mendable(FindingCode::HashIndex, text, move |plan| {
+            if let Some(row) = plan.get::<BlobRecord>(tables::BLOB, &blob)? {
+                plan.put_entry(tables::BY_HASH, tables::by_hash(&row.sha256, &BlobKey(blob)))?;
+            }
+            Ok(true)
         })
     }
 
@@ -115,7 +134,11 @@ impl Run<'_> {
     /// Every row with hashes of groups is one of a content that lies in a file. What it holds is
     /// looked at with the contents.
     pub(super) fn group_rows(&mut self, read: &dyn MetaRead) -> Result<(), StoreError> {
-        self.each_bytes(read, tables::GROUPS, |run, key, _| {
+        let contents = |read: &dyn MetaRead, page: &[Row]| {
+            let contents = page.iter().filter_map(|(key, _)| key.get(..32));
+            ahead::ask(read, tables::BLOB, contents.map(<[u8]>::to_vec))
+        };
+        self.each_bytes_ahead(read, tables::GROUPS, &contents, |run, key, _| {
             if owner_of_groups(read, key)? {
                 return Ok(());
             }
@@ -136,8 +159,8 @@ impl Run<'_> {
         read: &dyn MetaRead,
         blob: [u8; 32],
         record: &BlobRecord,
+        counted: u64,
     ) -> Result<(), StoreError> {
-        let counted = blob_rows::uses(read, &BlobKey(blob))?;
         let used = counted > 0;
         let shown = codec::shown(&blob);
         // A use that is missing is told, and counted again, with its file.
@@ -203,7 +226,11 @@ impl Run<'_> {
 
     /// Every recorded use is that of a file.
     pub(super) fn blob_uses(&mut self, read: &dyn MetaRead) -> Result<(), StoreError> {
-        self.each_bytes(read, tables::BLOB, |run, key, value| {
+        let users = |read: &dyn MetaRead, page: &[Row]| {
+            let uses = page.iter().filter(|(key, _)| !tables::is_blob(key));
+            ahead::versions_by_number(read, uses.filter_map(|(key, _)| tables::u64_at(key, 32)))
+        };
+        self.each_bytes_ahead(read, tables::BLOB, &users, |run, key, value| {
             if tables::is_blob(key) {
                 return Ok(());
             }
@@ -276,7 +303,11 @@ impl Run<'_> {
 
     /// Every digest leads to a content that has it.
     pub(super) fn hash_index(&mut self, read: &dyn MetaRead) -> Result<(), StoreError> {
-        self.each_key(read, tables::BY_HASH, |run, key| {
+        let contents = |read: &dyn MetaRead, page: &[Row]| {
+            let contents = page.iter().filter_map(|(key, _)| key.last_chunk::<32>());
+            ahead::ask(read, tables::BLOB, contents.map(|blob| blob.to_vec()))
+        };
+        self.each_key(read, tables::BY_HASH, &contents, |run, key| {
             let blob = key.last_chunk::<32>().copied().unwrap_or_default();
             let doomed = run.doomed.contains(&blob);
             if !doomed && (run.rowless.contains(&blob) || digest_leads(read, key, &blob)?) {
@@ -317,6 +348,15 @@ impl Run<'_> {
         }
         Ok(())
     }
+}
+
+/// Asks for what leads to contents by their SHA-256.
+fn ask_for_digests(read: &dyn MetaRead, page: &[Row]) -> Result<(), StoreError> {
+    let records = ahead::readable::<BlobRecord>(tables::BLOB, page);
+    let entries = records.filter_map(|(key, record)| {
+        Some(tables::by_hash(&record.sha256, &BlobKey(key.try_into().ok()?)))
+    });
+    ahead::ask(read, tables::BY_HASH, entries)
 }
 
 /// What the key of a use leads to.

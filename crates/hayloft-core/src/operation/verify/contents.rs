@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use hayloft_feed::Upload;
 
+use super::ahead;
 use super::run::{Run, Version};
 use crate::codec::shown;
 use crate::groups::{self, Groups};
@@ -15,12 +16,12 @@ use crate::publish::hash_of;
 use crate::records::{BlobRecord, BlobState, Health, Place};
 use crate::resolve::{FeedHandle, VersionHandle};
 use crate::{
-    BlobKey, BlobRead, Direction, FindingCode, Repair, StoreError, VerifyLevel, inline_rows, rows,
-    tables,
+    BlobKey, BlobRead, Direction, FindingCode, MetaRead, Repair, Row, StoreError, VerifyLevel,
+    Want, inline_rows, rows, tables,
 };
 
-/// Contents looked at between looks at their rows.
-const PAGE: usize = 64;
+/// Rows of contents and their uses that are looked at together.
+const PAGE: usize = 128;
 
 /// What is wrong with the bytes of a content.
 type Wrong = Option<(FindingCode, &'static str)>;
@@ -30,15 +31,17 @@ impl Run<'_> {
     pub(super) fn contents(&mut self) -> Result<(), StoreError> {
         let mut range = tables::prefixed(&[]);
         loop {
-            let page = {
-                let snapshot = self.store.inner.snapshot()?;
-                snapshot.scan(tables::BLOB, range, Direction::Forward, PAGE)?
-            };
-            for (key, value) in &page {
-                let record = crate::codec::decode::<BlobRecord>(tables::BLOB, key, value);
-                // Bad rows have been reported.
-                if let (Ok(record), Ok(blob)) = (record, <[u8; 32]>::try_from(key.as_slice())) {
-                    self.content(BlobKey(blob), &record)?;
+            let snapshot = self.store.inner.snapshot()?;
+            let page = snapshot.scan(tables::BLOB, range, Direction::Forward, PAGE)?;
+            // Contents are read for as long as they take; no view of rows is held meanwhile.
+            let held = (self.level == VerifyLevel::Fast).then_some(snapshot);
+            if let Some(held) = held.as_deref().filter(|_| self.store.inner.is_shared()) {
+                ask_about_contents(held, &page)?;
+            }
+            // Bad rows have been reported.
+            for (key, record) in ahead::readable::<BlobRecord>(tables::BLOB, &page) {
+                if let Ok(blob) = <[u8; 32]>::try_from(key) {
+                    self.content(BlobKey(blob), &record, held.as_deref())?;
                 }
             }
             match page.last() {
@@ -48,12 +51,17 @@ impl Run<'_> {
         }
     }
 
-    fn content(&mut self, key: BlobKey, record: &BlobRecord) -> Result<(), StoreError> {
+    fn content(
+        &mut self,
+        key: BlobKey,
+        record: &BlobRecord,
+        held: Option<&dyn MetaRead>,
+    ) -> Result<(), StoreError> {
         if record.state == BlobState::Deleting {
             return Ok(());
         }
         self.summary.blobs += 1;
-        let mut wrong = self.examine(key, record)?;
+        let mut wrong = self.examine(key, record, held)?;
         if wrong.is_some() {
             // It may have been removed or replaced meanwhile: only what is still so counts.
             let now = self.store.inner.snapshot()?;
@@ -61,7 +69,7 @@ impl Run<'_> {
             let Some(now) = now.filter(|now| now.state != BlobState::Deleting) else {
                 return Ok(());
             };
-            wrong = self.examine(key, &now)?;
+            wrong = self.examine(key, &now, None)?;
         }
         let marked = record.health == Health::Damaged;
         match wrong {
@@ -74,7 +82,7 @@ impl Run<'_> {
             }
             None if marked => self.marked_content(key),
             None => {
-                self.groups(key, record)?;
+                self.groups(key, record, held)?;
                 match self.level {
                     VerifyLevel::Deep => self.inspect_uses(key, record),
                     _ => Ok(()),
@@ -84,16 +92,21 @@ impl Run<'_> {
     }
 
     /// The hashes of a content's groups come to its digest.
-    fn groups(&mut self, key: BlobKey, record: &BlobRecord) -> Result<(), StoreError> {
+    fn groups(
+        &mut self,
+        key: BlobKey,
+        record: &BlobRecord,
+        held: Option<&dyn MetaRead>,
+    ) -> Result<(), StoreError> {
         let size = record.size;
         if record.place != Place::File
-            || groups::are_right(self.store.inner.snapshot()?.as_ref(), &key, size)?
+            || self.on_rows(held, |read| groups::are_right(read, &key, size))?
         {
             return Ok(());
         }
         let found = match self.repair {
             Repair::No => Groups::default(),
-            Repair::Derived => match self.open(key, record)? {
+            Repair::Derived => match self.open(key, record, held)? {
                 Some(mut file) => hash_of(file.as_mut()).map_err(failed(key))?.1,
                 None => return Ok(()),
             },
@@ -131,6 +144,7 @@ impl Run<'_> {
         &mut self,
         key: BlobKey,
         record: &BlobRecord,
+        held: Option<&dyn MetaRead>,
     ) -> Result<Wrong, StoreError> {
         if self.level == VerifyLevel::Fast && record.place == Place::File {
             return Ok(match self.store.inner.blobs.size(&key) {
@@ -140,7 +154,7 @@ impl Run<'_> {
                 Err(error) => return Err(failed(key)(error)),
             });
         }
-        let Some(mut content) = self.open(key, record)? else {
+        let Some(mut content) = self.open(key, record, held)? else {
             return Ok(Some((FindingCode::BlobMissing, "is missing")));
         };
         let size = content.seek(SeekFrom::End(0)).map_err(failed(key))?;
@@ -192,11 +206,12 @@ impl Run<'_> {
         &self,
         key: BlobKey,
         record: &BlobRecord,
+        held: Option<&dyn MetaRead>,
     ) -> Result<Option<Box<dyn BlobRead>>, StoreError> {
         match record.place {
             Place::Inline(inline) => {
-                let snapshot = self.store.inner.snapshot()?;
-                let bytes = inline_rows::read(snapshot.as_ref(), inline, record.size)?;
+                let bytes =
+                    self.on_rows(held, |read| inline_rows::read(read, inline, record.size))?;
                 let missing = bytes.is_empty() && record.size > 0;
                 Ok((!missing).then(|| Box::new(Cursor::new(bytes)) as Box<dyn BlobRead>))
             }
@@ -205,6 +220,18 @@ impl Run<'_> {
                 Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
                 Err(error) => Err(failed(key)(error)),
             },
+        }
+    }
+
+    /// Reads the rows that are held, or else those of this moment.
+    fn on_rows<T>(
+        &self,
+        held: Option<&dyn MetaRead>,
+        read: impl FnOnce(&dyn MetaRead) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
+        match held {
+            Some(held) => read(held),
+            None => read(self.store.inner.snapshot()?.as_ref()),
         }
     }
 
@@ -222,7 +249,7 @@ impl Run<'_> {
             }
             let found = rows::readable(reading.version_by_id(number))?;
             let Some((feed, version)) = found.flatten() else { continue };
-            let Some(content) = self.open(key, record)? else { continue };
+            let Some(content) = self.open(key, record, None)? else { continue };
             if let Some(why) = self.differs(&feed, &version, file, content)? {
                 let text = format!("{} in feed `{}` {why}", version.spelled(), feed.record.name);
                 self.found(FindingCode::Inspection, text);
@@ -277,6 +304,23 @@ impl Run<'_> {
         let spelled = format!("{} {}", found.package.spelled(), found.version);
         Ok((!same).then(|| format!("reads as `{}`", hayloft_feed::shorten(&spelled))))
     }
+}
+
+/// Asks for the rows that contents lie in, and for the hashes of their groups.
+fn ask_about_contents(read: &dyn MetaRead, page: &[Row]) -> Result<(), StoreError> {
+    let mut wants = Vec::new();
+    for (key, record) in ahead::readable::<BlobRecord>(tables::BLOB, page) {
+        let Ok(blob) = key.try_into() else { continue };
+        match record.place {
+            Place::Inline(inline) => wants.push(inline_rows::wanted(inline)),
+            Place::File => {
+                let rows = 0..groups::rows_of(record.size);
+                let keys = rows.map(|row| tables::groups(&BlobKey(blob), row));
+                wants.extend(keys.map(|key| Want::Row(tables::GROUPS, key)));
+            }
+        }
+    }
+    if wants.is_empty() { Ok(()) } else { Ok(read.prefetch(&wants)?) }
 }
 
 fn failed(key: BlobKey) -> impl FnOnce(io::Error) -> StoreError {

@@ -7,15 +7,22 @@ use crate::codec::shown;
 use crate::layout::Layout;
 use crate::{BlobKey, Finding, FindingCode, Repair, StoreError};
 
+/// Files of contents whose rows are asked for together.
+const TOGETHER: usize = 500;
+
 impl Run<'_> {
     /// Nothing lies in the store's directories that does not belong there.
     pub(super) fn directories(&mut self) -> Result<(), StoreError> {
+        let mut waiting = Vec::new();
         for shard in 0..=u8::MAX {
             let inner = &self.store.inner;
             let listed =
                 inner.blobs.list(shard).map_err(StoreError::io("list", inner.layout.blobs()))?;
-            for blob in listed {
-                self.blob_file(blob)?;
+            waiting.extend(listed);
+            if waiting.len() >= TOGETHER || shard == u8::MAX {
+                for blob in inner.without_rows(&std::mem::take(&mut waiting))? {
+                    self.blob_file(blob)?;
+                }
             }
         }
         let inner = &self.store.inner;

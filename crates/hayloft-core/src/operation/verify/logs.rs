@@ -1,11 +1,12 @@
 //! The audit log and the records of promotions and repackagings.
 
+use super::ahead;
 use super::run::{Look, Run, look, row};
 use crate::operation::{Chain, ChainFault};
 use crate::plan::Plan;
 use crate::records::{MoreRepackagedRecord, PromotionRecord, RepackagingRecord};
 use crate::tables::{self, HistoryKind};
-use crate::{FindingCode, MetaRead, StoreError};
+use crate::{FindingCode, MetaRead, Row, StoreError, Want};
 
 impl Run<'_> {
     /// Every row of the audit log follows from the one before, and the last is the last written.
@@ -31,10 +32,19 @@ impl Run<'_> {
 
     /// Every promotion and repackaging is found by its package, and nothing else is.
     pub(super) fn histories(&mut self, read: &dyn MetaRead) -> Result<(), StoreError> {
-        self.each(read, tables::PROMOTION, |run, key, record: PromotionRecord| {
+        let entries = |read: &dyn MetaRead, page: &[Row]| {
+            let records = ahead::readable::<PromotionRecord>(tables::PROMOTION, page);
+            let entries = records.map(|(key, record)| {
+                entry(HistoryKind::Promotion, key, &record.tag, &record.name_key)
+            });
+            ahead::ask(read, tables::HISTORY, entries)
+        };
+        self.each_ahead(read, tables::PROMOTION, &entries, |run, key, record: PromotionRecord| {
             run.history_entry(read, HistoryKind::Promotion, key, &record.tag, &record.name_key)
         })?;
-        self.each(read, tables::REPACKAGING, |run, key, record: RepackagingRecord| {
+        let table = tables::REPACKAGING;
+        self.each_ahead(read, table, &ask_about_repackagings, |run, key, record| {
+            let record: RepackagingRecord = record;
             for part in 0..record.more {
                 let id = tables::u64_at(key, 0).unwrap_or_default();
                 let part = tables::part(id, part);
@@ -45,7 +55,12 @@ impl Run<'_> {
             }
             run.history_entry(read, HistoryKind::Repackaging, key, &record.tag, &record.name_key)
         })?;
-        self.each(read, tables::REPACKAGING_FILES, |run, key, _: MoreRepackagedRecord| {
+        let of_parts = |read: &dyn MetaRead, page: &[Row]| {
+            let numbers = page.iter().filter_map(|(key, _)| tables::u64_at(key, 0));
+            ahead::ask(read, tables::REPACKAGING, numbers.map(tables::number))
+        };
+        let table = tables::REPACKAGING_FILES;
+        self.each_ahead(read, table, &of_parts, |run, key, _: MoreRepackagedRecord| {
             let id = tables::number(tables::u64_at(key, 0).unwrap_or_default());
             let part = key.get(8..).and_then(|part| part.try_into().ok()).map(u16::from_be_bytes);
             let wanted = match look::<RepackagingRecord>(read, tables::REPACKAGING, &id)? {
@@ -59,7 +74,7 @@ impl Run<'_> {
             }
             Ok(())
         })?;
-        self.each_key(read, tables::HISTORY, |run, key| {
+        self.each_key(read, tables::HISTORY, &ask_for_records, |run, key| {
             if leads_somewhere(read, key)? {
                 return Ok(());
             }
@@ -83,7 +98,7 @@ impl Run<'_> {
         name_key: &[u8],
     ) -> Result<(), StoreError> {
         let id = tables::u64_at(key, 0).unwrap_or_default();
-        let index = tables::history(tag, name_key, kind, id);
+        let index = entry(kind, key, tag, name_key);
         if read.get(tables::HISTORY, &index)?.is_some() {
             return Ok(());
         }
@@ -98,6 +113,34 @@ impl Run<'_> {
             Ok(true)
         })
     }
+}
+
+/// The entry of the history index that a record must have.
+fn entry(kind: HistoryKind, key: &[u8], tag: &str, name_key: &[u8]) -> Vec<u8> {
+    tables::history(tag, name_key, kind, tables::u64_at(key, 0).unwrap_or_default())
+}
+
+fn ask_about_repackagings(read: &dyn MetaRead, page: &[Row]) -> Result<(), StoreError> {
+    let mut wants = Vec::new();
+    for (key, record) in ahead::readable::<RepackagingRecord>(tables::REPACKAGING, page) {
+        let index = entry(HistoryKind::Repackaging, key, &record.tag, &record.name_key);
+        wants.push(Want::Row(tables::HISTORY, index));
+        let id = tables::u64_at(key, 0).unwrap_or_default();
+        let parts = (0..record.more).map(|part| tables::part(id, part));
+        wants.extend(parts.map(|part| Want::Row(tables::REPACKAGING_FILES, part)));
+    }
+    Ok(read.prefetch(&wants)?)
+}
+
+/// Asks for the records that entries of the history index lead to.
+fn ask_for_records(read: &dyn MetaRead, page: &[Row]) -> Result<(), StoreError> {
+    let mut wants = Vec::new();
+    for (prefix, id) in page.iter().filter_map(|(key, _)| key.split_last_chunk::<8>()) {
+        let is_promotion = prefix.last() == Some(&(HistoryKind::Promotion as u8));
+        let table = if is_promotion { tables::PROMOTION } else { tables::REPACKAGING };
+        wants.push(Want::Row(table, id.to_vec()));
+    }
+    Ok(read.prefetch(&wants)?)
 }
 
 /// True if a key of the history index is that of the record it leads to, or this cannot be told.

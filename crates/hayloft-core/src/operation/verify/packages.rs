@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::ahead;
 use super::run::{Look, Run, look, row};
 use crate::plan::Plan;
 use crate::records::{
@@ -9,7 +10,9 @@ use crate::records::{
 };
 use crate::resolve::qualifiers;
 use crate::versions::highest;
-use crate::{Direction, FeedTypes, FindingCode, MetaRead, StoreError, codec, rows, tables};
+use crate::{
+    Direction, FeedTypes, FindingCode, MetaRead, Row, StoreError, Want, codec, rows, tables,
+};
 
 /// What the versions of a package say that its row must say.
 #[derive(Debug, Default)]
@@ -138,7 +141,7 @@ impl FeedSums {
 impl Run<'_> {
     /// Every package has a feed, a version and its entry in the index of names by case.
     pub(super) fn package_rows(&mut self, read: &dyn MetaRead) -> Result<(), StoreError> {
-        self.each_bytes(read, tables::PACKAGE, |run, key, value| {
+        self.each_bytes_ahead(read, tables::PACKAGE, &ask_about_packages, |run, key, value| {
             let feed = tables::u32_at(key, 0).unwrap_or_default();
             *run.packages.entry(feed).or_default() += 1;
             if !run.feeds.contains_key(&feed) {
@@ -165,7 +168,10 @@ impl Run<'_> {
                 Ok(true)
             })
         })?;
-        self.each_key(read, tables::PACKAGE_CASE, |run, key| {
+        let packages = |read: &dyn MetaRead, page: &[Row]| {
+            ahead::ask(read, tables::PACKAGE, page.iter().map(|(key, _)| package_named_by(key)))
+        };
+        self.each_key(read, tables::PACKAGE_CASE, &packages, |run, key| {
             if package_of_case(read, key)? {
                 return Ok(());
             }
@@ -324,6 +330,16 @@ fn point_again(plan: &mut Plan, key: Vec<u8>) -> Result<(), StoreError> {
     plan.touch_feed(feed)
 }
 
+/// Asks whether packages have a version, and their entries in the index of names by case.
+fn ask_about_packages(read: &dyn MetaRead, page: &[Row]) -> Result<(), StoreError> {
+    let versions = page
+        .iter()
+        .map(|(key, _)| Want::Range(tables::VERSION, tables::prefixed(key), Direction::Forward, 1));
+    let cases = page.iter().filter_map(|(key, _)| case_index(key));
+    let cases = cases.map(|index| Want::Row(tables::PACKAGE_CASE, index));
+    Ok(read.prefetch(&versions.chain(cases).collect::<Vec<_>>())?)
+}
+
 fn has_version(read: &dyn MetaRead, package: &[u8]) -> Result<bool, StoreError> {
     let range = tables::prefixed(package);
     Ok(!read.scan(tables::VERSION, range, Direction::Forward, 1)?.is_empty())
@@ -339,12 +355,17 @@ fn case_index(package: &[u8]) -> Option<Vec<u8>> {
 
 /// True if a row of the index of names by case leads to a package.
 fn package_of_case(read: &dyn MetaRead, key: &[u8]) -> Result<bool, StoreError> {
+    let package = package_named_by(key);
+    Ok(read.get(tables::PACKAGE, &package)?.is_some()
+        && case_index(&package).is_some_and(|index| index == key))
+}
+
+/// The key of the package that a row of the index of names by case names.
+fn package_named_by(key: &[u8]) -> Vec<u8> {
     let feed = tables::u32_at(key, 0).unwrap_or_default();
     let rest = key.get(4..).unwrap_or_default();
     let lower = tables::name_key_in(rest).unwrap_or_default();
-    let package = tables::package(feed, rest.get(lower.len()..).unwrap_or_default());
-    Ok(read.get(tables::PACKAGE, &package)?.is_some()
-        && case_index(&package).is_some_and(|index| index == key))
+    tables::package(feed, rest.get(lower.len()..).unwrap_or_default())
 }
 
 /// A package for people, by its key.

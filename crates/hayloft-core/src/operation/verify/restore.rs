@@ -295,10 +295,10 @@ impl<'a> Run<'a> {
         qualifiers: &str,
     ) -> Result<Option<Inspected>, StoreError> {
         let key = digests.key();
-        if self.examine(key, content)?.is_some() {
+        if self.examine(key, content, None)?.is_some() {
             return Ok(None);
         }
-        let Some(mut bytes) = self.open(key, content)? else { return Ok(None) };
+        let Some(mut bytes) = self.open(key, content, None)? else { return Ok(None) };
         let Ok(qualifiers) = qualifiers.parse::<Qualifiers>() else { return Ok(None) };
         let hints: BTreeMap<String, String> =
             qualifiers.iter().map(|(key, value)| (key.to_owned(), value.to_owned())).collect();

@@ -13,6 +13,7 @@ use crate::{
     VerifyLevel, VerifySummary, rows, tables,
 };
 
+use super::ahead::{Ahead, Along};
 use crate::operation::audit::Entry;
 
 /// Rows read at a time.
@@ -149,8 +150,9 @@ impl<'a> Run<'a> {
         if self.repair == Repair::Derived {
             self.restore()?;
         }
-        let snapshot = self.store.inner.snapshot()?;
-        let read = snapshot.as_ref();
+        // Fragments lie in the order of their versions.
+        let snapshot = Along::new(self.store.inner.snapshot()?, tables::FRAGMENT);
+        let read = &snapshot;
         self.jobs(read)?;
         self.feeds(read)?;
         self.package_rows(read)?;
@@ -272,18 +274,33 @@ impl<'a> Run<'a> {
         &mut self,
         read: &dyn MetaRead,
         table: Table,
+        visit: impl FnMut(&mut Self, &[u8], &[u8]) -> Result<(), StoreError>,
+    ) -> Result<(), StoreError> {
+        self.each_bytes_ahead(read, table, &|_, _| Ok(()), visit)
+    }
+
+    /// The same, where `ahead` asks for what visiting a page is going to read.
+    pub(super) fn each_bytes_ahead(
+        &mut self,
+        read: &dyn MetaRead,
+        table: Table,
+        ahead: Ahead<'_>,
         mut visit: impl FnMut(&mut Self, &[u8], &[u8]) -> Result<(), StoreError>,
     ) -> Result<(), StoreError> {
+        let size = if table == tables::FRAGMENT { rows::LARGE_PAGE } else { PAGE };
         let mut range = tables::prefixed(&[]);
         loop {
-            let page = read.scan(table, range, Direction::Forward, PAGE)?;
+            let page = read.scan(table, range, Direction::Forward, size)?;
+            if self.store.inner.is_shared() {
+                ahead(read, &page)?;
+            }
             for (key, value) in &page {
                 self.summary.rows += 1;
                 visit(self, key, value)?;
             }
             self.watch.advance(0).map_err(StoreError::io("verify", self.store.directory()))?;
             match page.last() {
-                Some((key, _)) if page.len() == PAGE => range = tables::prefixed_after(&[], key),
+                Some((key, _)) if page.len() == size => range = tables::prefixed_after(&[], key),
                 _ => return Ok(()),
             }
         }
@@ -294,39 +311,40 @@ impl<'a> Run<'a> {
         &mut self,
         read: &dyn MetaRead,
         table: Table,
+        visit: impl FnMut(&mut Self, &[u8], R) -> Result<(), StoreError>,
+    ) -> Result<(), StoreError> {
+        self.each_ahead(read, table, &|_, _| Ok(()), visit)
+    }
+
+    /// The same, where `ahead` asks for what visiting a page is going to read.
+    pub(super) fn each_ahead<R: Record>(
+        &mut self,
+        read: &dyn MetaRead,
+        table: Table,
+        ahead: Ahead<'_>,
         mut visit: impl FnMut(&mut Self, &[u8], R) -> Result<(), StoreError>,
     ) -> Result<(), StoreError> {
-        self.each_bytes(read, table, |run, key, value| match codec::decode(table, key, value) {
-            Ok(record) => visit(run, key, record),
-            Err(error) => {
-                run.unreadable(table, key, &error);
-                Ok(())
+        self.each_bytes_ahead(read, table, ahead, |run, key, value| {
+            match codec::decode(table, key, value) {
+                Ok(record) => visit(run, key, record),
+                Err(error) => {
+                    run.unreadable(table, key, &error);
+                    Ok(())
+                }
             }
         })
     }
 
-    /// Visits the keys of an index, whose rows say nothing but that they are there.
+    /// Visits the keys of an index, whose rows say nothing but that they are there; `ahead` asks for
+    /// what visiting a page of them is going to read.
     pub(super) fn each_key(
         &mut self,
         read: &dyn MetaRead,
         table: Table,
-        visit: impl FnMut(&mut Self, &[u8]) -> Result<(), StoreError>,
-    ) -> Result<(), StoreError> {
-        self.each_key_but(read, table, |_| false, visit)
-    }
-
-    /// The same for a table that also holds others, which `is_other` tells by their keys.
-    pub(super) fn each_key_but(
-        &mut self,
-        read: &dyn MetaRead,
-        table: Table,
-        is_other: fn(&[u8]) -> bool,
+        ahead: Ahead<'_>,
         mut visit: impl FnMut(&mut Self, &[u8]) -> Result<(), StoreError>,
     ) -> Result<(), StoreError> {
-        self.each_bytes(read, table, |run, key, value| {
-            if is_other(key) {
-                return Ok(());
-            }
+        self.each_bytes_ahead(read, table, ahead, |run, key, value| {
             match codec::decode(table, key, value) {
                 Ok(EntryRecord) => {}
                 Err(error @ StoreError::Newer { .. }) => {

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use super::ahead;
 use super::packages::{FeedSums, PackageSums};
 use super::run::{Look, Run, Version, look, row};
 use crate::blob_rows;
@@ -12,7 +13,8 @@ use crate::records::{
 };
 use crate::tables::FragmentKind;
 use crate::{
-    BlobKey, FindingCode, MetaRead, Repair, StoreError, VerifyLevel, codec, fragments, rows, tables,
+    BlobKey, FindingCode, MetaRead, Repair, Row, StoreError, VerifyLevel, Want, codec, fragments,
+    rows, tables,
 };
 
 /// A feed on its way through the versions.
@@ -27,7 +29,7 @@ impl Run<'_> {
     pub(super) fn versions(&mut self, read: &dyn MetaRead) -> Result<(), StoreError> {
         let mut current: Option<Current> = None;
         let mut summed = BTreeSet::new();
-        self.each_bytes(read, tables::VERSION, |run, key, value| {
+        self.each_bytes_ahead(read, tables::VERSION, &ask_about_versions, |run, key, value| {
             let name = tables::name_key_in(key.get(4..).unwrap_or_default()).unwrap_or_default();
             let package = key.get(..4 + name.len()).unwrap_or_default();
             if current.as_ref().is_none_or(|current| current.package.key != package) {
@@ -109,10 +111,16 @@ impl Run<'_> {
         current.package.latest = Some(pointer);
         current.package.number = record.package;
         self.number_of(read, current.feed, key, record.version)?;
+        let known = record.files.len();
         if self.further_files(read, &mut record)? {
             current.sums.version(&record.files)?;
         } else {
             current.sums.unreadable();
+        }
+        if let Some(further @ [_, ..]) = record.files.get(known..)
+            && self.store.inner.is_shared()
+        {
+            read.prefetch(&contents_wanted(&record, further))?;
         }
         for file in &record.files {
             self.file(read, key, &record, file)?;
@@ -289,7 +297,11 @@ impl Run<'_> {
 
     /// Numbers of versions, and their rows of further files, belong to versions.
     pub(super) fn version_index(&mut self, read: &dyn MetaRead) -> Result<(), StoreError> {
-        self.each_bytes(read, tables::VERSION_ID, |run, key, value| {
+        let places = |read: &dyn MetaRead, page: &[Row]| {
+            let places = ahead::readable::<VersionPlaceRecord>(tables::VERSION_ID, page);
+            ahead::versions(read, places.map(|(_, place)| place.key))
+        };
+        self.each_bytes_ahead(read, tables::VERSION_ID, &places, |run, key, value| {
             if run.is_reported(tables::VERSION_ID, key) {
                 return Ok(());
             }
@@ -318,7 +330,12 @@ impl Run<'_> {
                 Ok(true)
             })
         })?;
-        self.each(read, tables::VERSION_FILES, |run, key, _: MoreFilesRecord| {
+        let of_parts = |read: &dyn MetaRead, page: &[Row]| {
+            let numbers = page.iter().filter_map(|(key, _)| tables::u64_at(key, 0));
+            ahead::versions_by_number(read, numbers)
+        };
+        let table = tables::VERSION_FILES;
+        self.each_ahead(read, table, &of_parts, |run, key, _: MoreFilesRecord| {
             let number = tables::u64_at(key, 0).unwrap_or_default();
             let part = key.get(8..).and_then(|part| part.try_into().ok()).map(u16::from_be_bytes);
             let wanted = match run.version(read, number)? {
@@ -336,7 +353,10 @@ impl Run<'_> {
 
     /// Statuses can be read and are those of versions.
     pub(super) fn statuses(&mut self, read: &dyn MetaRead) -> Result<(), StoreError> {
-        self.each(read, tables::STATUS, |run, key, _: StatusRecord| {
+        let versions = |read: &dyn MetaRead, page: &[Row]| {
+            ahead::ask(read, tables::VERSION, page.iter().map(|(key, _)| key.clone()))
+        };
+        self.each_ahead(read, tables::STATUS, &versions, |run, key, _: StatusRecord| {
             if run.unsure || read.get(tables::VERSION, key)?.is_some() {
                 return Ok(());
             }
@@ -359,7 +379,11 @@ impl Run<'_> {
         // known.
         let mut current: Option<(Vec<u8>, Option<u16>)> = None;
         let mut leftovers: BTreeSet<(Vec<u8>, u32, u8)> = BTreeSet::new();
-        self.each_bytes(read, tables::FRAGMENT, |run, key, value| {
+        let versions = |read: &dyn MetaRead, page: &[Row]| {
+            let places = page.iter().filter_map(|(key, _)| tables::fragment_key(key));
+            ahead::versions(read, places.map(|place| place.version.to_vec()))
+        };
+        self.each_bytes_ahead(read, tables::FRAGMENT, &versions, |run, key, value| {
             let Some(place) = tables::fragment_key(key) else {
                 run.found(FindingCode::Row, row(tables::FRAGMENT, key));
                 return Ok(());
@@ -429,7 +453,11 @@ impl Run<'_> {
     /// Download counters belong to files, and their sums to packages.
     pub(super) fn downloads(&mut self, read: &dyn MetaRead) -> Result<(), StoreError> {
         let mut current: Option<SumOfDownloads> = None;
-        self.each_bytes(read, tables::DOWNLOADS, |run, key, value| {
+        let versions = |read: &dyn MetaRead, page: &[Row]| {
+            let counted = page.iter().filter_map(|(key, _)| tables::downloads_key(key));
+            ahead::versions(read, counted.map(|(version, _)| version.to_vec()))
+        };
+        self.each_bytes_ahead(read, tables::DOWNLOADS, &versions, |run, key, value| {
             let package = tables::package_of(key).unwrap_or_default();
             if current.as_ref().is_none_or(|current| current.package != package) {
                 let before = current.replace(SumOfDownloads::of(package));
@@ -518,6 +546,31 @@ impl Run<'_> {
             Ok(true)
         })
     }
+}
+
+/// Asks for what versions are held against: their packages, numbers, further files, contents and
+/// uses of those.
+fn ask_about_versions(read: &dyn MetaRead, page: &[Row]) -> Result<(), StoreError> {
+    let records = || ahead::readable::<VersionRecord>(tables::VERSION, page);
+    let packages = records().filter_map(|(key, _)| tables::package_of(key));
+    let packages: BTreeSet<&[u8]> = packages.collect();
+    let mut wants: Vec<Want> =
+        packages.into_iter().map(|key| Want::Row(tables::PACKAGE, key.to_vec())).collect();
+    for (_, record) in records() {
+        wants.push(Want::Row(tables::VERSION_ID, tables::number(record.version)));
+        let parts = (0..record.more).map(|part| tables::part(record.version, part));
+        wants.extend(parts.map(|part| Want::Row(tables::VERSION_FILES, part)));
+        wants.extend(contents_wanted(&record, &record.files));
+    }
+    Ok(read.prefetch(&wants)?)
+}
+
+fn contents_wanted(version: &VersionRecord, files: &[FileValue]) -> Vec<Want> {
+    let keys = files.iter().flat_map(|file| {
+        let blob = file.digests.blake3;
+        [blob.to_vec(), tables::blob_use(&BlobKey(blob), version.version, file.number)]
+    });
+    keys.map(|key| Want::Row(tables::BLOB, key)).collect()
 }
 
 /// The numbers of a version's files; `None` if they cannot be told.
