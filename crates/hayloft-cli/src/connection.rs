@@ -14,7 +14,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 pub(crate) use answer::{Answer, parse};
-pub(crate) use choose::{Place, StorePlace, is_url, open_store, place, user_of_the_system};
+pub(crate) use choose::{Held, Place, StorePlace, is_url, open_store, place, user_of_the_system};
 pub(crate) use request::{Method, Payload, Request, Target, escape};
 
 use crate::arguments::Invocation;

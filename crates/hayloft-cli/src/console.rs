@@ -3,27 +3,54 @@ mod tame;
 
 use std::fmt::Display;
 use std::io::{self, BufRead, BufWriter, IsTerminal, Read, Write};
+use std::ops::ControlFlow;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use hayloft::Store;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 pub(crate) use self::table::Table;
 use self::tame::{Lines, Tame, TameJson};
+use crate::connection::user_of_the_system;
 use crate::failure::Failure;
 use crate::manner::Manner;
 
 /// Where a command speaks: lines for people, or one JSON value, on standard output; everything
 /// else on standard error.
-#[derive(Debug)]
 pub(crate) struct Console {
-    out: BufWriter<io::Stdout>,
+    out: BufWriter<Box<Output>>,
+    errors: Mutex<Box<Output>>,
     speech: Speech,
-    shape: Shape,
+    look: Look,
     quiet: bool,
+    lent: Option<Lent>,
+}
+
+type Output = dyn Write + Send + Sync;
+
+/// How what is said looks.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+pub(crate) struct Look {
+    shape: Shape,
     colored_out: bool,
     colored_errors: bool,
+}
+
+/// What a command works with that a server carries out for another process.
+#[derive(Debug)]
+pub(crate) struct Lent {
+    pub(crate) store: Store,
+    /// Where names of files begin.
+    pub(crate) directory: PathBuf,
+    /// Whom records name.
+    pub(crate) user: String,
+    /// Set once nobody waits for the result.
+    pub(crate) gone: Arc<AtomicBool>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,7 +64,7 @@ enum Speech {
 }
 
 /// How lists look.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Shape {
     /// Columns under heads.
     Table,
@@ -69,6 +96,20 @@ impl Color {
     }
 }
 
+/// Whether anybody waits for the result of a command. The command's own process would have ended.
+#[derive(Debug)]
+pub(crate) struct Watch(Option<Arc<AtomicBool>>);
+
+impl Watch {
+    /// Calls work off whose result nobody waits for.
+    pub(crate) fn go_on(&self) -> ControlFlow<()> {
+        match &self.0 {
+            Some(gone) if gone.load(Ordering::Acquire) => ControlFlow::Break(()),
+            _ => ControlFlow::Continue(()),
+        }
+    }
+}
+
 impl Console {
     /// The process's own; colours and tables only on terminals, and no colours if `NO_COLOR` is
     /// set.
@@ -76,24 +117,73 @@ impl Console {
         let colors = std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
         let terminal = io::stdout().is_terminal();
         let tables = terminal && Manner::current() == Manner::Hayloft;
-        Self {
-            out: BufWriter::new(io::stdout()),
-            speech: Speech::Lines,
+        let look = Look {
             shape: if tables { Shape::Table } else { Shape::Plain },
-            quiet: false,
             colored_out: colors && terminal,
             colored_errors: colors && io::stderr().is_terminal(),
+        };
+        Self::over(Box::new(io::stdout()), Box::new(io::stderr()), look)
+    }
+
+    fn over(out: Box<Output>, errors: Box<Output>, look: Look) -> Self {
+        Self {
+            out: BufWriter::new(out),
+            errors: Mutex::new(errors),
+            speech: Speech::Lines,
+            look,
+            quiet: false,
+            lent: None,
         }
+    }
+
+    /// Of a process that asked a server to do something.
+    #[cfg(unix)]
+    pub(crate) fn for_another(
+        out: impl Write + Send + Sync + 'static,
+        errors: impl Write + Send + Sync + 'static,
+        look: Look,
+        lent: Lent,
+    ) -> Self {
+        Self { lent: Some(lent), ..Self::over(Box::new(out), Box::new(errors), look) }
+    }
+
+    /// How what is said looks here.
+    #[cfg(unix)]
+    pub(crate) fn look(&self) -> Look {
+        self.look
+    }
+
+    /// The store that the command is to work on, if it is carried out for another process.
+    pub(crate) fn lent_store(&self) -> Option<&Store> {
+        self.lent.as_ref().map(|lent| &lent.store)
+    }
+
+    /// The file or folder that the one who gave the command means by a name.
+    pub(crate) fn path(&self, name: impl AsRef<Path>) -> PathBuf {
+        match &self.lent {
+            Some(lent) => lent.directory.join(name),
+            None => name.as_ref().to_owned(),
+        }
+    }
+
+    /// Who gave the command; `local` where the system does not tell.
+    pub(crate) fn user(&self) -> String {
+        self.lent.as_ref().map_or_else(user_of_the_system, |lent| lent.user.clone())
+    }
+
+    /// Tells long work whether anybody waits for its result.
+    pub(crate) fn watch(&self) -> Watch {
+        Watch(self.lent.as_ref().map(|lent| lent.gone.clone()))
     }
 
     /// From now on lists look like this.
     pub(crate) fn shape(&mut self, shape: Shape) {
-        self.shape = shape;
+        self.look.shape = shape;
     }
 
     /// Whether lists have columns.
     pub(crate) fn is_table(&self) -> bool {
-        self.speech == Speech::Lines && self.shape == Shape::Table
+        self.speech == Speech::Lines && self.look.shape == Shape::Table
     }
 
     /// From now on only results are told, and what went wrong.
@@ -105,6 +195,7 @@ impl Console {
     pub(crate) fn is_conversation(&self) -> bool {
         Manner::current() == Manner::Hayloft
             && self.speech == Speech::Lines
+            && self.lent.is_none()
             && io::stdin().is_terminal()
             && io::stderr().is_terminal()
     }
@@ -154,7 +245,7 @@ impl Console {
     /// A line for people, in a colour if this is a terminal.
     pub(crate) fn colored(&mut self, color: Color, text: impl Display) -> Result<(), Failure> {
         let text = Tame { text, lines: Lines::One };
-        if self.colored_out { self.people(color.paint(text)) } else { self.people(text) }
+        if self.look.colored_out { self.people(color.paint(text)) } else { self.people(text) }
     }
 
     fn people(&mut self, text: impl Display) -> Result<(), Failure> {
@@ -213,7 +304,7 @@ impl Console {
     pub(crate) fn error(&self, text: impl Display) {
         if self.is_json() {
             let error = json!({ "error": { "message": text.to_string() } });
-            let _ = writeln!(io::stderr(), "{}", TameJson(&error.to_string()));
+            self.write_error(format_args!("{}\n", TameJson(&error.to_string())));
         } else {
             self.tell(Color::Red, text);
         }
@@ -228,28 +319,47 @@ impl Console {
                 error.insert("status".to_owned(), status.into());
             }
             let error = json!({ "error": error }).to_string();
-            let _ = writeln!(io::stderr(), "{}", TameJson(&error));
+            self.write_error(format_args!("{}\n", TameJson(&error)));
             return;
         }
         self.tell(Color::Red, failure);
         if Manner::current() == Manner::Hayloft {
             for advice in advice {
                 let advice = Tame { text: advice, lines: Lines::One };
-                let _ = writeln!(io::stderr(), "hint: {advice}");
+                self.write_error(format_args!("hint: {advice}\n"));
             }
         }
     }
 
     /// The program's own text on standard error, as it is.
-    pub(crate) fn raw_error(text: &str) {
-        let _ = io::stderr().write_all(text.as_bytes());
+    pub(crate) fn raw_error(&self, text: &str) {
+        self.write_error(format_args!("{text}"));
+    }
+
+    /// What a server says on standard output, as it is.
+    #[cfg(unix)]
+    pub(crate) fn pass_on(&mut self, bytes: &[u8]) -> Result<(), Failure> {
+        self.out.write_all(bytes).map_err(written)?;
+        self.flush()
+    }
+
+    /// What a server says on standard error, as it is.
+    #[cfg(unix)]
+    pub(crate) fn pass_on_error(&self, bytes: &[u8]) {
+        let mut errors = self.errors.lock().unwrap_or_else(PoisonError::into_inner);
+        let _ = errors.write_all(bytes);
+    }
+
+    fn write_error(&self, text: std::fmt::Arguments<'_>) {
+        let mut errors = self.errors.lock().unwrap_or_else(PoisonError::into_inner);
+        // Without a standard error there is nobody left to tell.
+        let _ = errors.write_fmt(text);
     }
 
     fn tell(&self, color: Color, text: impl Display) {
         let text = Tame { text, lines: Lines::Many };
-        let text = if self.colored_errors { color.paint(text) } else { text.to_string() };
-        // Without a standard error there is nobody left to tell.
-        let _ = writeln!(io::stderr(), "{text}");
+        let text = if self.look.colored_errors { color.paint(text) } else { text.to_string() };
+        self.write_error(format_args!("{text}\n"));
     }
 
     /// A bar on standard error, drawn only on a terminal. `length` in bytes, if it is known.
@@ -265,7 +375,7 @@ impl Console {
             "{spinner} {bytes} {bytes_per_sec}"
         };
         bar.set_style(ProgressStyle::with_template(template).map_err(anyhow::Error::new)?);
-        if io::stderr().is_terminal() && !self.quiet {
+        if io::stderr().is_terminal() && !self.quiet && self.lent.is_none() {
             bar.set_draw_target(ProgressDrawTarget::stderr_with_hz(10));
             bar.enable_steady_tick(Duration::from_millis(200));
         } else {

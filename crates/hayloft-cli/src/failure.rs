@@ -28,6 +28,9 @@ pub(crate) enum Failure {
     /// Everything has been said.
     #[error("failed")]
     Told,
+    /// A server that holds the store has done the work and said everything.
+    #[error("done by the server")]
+    Elsewhere(Ending),
     /// A check could not be made, which says nothing about what it was to check.
     #[error(transparent)]
     Unchecked(Box<Failure>),
@@ -93,6 +96,7 @@ impl Failure {
     pub(crate) fn ending(&self) -> Ending {
         match self {
             Self::Closed => Ending::Success,
+            Self::Elsewhere(ending) => *ending,
             Self::Arguments(_) => Ending::Misused,
             Self::Unchecked(_) => Ending::Unchecked,
             Self::Advised { failure, .. } => failure.ending(),
@@ -103,7 +107,7 @@ impl Failure {
     /// Whether all has been said about it.
     pub(crate) fn is_told(&self) -> bool {
         match self {
-            Self::Closed | Self::Told => true,
+            Self::Closed | Self::Told | Self::Elsewhere(_) => true,
             Self::Advised { failure, .. } | Self::Unchecked(failure) => failure.is_told(),
             _ => false,
         }

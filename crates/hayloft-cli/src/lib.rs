@@ -8,6 +8,8 @@ mod arguments;
 mod commands;
 mod connection;
 mod console;
+#[cfg(unix)]
+mod control;
 mod failure;
 mod interrupt;
 mod kinds;
@@ -45,18 +47,22 @@ pub fn run(types: FeedTypes, protocols: Vec<Arc<dyn Protocol>>) -> ExitCode {
     kinds::are(types, protocols);
     let mut console = Console::new();
     let outcome = parse(&ROOT, std::env::args_os().skip(1));
-    let ending = answer(outcome, &mut console).and_then(|ending| {
+    let ending = carry_out(outcome, &mut console);
+    ExitCode::from(Manner::current().status(ending))
+}
+
+fn carry_out(outcome: Outcome, console: &mut Console) -> Ending {
+    let ending = answer(outcome, console).and_then(|ending| {
         console.flush()?;
         Ok(ending)
     });
-    let ending = ending.unwrap_or_else(|failure| {
+    ending.unwrap_or_else(|failure| {
         let _ = console.flush();
         if !failure.is_told() {
             console.fail(&failure);
         }
         failure.ending()
-    });
-    ExitCode::from(Manner::current().status(ending))
+    })
 }
 
 fn answer(outcome: Outcome, console: &mut Console) -> Result<Ending, Failure> {
@@ -109,7 +115,7 @@ fn mistaken(path: &[&'static Command], mistakes: Vec<Mistake>, console: &mut Con
     let failure = Failure::Arguments(mistakes);
     if Manner::current() == Manner::Pgutil {
         console.error(&failure);
-        Console::raw_error(&format!("\n{}\n", usage(path).trim_end()));
+        console.raw_error(&format!("\n{}\n", usage(path).trim_end()));
     } else {
         console.fail(&failure.advise(format!("see {} --help", words.join(" "))));
     }

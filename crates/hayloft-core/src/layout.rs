@@ -14,6 +14,9 @@ pub(crate) const OLDEST_FORMAT: u32 = 3;
 const FORMAT_FILE: &str = "FORMAT";
 const FORMAT_DRAFT: &str = "FORMAT.new";
 const LOCK_FILE: &str = "LOCK";
+/// Where a program that holds a store may listen for others on the same machine, which then ask it
+/// in place of opening the store: a socket in the store's directory. The store itself makes none.
+pub const CONTROL_SOCKET: &str = "control";
 /// All names that making a store leaves before it is complete.
 const OWN_NAMES: [&str; 12] = [
     FORMAT_FILE,
@@ -67,7 +70,7 @@ impl Layout {
 
     /// True if the store's own directory holds a name that no release makes there.
     pub(crate) fn is_own(name: &str) -> bool {
-        OWN_NAMES.contains(&name) || name == "dl.new"
+        OWN_NAMES.contains(&name) || ["dl.new", CONTROL_SOCKET].contains(&name)
     }
 
     /// Finds the store, or prepares the directory for one, and takes the lock.

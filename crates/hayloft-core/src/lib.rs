@@ -70,6 +70,7 @@ pub use feed::{
 };
 pub use feed_types::FeedTypes;
 pub use fs::{Fs, FsEntry, FsFile, FsLock, RealFs};
+pub use layout::CONTROL_SOCKET;
 #[cfg(feature = "sim")]
 pub use log::LogMutations;
 pub use log::{Checkpoints, Commits, DamagedLog, LogError, LogOptions, LogPlaces, Logged};

@@ -9,7 +9,7 @@ use serde_json::json;
 
 use super::STORE;
 use crate::arguments::{Command, Invocation, Opt, Word};
-use crate::connection::{StorePlace, open_store};
+use crate::connection::Held;
 use crate::console::Console;
 use crate::failure::Failure;
 
@@ -35,14 +35,14 @@ pub(super) const RESTORE: Command = Command::action(
 .examples(&["hayloft restore /mnt/backup/hayloft /srv/hayloft"]);
 
 fn run_backup(invocation: &Invocation, console: &mut Console) -> Result<(), Failure> {
-    let directory = Path::new(invocation.required("directory")?);
+    let directory = console.path(invocation.required("directory")?);
     let mut open = OpenOptions::default();
     open.create = Create::Never;
-    let store = open_store(&StorePlace::of(invocation), open, console)?;
+    let store = Held::of(invocation, open, console)?;
     console.say(format_args!("Backing up into {}...", directory.display()))?;
     console.flush()?;
-    let summary = back_up(&store, directory).map_err(anyhow::Error::new)?;
-    store.close().map_err(anyhow::Error::new)?;
+    let summary = back_up(&store, &directory).map_err(anyhow::Error::new)?;
+    store.end()?;
     tell(&summary, console)
 }
 

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use hayloft::{Actor, Create, OpenOptions, Overwrite, Store};
+use hayloft::{Actor, Create, OpenOptions, Overwrite};
 use hayloft_offline::{
     ApplyOptions, BundleError, BundleHeader, BundleOptions, apply, create, inspect,
 };
@@ -10,7 +10,7 @@ use serde_json::json;
 
 use super::{FEED, STORE};
 use crate::arguments::{Command, Invocation, Opt, Word};
-use crate::connection::{StorePlace, open_store, user_of_the_system};
+use crate::connection::Held;
 use crate::console::Console;
 use crate::failure::Failure;
 
@@ -63,10 +63,10 @@ const APPLY: Command = Command::action(
 .words(&[Word::Value("feed"), Word::Value("file")])
 .examples(&["hayloft bundle apply prod monday.hayloft"]);
 
-fn store(invocation: &Invocation, console: &Console) -> Result<Store, Failure> {
+fn store(invocation: &Invocation, console: &mut Console) -> Result<Held, Failure> {
     let mut open = OpenOptions::default();
     open.create = Create::Never;
-    open_store(&StorePlace::of(invocation), open, console)
+    Held::of(invocation, open, console)
 }
 
 fn failed(error: BundleError) -> Failure {
@@ -75,7 +75,7 @@ fn failed(error: BundleError) -> Failure {
 
 fn run_create(invocation: &Invocation, console: &mut Console) -> Result<(), Failure> {
     let feed = invocation.required("feed")?;
-    let file = Path::new(invocation.required("file")?);
+    let file = console.path(invocation.required("file")?);
     let mut options = BundleOptions::default();
     for package in invocation.text("package").unwrap_or_default().split(',') {
         if package.is_empty() {
@@ -84,12 +84,12 @@ fn run_create(invocation: &Invocation, console: &mut Console) -> Result<(), Fail
         let (group, name) = package.rsplit_once('/').unwrap_or(("", package));
         options.packages.push((group.to_owned(), name.to_owned()));
     }
-    options.since = invocation.text("since").map(Into::into);
+    options.since = invocation.text("since").map(|name| console.path(name));
     let store = store(invocation, console)?;
     console.say(format_args!("Bundling {feed} into {}...", file.display()))?;
     console.flush()?;
-    let header = create(&store, feed, file, &options).map_err(failed)?;
-    store.close().map_err(anyhow::Error::new)?;
+    let header = create(&store, feed, &file, &options).map_err(failed)?;
+    store.end()?;
     if header.blocked > 0 {
         console.note(format_args!("{} files of blocked versions are left out.", header.blocked));
     }
@@ -115,7 +115,7 @@ fn tell(header: &BundleHeader, console: &mut Console) -> Result<(), Failure> {
 
 fn run_apply(invocation: &Invocation, console: &mut Console) -> Result<(), Failure> {
     let feed = invocation.required("feed")?;
-    let file = Path::new(invocation.required("file")?);
+    let file = console.path(invocation.required("file")?);
     let mut options = ApplyOptions::default();
     if invocation.flag("overwrite") {
         options.overwrite = Overwrite::Replace;
@@ -123,9 +123,9 @@ fn run_apply(invocation: &Invocation, console: &mut Console) -> Result<(), Failu
     let store = store(invocation, console)?;
     console.say(format_args!("Applying {} to {feed}...", file.display()))?;
     console.flush()?;
-    let actor = Actor::named(user_of_the_system());
-    let applied = apply(&store, feed, file, &options, &actor).map_err(failed)?;
-    store.close().map_err(anyhow::Error::new)?;
+    let actor = Actor::named(console.user());
+    let applied = apply(&store, feed, &file, &options, &actor).map_err(failed)?;
+    store.end()?;
     console.line(format_args!(
         "{} files stored, {} there already, {} statuses and {} tags changed, {} promotions new.",
         applied.stored, applied.unchanged, applied.statuses, applied.tags, applied.promotions

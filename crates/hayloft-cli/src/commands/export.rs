@@ -10,7 +10,7 @@ use serde_json::json;
 
 use super::{FEED, STORE};
 use crate::arguments::{Command, Invocation, Opt, Word};
-use crate::connection::{StorePlace, open_store};
+use crate::connection::Held;
 use crate::console::Console;
 use crate::failure::Failure;
 
@@ -57,10 +57,10 @@ fn run(invocation: &Invocation, console: &mut Console) -> Result<(), Failure> {
     if invocation.flag("check") {
         options = options.check();
     }
-    let folder = Folder::open(directory).map_err(folder_failure)?;
     let mut open = OpenOptions::default();
     open.create = Create::Never;
-    let store = open_store(&StorePlace::of(invocation), open, console)?;
+    let store = Held::of(invocation, open, console)?;
+    let folder = Folder::open(console.path(directory)).map_err(folder_failure)?;
     console.say(format_args!("Exporting {feed} to {directory}..."))?;
     console.flush()?;
     let mut told = Ok(());
@@ -73,7 +73,7 @@ fn run(invocation: &Invocation, console: &mut Console) -> Result<(), Failure> {
     });
     let report = report.map_err(export_failure)?;
     told?;
-    store.close().map_err(anyhow::Error::new)?;
+    store.end()?;
     for unfit in &report.left_out {
         console.note(unfit);
     }

@@ -9,7 +9,7 @@ use serde_json::json;
 
 use super::{FEED, STORE};
 use crate::arguments::{Command, Invocation, Opt, Word};
-use crate::connection::{StorePlace, open_store, user_of_the_system};
+use crate::connection::Held;
 use crate::console::Console;
 use crate::failure::Failure;
 
@@ -39,8 +39,8 @@ const TELL_EVERY: u64 = 1_000;
 
 fn run(invocation: &Invocation, console: &mut Console) -> Result<(), Failure> {
     let feed = invocation.required("feed")?;
-    let mut paths: Vec<PathBuf> = invocation.listed().iter().map(PathBuf::from).collect();
-    paths.extend(invocation.text("from").map(PathBuf::from));
+    let named = invocation.listed().iter().map(String::as_str).chain(invocation.text("from"));
+    let paths: Vec<PathBuf> = named.map(|name| console.path(name)).collect();
     if paths.is_empty() {
         invocation.required("from")?;
     }
@@ -63,8 +63,8 @@ fn run(invocation: &Invocation, console: &mut Console) -> Result<(), Failure> {
     }
     let mut open = OpenOptions::default();
     open.create = Create::Never;
-    let store = open_store(&StorePlace::of(invocation), open, console)?;
-    let actor = Actor::named(user_of_the_system());
+    let store = Held::of(invocation, open, console)?;
+    let actor = Actor::named(console.user());
     let seen = AtomicU64::new(0);
     let speaks = !invocation.flag("quiet");
     let told: &Console = console;
@@ -78,7 +78,7 @@ fn run(invocation: &Invocation, console: &mut Console) -> Result<(), Failure> {
         }
     });
     let report = report.map_err(anyhow::Error::new)?;
-    store.close().map_err(anyhow::Error::new)?;
+    store.end()?;
     let would = if options.dry_run { "would be stored" } else { "stored" };
     console.line(format_args!(
         "{} files {would}, {} there already, {} refused, {} no packages.",

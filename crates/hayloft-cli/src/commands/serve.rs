@@ -18,7 +18,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use hayloft::OpenOptions;
+use hayloft::{OpenOptions, Store};
 use hayloft_http::{App, AppBuilder, ProxyHeader, RequestLimits, ServeOptions, TrustedProxies};
 use tokio::sync::oneshot;
 
@@ -34,6 +34,8 @@ use self::welcome::Remember;
 use crate::arguments::{Command, Invocation, Opt, Word};
 use crate::connection::{StorePlace, open_store};
 use crate::console::Console;
+#[cfg(unix)]
+use crate::control::Control;
 use crate::failure::Failure;
 use crate::kinds;
 use crate::logs;
@@ -219,6 +221,8 @@ fn serve(invocation: &Invocation, console: &mut Console) -> Result<(), Failure> 
     }
     let admin_key = admin_key::first(&store, invocation, console)?;
     let remember = if invocation.flag("save-source") { Remember::AsDefault } else { Remember::Not };
+    #[cfg(unix)]
+    let control = control(&store, invocation, console);
     let url = place.url(encrypted, &plan.base_path);
     welcome::tell(console, &app, &url, &admin_key, remember)?;
     console.flush()?;
@@ -242,7 +246,25 @@ fn serve(invocation: &Invocation, console: &mut Console) -> Result<(), Failure> 
     // Waits for what blocking threads are doing, so that nothing is cut off by closing.
     drop(runtime);
     store.close().map_err(anyhow::Error::new)?;
+    #[cfg(unix)]
+    if let Some(control) = control {
+        control.end();
+    }
     Ok(())
+}
+
+/// Lets commands reach this server that need the store itself.
+#[cfg(unix)]
+fn control(store: &Store, invocation: &Invocation, console: &Console) -> Option<Control> {
+    let directory = StorePlace::of(invocation).directory;
+    let control = Control::listen(store, &directory);
+    control
+        .inspect_err(|error| {
+            console.note(format_args!(
+                "Commands such as hayloft backup will not reach this server: {error}"
+            ));
+        })
+        .ok()
 }
 
 /// How the store is opened, as far as the command line says.

@@ -3,7 +3,7 @@ use serde_json::{Value, json};
 
 use super::STORE;
 use crate::arguments::{Command, Invocation, Opt, Word};
-use crate::connection::{StorePlace, open_store};
+use crate::connection::{Held, StorePlace};
 use crate::console::{Color, Console};
 use crate::failure::Failure;
 
@@ -28,19 +28,18 @@ pub(super) const COMMAND: Command = Command::action(
 /// Damage is one thing, a store that cannot be looked at another: each has its own status.
 fn verify(invocation: &Invocation, console: &mut Console) -> Result<(), Failure> {
     look(invocation, console).map_err(|failure| match failure {
-        Failure::Told | Failure::Closed => failure,
+        Failure::Told | Failure::Closed | Failure::Elsewhere(_) => failure,
         other => Failure::Unchecked(Box::new(other)),
     })
 }
 
 fn look(invocation: &Invocation, console: &mut Console) -> Result<(), Failure> {
-    let place = StorePlace::of(invocation);
     let mut options = OpenOptions::default();
     options.create = Create::Never;
     if invocation.flag("repair") {
         options.log.damaged = DamagedLog::Quarantine;
     }
-    let store = open_store(&place, options, console)?;
+    let store = Held::of(invocation, options, console)?;
     // What a crash left unfinished is cleared away after any opening, at some time. Here it comes
     // first, for it is no damage.
     store.run_maintenance().map_err(anyhow::Error::new)?;
@@ -50,11 +49,13 @@ fn look(invocation: &Invocation, console: &mut Console) -> Result<(), Failure> {
         _ => VerifyLevel::Normal,
     };
     let repair = if invocation.flag("repair") { Repair::Derived } else { Repair::No };
-    console.say(format_args!("Verifying {}...", place.directory.display()))?;
+    let directory = StorePlace::of(invocation).directory;
+    console.say(format_args!("Verifying {}...", directory.display()))?;
     console.flush()?;
     let mut findings: Vec<Value> = Vec::new();
     let mut told = Ok(());
-    let summary = store.verify(level, repair, &mut |finding: &Finding| {
+    let watch = console.watch();
+    let mut report = |finding: &Finding| {
         if console.is_json() {
             findings.push(json!({
                 "code": finding.code.as_str(), "text": finding.text, "repaired": finding.repaired,
@@ -62,10 +63,11 @@ fn look(invocation: &Invocation, console: &mut Console) -> Result<(), Failure> {
         } else if told.is_ok() {
             told = console.colored(Color::Yellow, finding);
         }
-    });
+    };
+    let summary = store.verify_watched(level, repair, &mut report, &|_| watch.go_on());
     told?;
     let summary = summary.map_err(anyhow::Error::new)?;
-    store.close().map_err(anyhow::Error::new)?;
+    store.end()?;
     console.line(format_args!(
         "{} rows, {} contents, {} bytes read.",
         summary.rows, summary.blobs, summary.bytes

@@ -1,3 +1,4 @@
+use std::ops::Deref;
 use std::path::PathBuf;
 
 use hayloft::{Create, OpenError, OpenOptions, Opened, Store};
@@ -7,6 +8,8 @@ use super::remote::Remote;
 use super::{Connection, Credential, Transport};
 use crate::arguments::{Invocation, Mistake, nearest};
 use crate::console::Console;
+#[cfg(unix)]
+use crate::control;
 use crate::failure::Failure;
 use crate::interrupt;
 use crate::kinds;
@@ -57,6 +60,20 @@ impl StorePlace {
     fn of_environment() -> Option<Self> {
         let directory = std::env::var_os("HAYLOFT_STORE").filter(|value| !value.is_empty())?;
         Some(Self { directory: directory.into(), named: Named::Environment })
+    }
+
+    fn not_opened(&self, error: OpenError) -> Failure {
+        let in_use = matches!(error, OpenError::InUse { .. });
+        if matches!(error, OpenError::Missing { .. }) {
+            return self.missing();
+        }
+        let context = format!("the store in `{}` cannot be opened", self.directory.display());
+        let failure = Failure::Other(anyhow::Error::new(error).context(context));
+        if in_use {
+            failure.advise("where hayloft serve runs, add --source=http://127.0.0.1:8624")
+        } else {
+            failure
+        }
     }
 
     /// There is no store here: where that is, and how to get one.
@@ -165,31 +182,74 @@ pub(super) fn connect(
     }
 }
 
+/// The store of a command that works on nothing else.
+#[derive(Debug)]
+pub(crate) struct Held {
+    store: Store,
+    /// Whether this process is there for the command alone.
+    own: bool,
+}
+
+impl Held {
+    /// Opens the store that the command names. If a server holds it, that carries out the command,
+    /// and the failure says that nothing is left to be done.
+    pub(crate) fn of(
+        invocation: &Invocation,
+        options: OpenOptions,
+        console: &mut Console,
+    ) -> Result<Self, Failure> {
+        if let Some(store) = console.lent_store() {
+            return Ok(Self { store: store.clone(), own: false });
+        }
+        let place = StorePlace::of(invocation);
+        match open(&place, options) {
+            Ok(store) => Ok(Self { store: opened(&place, store, console), own: true }),
+            Err(error) => {
+                #[cfg(unix)]
+                if matches!(error, OpenError::InUse { .. })
+                    && let Some(ended) = control::ask(&place.directory, console)
+                {
+                    return Err(ended);
+                }
+                Err(place.not_opened(error))
+            }
+        }
+    }
+
+    /// Gives the directory free, unless others use it.
+    pub(crate) fn end(self) -> Result<(), Failure> {
+        if self.own { Ok(self.store.close().map_err(anyhow::Error::new)?) } else { Ok(()) }
+    }
+}
+
+impl Deref for Held {
+    type Target = Store;
+
+    fn deref(&self) -> &Store {
+        &self.store
+    }
+}
+
 /// Opens the store in a directory; if it makes one there, it says so.
 pub(crate) fn open_store(
     place: &StorePlace,
     options: OpenOptions,
     console: &Console,
 ) -> Result<Store, Failure> {
+    let store = open(place, options).map_err(|error| place.not_opened(error))?;
+    Ok(opened(place, store, console))
+}
+
+fn open(place: &StorePlace, options: OpenOptions) -> Result<Store, OpenError> {
     logs::start_for_command();
-    let directory = &place.directory;
-    let store = Store::open(directory, kinds::types(), options).map_err(|error| {
-        let in_use = matches!(error, OpenError::InUse { .. });
-        if matches!(error, OpenError::Missing { .. }) {
-            return place.missing();
-        }
-        let context = format!("the store in `{}` cannot be opened", directory.display());
-        let failure = Failure::Other(anyhow::Error::new(error).context(context));
-        if in_use {
-            failure.advise("where hayloft serve runs, add --source=http://127.0.0.1:8624")
-        } else {
-            failure
-        }
-    })?;
+    Store::open(&place.directory, kinds::types(), options)
+}
+
+fn opened(place: &StorePlace, store: Store, console: &Console) -> Store {
     if store.opened() == Opened::Created {
-        console.note(format_args!("Created a new store in {}.", directory.display()));
+        console.note(format_args!("Created a new store in {}.", place.directory.display()));
     }
-    Ok(store)
+    store
 }
 
 /// Who is logged in; `local` where the system does not tell.

@@ -14,6 +14,8 @@ mod bench;
 #[cfg(unix)]
 mod clients;
 mod config;
+#[cfg(unix)]
+mod control;
 mod demo;
 mod fake;
 mod feeds;
