@@ -1,9 +1,11 @@
 //! A copy of a whole store: made while the store is in use, and made into a store again.
 
+mod lock;
 mod manifest;
 mod restore;
 mod rows_copy;
 
+pub use lock::DirectoryInUse;
 pub use restore::{RestoreError, restore};
 
 use std::io::{self, Read, Write};
@@ -19,10 +21,10 @@ use crate::{
     BlobKey, BlobStore, Fs, LocalBlobs, MetaRead, OpenMetaError, OpenMode, StagedFile, Store,
     StoreError, rows, tables,
 };
+use lock::lock;
 use manifest::Manifest;
 use rows_copy::{RedbSink, copy_rows};
 
-const LOCK_FILE: &str = "LOCK";
 const BLOBS: &str = "blobs";
 /// Where a content lies until it is complete.
 const DRAFT: &str = "content.new";
@@ -68,11 +70,8 @@ pub enum BackupError {
         directory: PathBuf,
     },
     /// Another run is at it.
-    #[error("the backup `{}` is in use by another process", directory.display())]
-    InUse {
-        /// The directory.
-        directory: PathBuf,
-    },
+    #[error(transparent)]
+    InUse(#[from] DirectoryInUse),
     /// The copy of the metadata could not be made.
     #[error("the copy of the metadata could not be made")]
     Meta(#[from] OpenMetaError),
@@ -96,10 +95,7 @@ pub fn back_up(store: &Store, directory: impl AsRef<Path>) -> Result<BackupSumma
     let fs = &inner.fs;
     let identity = HEXLOWER.encode(&store.id());
     manifest::check_owner(fs.as_ref(), directory, &identity)?;
-    let _lock = fs.lock(&directory.join(LOCK_FILE)).map_err(|error| match error.kind() {
-        io::ErrorKind::WouldBlock => BackupError::InUse { directory: directory.to_owned() },
-        _ => StoreError::io("lock", directory)(error).into(),
-    })?;
+    let _lock = lock::<BackupError>(fs, directory)?;
     manifest::own(fs.as_ref(), directory, &identity)?;
     let before = Manifest::read(fs.as_ref(), directory)?;
 

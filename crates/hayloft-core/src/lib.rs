@@ -62,7 +62,7 @@ mod watch;
 mod writer;
 
 pub use actor::Actor;
-pub use backup::{BackupError, BackupSummary, RestoreError, back_up, restore};
+pub use backup::{BackupError, BackupSummary, DirectoryInUse, RestoreError, back_up, restore};
 pub use blobs::{BlobKey, BlobRead, BlobStore, LocalBlobs, Put, StagedFile};
 pub use error::{LookupError, NoSuchFeed, StoreError, UnknownFeedType};
 pub use feed::{

@@ -142,10 +142,10 @@ fn shape(endpoint: &Endpoint) -> Shape {
         ),
         "setSetting" => (
             &[
-                ("name", "Name of the setting.", true),
+                ("name", "Name of the setting, unless the body has it.", false),
                 ("value", "Its value; absent or empty for the default.", false),
             ],
-            Nothing,
+            Fields("SettingInput"),
             Nothing,
         ),
         "getHealth" | "getHealthAsJson" => {
@@ -344,6 +344,7 @@ fn components() -> Components {
     schemas.add::<wire::RepackageInput>();
     schemas.add::<wire::RetentionRule>();
     schemas.add::<wire::SettingInfo>();
+    schemas.add::<wire::SettingInput>();
     schemas.add::<wire::StorageConfiguration>();
     schemas.add::<wire::StorageType>();
     let key = |name: &str| ApiKeyValue::new(name);

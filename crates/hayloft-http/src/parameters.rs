@@ -59,17 +59,20 @@ impl Parameters {
             ))
         })?;
         check_object(&object)?;
-        let shown = |value| match value {
+        let shown = |name: &str, value| match value {
             Value::String(text) => Some(text),
             Value::Bool(_) | Value::Number(_) => Some(value.to_string()),
+            // A setting may be JSON itself.
+            Value::Array(_) | Value::Object(_) if name == "value" => Some(value.to_string()),
             Value::Null | Value::Array(_) | Value::Object(_) => None,
         };
         let pairs = object.into_iter();
         Ok(Self(
             pairs
                 .filter_map(|(name, value)| {
-                    let decoded = shown(value)?;
-                    Some((name.to_ascii_lowercase(), Text { literal: decoded.clone(), decoded }))
+                    let name = name.to_ascii_lowercase();
+                    let decoded = shown(&name, value)?;
+                    Some((name, Text { literal: decoded.clone(), decoded }))
                 })
                 .collect(),
         ))

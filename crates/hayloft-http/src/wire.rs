@@ -22,7 +22,7 @@ pub use package::{
     StatusChange, StatusObject,
 };
 pub use promotion::{PromoteInput, PromotedPackage, PromotionData, RepackageInput};
-pub use server::{HealthInfo, SettingInfo};
+pub use server::{HealthInfo, SettingInfo, SettingInput};
 
 use serde::{Deserialize, Deserializer};
 

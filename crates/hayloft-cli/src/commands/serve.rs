@@ -71,7 +71,10 @@ pub(super) const OPTIONS: &[Opt] = &[
     Opt::text("inspection-memory", "MiB of memory for reading package files, all at once together")
         .or("256"),
     ADMIN_KEY_FILE,
-    Opt::flag("save-source", "Keep address and first key as the source Default of who starts it"),
+    Opt::flag(
+        "save-source",
+        "Keep address and first key as the source Default of who starts it, unless there is one",
+    ),
     Opt::text("log", "What to log, such as warn or debug").or("info"),
     Opt::one_of("log-format", &["text", "json"], "How the log is written").or("text"),
     Opt::text("max-connections", "Connections at once; one at rest makes room for another")
@@ -219,8 +222,8 @@ fn serve(invocation: &Invocation, console: &mut Console) -> Result<(), Failure> 
     if let Some(certificate) = &plan.certificate {
         certificate.tell(&app);
     }
-    let admin_key = admin_key::first(&store, invocation, console)?;
     let remember = if invocation.flag("save-source") { Remember::AsDefault } else { Remember::Not };
+    let admin_key = admin_key::first(&store, invocation, remember, console)?;
     #[cfg(unix)]
     let control = control(&store, invocation, console);
     let url = place.url(encrypted, &plan.base_path);

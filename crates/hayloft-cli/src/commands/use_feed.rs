@@ -78,19 +78,14 @@ fn use_feed(invocation: &Invocation, console: &mut Console) -> Result<(), Failur
     // Those that have no file for all projects.
     let setup = one(used.setups()?, client)?;
     console.say(format_args!("{client} is told by these lines:"))?;
-    setup.lines.iter().try_for_each(|line| console.line(line))?;
-    console.value(&json!({ "client": setup.client, "lines": setup.lines }))
+    show_one(console, &setup)
 }
 
 /// `hayloft feeds setup`: nothing is written.
 fn setup(invocation: &Invocation, console: &mut Console) -> Result<(), Failure> {
     let setups = Used::open(invocation, console)?.setups()?;
     match invocation.text("client") {
-        Some(client) => {
-            let setup = one(setups, client)?;
-            setup.lines.iter().try_for_each(|line| console.line(line))?;
-            console.value(&json!({ "client": setup.client, "lines": setup.lines }))
-        }
+        Some(client) => show_one(console, &one(setups, client)?),
         None => show(console, setups),
     }
 }
@@ -178,6 +173,11 @@ fn show(console: &mut Console, setups: Vec<ClientSetup>) -> Result<(), Failure> 
         setup.lines.iter().try_for_each(|line| console.line(format_args!("  {line}")))?;
     }
     Ok(())
+}
+
+fn show_one(console: &mut Console, setup: &ClientSetup) -> Result<(), Failure> {
+    setup.lines.iter().try_for_each(|line| console.line(line))?;
+    console.value(&json!({ "client": setup.client, "lines": setup.lines }))
 }
 
 /// The lines for one client.

@@ -463,5 +463,42 @@ fn a_server_can_be_kept_as_the_default_source() {
     // A second one is not put in its place.
     let (serving, _) = Serving::told(&bench, &["--save-source", "--store=another"]);
     assert_eq!(bench.ok(&["sources", "list"]), sources);
-    assert!(serving.stop().1.contains("No source was saved"));
+    assert!(serving.stop().1.contains("No source was saved: Default is http://127.0.0.1"));
+}
+
+/// A service has no terminal; its first key is in the source alone, and nowhere in its log.
+#[test]
+fn without_a_terminal_the_default_source_is_where_the_first_key_is() {
+    let bench = Bench::new();
+    let mut serving = Serving::start(&bench, &["--save-source"]);
+    let said = serving.until("Stop with Ctrl-C");
+    assert!(said.contains("it is the source Default now"), "{said}");
+    bench.ok(&["feeds", "create", "dev", "universal"]);
+    let list = bench.ok(&["apikeys", "list"]);
+    assert!(list.starts_with("admin\n"), "{list}");
+    let (status, errors) = serving.stop();
+    assert_eq!(status, 0, "{errors}");
+    assert!(!errors.contains("No source was saved"), "{errors}");
+    for text in [said, errors] {
+        assert!(!text.contains("hl_"), "a key is in the log: {text}");
+    }
+    // The store has a key now, of which another person knows nothing.
+    bench.ok(&["sources", "remove", "Default"]);
+    let mut serving = Serving::start(&bench, &["--save-source"]);
+    serving.until("Stop with Ctrl-C");
+    let (_, errors) = serving.stop();
+    assert!(errors.contains("hayloft sources add http://127.0.0.1"), "{errors}");
+    assert_eq!(bench.ok(&["sources", "list"]), "No sources configured.\n");
+}
+
+/// The variable holds a key that a source can use.
+#[test]
+fn a_given_key_is_kept_in_the_default_source() {
+    let bench = Bench::new();
+    let mut command = bench.command(&["serve", "--address=127.0.0.1:0", "--save-source"]);
+    command.env("HAYLOFT_ADMIN_KEY", "a-key-of-the-operator-0123456789");
+    let mut serving = Serving::spawn(&mut command);
+    serving.until("Stop with Ctrl-C");
+    bench.ok(&["feeds", "create", "dev", "universal"]);
+    assert_eq!(serving.stop().0, 0);
 }

@@ -111,7 +111,7 @@ pub(super) fn check_owner(fs: &dyn Fs, directory: &Path, store: &str) -> Result<
         Some(_) => Err(BackupError::OtherStore { directory: directory.to_owned() }),
         None => {
             let names = fs.list(directory).map_err(StoreError::io("list", directory))?;
-            let own = [OWNER_DRAFT, super::LOCK_FILE];
+            let own = [OWNER_DRAFT, super::lock::LOCK_FILE];
             if names.iter().any(|entry| !own.contains(&entry.name.as_str())) {
                 return Err(BackupError::NotABackup { directory: directory.to_owned() });
             }

@@ -4,9 +4,10 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use super::lock::{DirectoryInUse, LOCK_FILE, lock};
 use super::manifest::{self, Manifest};
 use super::rows_copy::{RedbSink, copy_rows};
-use super::{BLOBS, BackupSummary, LOCK_FILE, bring, each_content};
+use super::{BLOBS, BackupSummary, bring, each_content};
 use crate::codec;
 use crate::fs::OverlayFs;
 use crate::layout::Layout;
@@ -44,11 +45,8 @@ pub enum RestoreError {
         directory: PathBuf,
     },
     /// Another process is at the backup or at the target.
-    #[error("`{}` is in use by another process", directory.display())]
-    InUse {
-        /// The directory.
-        directory: PathBuf,
-    },
+    #[error(transparent)]
+    InUse(#[from] DirectoryInUse),
     /// The rows are not those that were backed up.
     #[error("the metadata of the backup `{}` is damaged", directory.display())]
     Damaged {
@@ -76,7 +74,7 @@ pub fn restore(
     }
     // The backup may lie on a medium that nobody can write, and opening its rows may write.
     let source: Arc<dyn Fs> = Arc::new(OverlayFs::new(fs.clone()));
-    let _source_lock = lock(&source, backup)?;
+    let _source_lock = lock::<RestoreError>(&source, backup)?;
     let Some(manifest) = Manifest::read(fs.as_ref(), backup)? else {
         return Err(RestoreError::Incomplete { directory: backup.to_owned() });
     };
@@ -94,7 +92,7 @@ pub fn restore(
             fs.create_directory(directory).map_err(StoreError::io("create", directory))?;
         }
     }
-    let _lock = lock(fs, directory)?;
+    let _lock = lock::<RestoreError>(fs, directory)?;
     let layout = Layout { root: directory.to_owned() };
     let is_complete = layout.has_format(fs.as_ref())?;
     let summary = if is_complete {
@@ -173,11 +171,4 @@ fn bring_all(
         Ok(())
     })?;
     Ok(summary)
-}
-
-fn lock(fs: &Arc<dyn Fs>, directory: &Path) -> Result<Box<dyn crate::FsLock>, RestoreError> {
-    fs.lock(&directory.join(LOCK_FILE)).map_err(|error| match error.kind() {
-        io::ErrorKind::WouldBlock => RestoreError::InUse { directory: directory.to_owned() },
-        _ => StoreError::io("lock", directory)(error).into(),
-    })
 }

@@ -2,9 +2,11 @@ use axum::extract::State;
 use axum::{Json, Router};
 use hayloft::feed_type::shorten;
 
+use super::receive_parameters;
 use crate::access::{SETTINGS_LIST, SETTINGS_SET, Visitor};
 use crate::parameters::Parameters;
 use crate::settings::{KNOWN, Known};
+use crate::transfer::TextBody;
 use crate::wire::SettingInfo;
 use crate::{ApiError, App};
 
@@ -50,8 +52,10 @@ async fn list(
 async fn set(
     State(app): State<App>,
     visitor: Visitor,
-    parameters: Parameters,
+    query: Parameters,
+    body: TextBody,
 ) -> Result<(), ApiError> {
+    let (parameters, visitor) = receive_parameters(&app, visitor, query, body).await?;
     app.run(visitor, move |session| {
         SETTINGS_SET.demand(session)?;
         let name = parameters.need(&["name"], "name")?;

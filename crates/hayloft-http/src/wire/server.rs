@@ -48,3 +48,13 @@ pub struct SettingInfo {
     /// `text`, `integer` or `boolean`.
     pub value_type: String,
 }
+
+/// A setting that is to have another value, in a body in place of the query.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(ToSchema))]
+pub struct SettingInput {
+    /// Name.
+    pub name: String,
+    /// Value as text; null, absent or empty for the default.
+    pub value: Option<String>,
+}

@@ -244,6 +244,27 @@ fn settings_are_known_by_name() {
     let listed = server.get("/api/settings/list").json();
     let found = listed.as_array().unwrap().iter().find(|each| each["name"] == "anonymous.access");
     assert_eq!(found.unwrap()["value"], "read");
+    // By a body, too: JSON or a form; what is nothing there does not hide the query.
+    let value = |name: &str| {
+        let listed = server.get("/api/settings/list").json();
+        let found = listed.as_array().unwrap().iter().find(|each| each["name"] == name).unwrap();
+        found["value"].clone()
+    };
+    let set = "/api/settings/set";
+    server.post(set, r#"{"name":"web.base-url","value":"https://a.example"}"#).done();
+    assert_eq!(value("web.base-url"), "https://a.example");
+    server.post(set, "name=web.base-url&value=https%3A%2F%2Fb.example").done();
+    assert_eq!(value("web.base-url"), "https://b.example");
+    server.post(&format!("{set}?name=web.base-url"), r#"{"value":"https://c.example"}"#).done();
+    assert_eq!(value("web.base-url"), "https://c.example");
+    server.post(set, r#"{"name":"keys.custom","value":false}"#).done();
+    assert_eq!(value("keys.custom"), "false");
+    server.post(set, r#"{"name":"access.rules","value":[]}"#).done();
+    assert_eq!(value("access.rules"), "[]");
+    server.post(set, r#"{"name":"access.rules","value":[7]}"#).refused(400, &["access.rules"]);
+    assert_eq!(value("access.rules"), "[]");
+    server.post(set, r#"{"name":"web.base-url","value":null}"#).done();
+    assert_eq!(value("web.base-url"), Value::Null);
     server.post("/api/settings/set?name=odd&value=1", "").refused(400, &["odd"]);
     server.post("/api/settings/set?value=1", "").refused(400, &["name"]);
     server.post("/api/settings/set?name=anonymous.access&value=x", "").refused(400, &["none"]);

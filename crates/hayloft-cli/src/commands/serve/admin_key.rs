@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use hayloft::{Actor, ApiKey, Create, KeyError, KeyGrant, OpenOptions, Store};
 use serde_json::json;
 
+use super::welcome::{Remember, default_source};
 use crate::arguments::Invocation;
 use crate::connection::{StorePlace, open_store};
 use crate::console::Console;
@@ -21,12 +22,16 @@ const NAME_OF_VARIABLE: &str = "admin (HAYLOFT_ADMIN_KEY)";
 /// How the one who starts a server gets at a key.
 #[derive(Debug)]
 pub(super) enum AdminKey {
-    /// There are keys already.
+    /// There are keys already, whose texts are nowhere.
     Known,
+    /// The one that was given in the variable.
+    Given(String),
     /// Made now, for the terminal.
     Shown(String),
     /// Made now, and written to a file.
     Written(PathBuf),
+    /// Made now, for the source that commands of the same person use.
+    ForSource(String),
     /// There is none, and no place for one.
     None,
 }
@@ -35,12 +40,13 @@ pub(super) enum AdminKey {
 pub(super) fn first(
     store: &Store,
     invocation: &Invocation,
+    remember: Remember,
     console: &Console,
 ) -> Result<AdminKey, Failure> {
     if let Some(text) = std::env::var_os(VARIABLE).filter(|text| !text.is_empty()) {
         let text = text.into_string().map_err(|_| wrong_variable())?;
         of_variable(store, &text)?;
-        return Ok(AdminKey::Known);
+        return Ok(AdminKey::Given(text));
     }
     if !store.keys().map_err(anyhow::Error::new)?.is_empty() {
         return Ok(AdminKey::Known);
@@ -51,12 +57,23 @@ pub(super) fn first(
     if io::stdout().is_terminal() {
         return make(store).map(|(_, text)| AdminKey::Shown(text));
     }
+    if remember == Remember::AsDefault && default_source()?.is_none() {
+        return make(store).map(|(_, text)| AdminKey::ForSource(text));
+    }
     console.note(
         "There is no key for administration yet, and no terminal to show one on. Start with \
          --admin-key-file=FILE or HAYLOFT_ADMIN_KEY, or run hayloft apikeys reset-admin while no \
          server runs.",
     );
     Ok(AdminKey::None)
+}
+
+/// Nobody will ever know the text of this key.
+pub(super) fn give_up(store: &Store, text: &str) -> Result<(), Failure> {
+    if let Some(key) = store.find_key(text).map_err(anyhow::Error::new)? {
+        store.delete_key(key.id, &Actor::system()).map_err(anyhow::Error::new)?;
+    }
+    Ok(())
 }
 
 /// `hayloft apikeys reset-admin`: a new key in place of the lost one.

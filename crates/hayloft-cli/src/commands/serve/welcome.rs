@@ -3,11 +3,13 @@ use hayloft::Limits;
 use hayloft_http::App;
 use serde_json::json;
 
-use super::admin_key::AdminKey;
+use super::admin_key::{self, AdminKey};
 use crate::console::{Color, Console};
 use crate::failure::Failure;
 use crate::sources::{Config, Secrets, Source};
 
+/// The source that commands use where none is named.
+const DEFAULT: &str = "Default";
 /// The setting that tells under which URL clients reach the server, where that is not its address.
 const BASE_URL: &str = "web.base-url";
 
@@ -18,27 +20,56 @@ pub(super) enum Remember {
     Not,
 }
 
-/// Keeps the server and its new key as the source that commands use; never in place of another.
-fn save(url: &str, admin_key: &AdminKey) -> Result<bool, Failure> {
-    const NAME: &str = "Default";
+/// The source that commands use where none is named.
+pub(super) fn default_source() -> Result<Option<Source>, Failure> {
+    Ok(Config::load()?.find(DEFAULT).cloned())
+}
+
+/// What came of keeping the server and its key as the source that commands use.
+enum Saved {
+    Yes,
+    /// The default source leads here already.
+    Before,
+    /// Why not, and what to do.
+    Not(String),
+    NotAsked,
+}
+
+/// Never puts a source in place of another.
+fn save(url: &str, remember: Remember, admin_key: &AdminKey) -> Result<Saved, Failure> {
+    if remember == Remember::Not {
+        return Ok(Saved::NotAsked);
+    }
+    let mut config = Config::load()?;
+    if let Some(source) = config.find(DEFAULT) {
+        if source.url.trim_end_matches('/') == url.trim_end_matches('/') {
+            return Ok(Saved::Before);
+        }
+        return Ok(Saved::Not(format!(
+            "No source was saved: Default is {} already. Keep this server beside it: hayloft \
+             sources add {url} --name=NAME --api-key=KEY",
+            source.url
+        )));
+    }
     let key = match admin_key {
-        AdminKey::Shown(key) => key.clone(),
+        AdminKey::Shown(key) | AdminKey::ForSource(key) | AdminKey::Given(key) => key.clone(),
         AdminKey::Written(file) => {
             let mut file = fs::File::open(file).map_err(Failure::io("read the key"))?;
             let bytes = Limits::read(&mut file, 4096).map_err(anyhow::Error::new)?;
             String::from_utf8_lossy(&bytes).trim().to_owned()
         }
-        AdminKey::Known | AdminKey::None => return Ok(false),
+        AdminKey::Known | AdminKey::None => {
+            return Ok(Saved::Not(format!(
+                "No source was saved: the store has keys, and keeps nothing to use them with. Save \
+                 one that you have: hayloft sources add {url} --api-key=KEY"
+            )));
+        }
     };
-    let mut config = Config::load()?;
-    if config.find(NAME).is_some() {
-        return Ok(false);
-    }
-    let mut source = Source::new(NAME, url);
+    let mut source = Source::new(DEFAULT, url);
     source.set_key(&key, Secrets::Hidden)?;
     config.sources.push(source);
     config.save()?;
-    Ok(true)
+    Ok(Saved::Yes)
 }
 
 /// Tells where everything is, and how clients come to it.
@@ -52,13 +83,20 @@ pub(super) fn tell(
     let store = app.store();
     let set = store.setting(BASE_URL).map_err(anyhow::Error::new)?;
     let url = set.as_deref().map_or(url, |set| set.trim_end_matches('/'));
-    let saved = remember == Remember::AsDefault && save(url, admin_key)?;
+    let saved = save(url, remember, admin_key);
+    if let (Err(_), AdminKey::ForSource(key)) = (&saved, admin_key) {
+        admin_key::give_up(store, key)?;
+    }
+    let saved = saved?;
+    let is_default = matches!(saved, Saved::Yes | Saved::Before);
     let directory = store.directory();
     let directory = directory.canonicalize().unwrap_or_else(|_| directory.to_owned());
     let (key, file) = match admin_key {
         AdminKey::Shown(key) => (Some(key.as_str()), None),
         AdminKey::Written(file) => (None, Some(file)),
-        AdminKey::Known | AdminKey::None => (None, None),
+        AdminKey::Known | AdminKey::Given(_) | AdminKey::ForSource(_) | AdminKey::None => {
+            (None, None)
+        }
     };
     console.value(&json!({
         "url": url, "store": directory, "adminKey": key, "adminKeyFile": file,
@@ -72,21 +110,26 @@ pub(super) fn tell(
         console.line("")?;
         console.line("Key for administration, shown this once:")?;
         console.colored(Color::Green, format_args!("  {key}"))?;
-        if !saved {
+        if !is_default {
             console.line("Let commands on this machine use it:")?;
             console.line(format_args!("  hayloft sources add {url} --api-key={key}"))?;
         }
     }
-    if saved {
-        console.line("Commands on this machine use this server: it is the source Default now.")?;
-    } else if remember == Remember::AsDefault {
-        console.note("No source was saved: there is one called Default, or the key is not new.");
+    match &saved {
+        Saved::Yes => console
+            .line("Commands on this machine use this server: it is the source Default now.")?,
+        Saved::Before => {
+            console.line("Commands on this machine use this server: it is the source Default.")?;
+        }
+        Saved::Not(why) => console.note(why),
+        Saved::NotAsked => {}
     }
     let feeds = store.feeds().map_err(anyhow::Error::new)?;
     if feeds.is_empty() {
         console.line("")?;
         console.line("There are no feeds yet. Create one:")?;
-        let place = if saved { String::new() } else { format!(" --source={url} --api-key=KEY") };
+        let place =
+            if is_default { String::new() } else { format!(" --source={url} --api-key=KEY") };
         if let Some(first) = store.types().iter().next() {
             console.line(format_args!("  hayloft feeds create dev {}{place}", first.tag()))?;
         }
