@@ -181,3 +181,13 @@ impl Actor {
         Kept::Address.check_optional(self.address.as_ref())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn feed_types_know_how_long_a_document_may_be() {
+        assert_eq!(Kept::Document.limit(), hayloft_feed::Document::LONGEST);
+    }
+}

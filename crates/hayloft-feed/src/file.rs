@@ -211,6 +211,9 @@ pub struct Document {
 }
 
 impl Document {
+    /// Bytes of the longest document that a store keeps; with a longer one a file is refused.
+    pub const LONGEST: usize = 1 << 20;
+
     /// A document of this name.
     pub fn new(name: impl Into<String>, bytes: Vec<u8>) -> Self {
         Self { name: name.into(), bytes }

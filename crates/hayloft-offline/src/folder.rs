@@ -3,6 +3,7 @@ use std::io::{self, Read as _, Write};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use fs_err as fs;
 use hayloft_feed::Limits;
@@ -227,6 +228,21 @@ impl Target for Folder {
     }
 }
 
+/// Has a file be a second younger at least than the one whose place it takes: many servers and
+/// clients, python's and apt among them, tell by whole seconds whether a file has changed.
+fn follow(file: &std::fs::File, to: &Path) -> io::Result<()> {
+    let before = match fs::symlink_metadata(to) {
+        Ok(about) if about.is_file() => about.modified()?,
+        Err(error) if !absent(&error) => return Err(error),
+        _ => return Ok(()),
+    };
+    let least = before + Duration::from_secs(1);
+    if file.metadata()?.modified()? < least {
+        file.set_modified(least)?;
+    }
+    Ok(())
+}
+
 struct FolderDraft {
     inner: Arc<Inner>,
     file: io::BufWriter<fs::File>,
@@ -247,8 +263,9 @@ impl Write for FolderDraft {
 impl Draft for FolderDraft {
     fn publish(mut self: Box<Self>, name: &TargetName) -> io::Result<()> {
         self.file.flush()?;
-        self.file.get_ref().sync_data()?;
         let to = self.inner.path(name);
+        follow(self.file.get_ref().file(), &to)?;
+        self.file.get_ref().sync_all()?;
         let directory = to.parent().unwrap_or(&self.inner.root);
         self.inner.make_room(directory)?;
         if let Some(from) = &self.path {

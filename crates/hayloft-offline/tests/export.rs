@@ -392,3 +392,41 @@ fn a_damaged_folder_is_mended_by_a_look_at_it() {
     assert_eq!((report.written, report.removed), (2, 1), "{report:?}");
     assert_eq!(contents(&folder), whole);
 }
+
+/// python's server and apt see that a file is another one by the second of its change.
+#[test]
+fn what_takes_a_files_place_is_a_second_younger() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = filled(&directory, "debian");
+    let folder = directory.path().join("www");
+    run(&store, "debian", &folder);
+    let times = || -> BTreeMap<String, i64> {
+        let mut times = BTreeMap::new();
+        let mut waiting = vec![folder.join("dists")];
+        while let Some(path) = waiting.pop() {
+            for entry in fs_err::read_dir(path).unwrap() {
+                let path = entry.unwrap().path();
+                if path.is_dir() {
+                    waiting.push(path);
+                } else {
+                    let second = fs_err::metadata(&path).unwrap().mtime();
+                    times.insert(path.to_str().unwrap().to_owned(), second);
+                }
+            }
+        }
+        times
+    };
+    let mut before = times();
+    for version in ["1.2.0", "1.3.0", "1.4.0"] {
+        upload(&store, "debian", &package("debian", "alpha", version));
+        run(&store, "debian", &folder);
+        let after = times();
+        let releases: Vec<&String> =
+            after.keys().filter(|path| path.ends_with("/Release")).collect();
+        assert!(!releases.is_empty(), "{after:?}");
+        for path in releases {
+            assert!(after[path] > before[path], "{path}: {} then {}", before[path], after[path]);
+        }
+        before = after;
+    }
+}

@@ -53,13 +53,16 @@ pub(crate) fn inspect(upload: Upload<'_>, limits: &Limits) -> Result<Inspected, 
         version: manifest.version().version(),
         qualifiers: hayloft_feed::Qualifiers::none(),
     };
+    let mut warnings = package.warnings();
+    let mut documents = Vec::new();
+    match file_list(&package, limits) {
+        Ok(list) => documents.push(Document::new(FILE_LIST, list)),
+        Err(error) => warnings.push(error.to_string()),
+    }
     Ok(Inspected::new(identity, manifest.text().to_owned())
-        .with_documents(vec![Document::new(
-            FILE_LIST,
-            file_list(&package, limits).map_err(refused)?,
-        )])
+        .with_documents(documents)
         .with_history(manifest.history().to_vec())
-        .with_warnings(package.warnings()))
+        .with_warnings(warnings))
 }
 
 /// The storage is to blame for a failure to read, the file for all else.
@@ -70,15 +73,17 @@ pub(crate) fn blamed(error: PackageError) -> FeedTypeError {
     }
 }
 
-/// The names of a package's files take more memory than allowed.
+/// The names of a package's files take more memory than allowed. The package is sound, and those
+/// who ask for its list find none.
 #[derive(Debug, thiserror::Error)]
-#[error("the list of files is larger than the limit of {limit} bytes; pack fewer files")]
+#[error("the list of files is larger than {limit} bytes, so lists of the feed do not show it")]
 struct FileListTooLarge {
     limit: u64,
 }
 
 fn file_list(package: &Package<'_>, limits: &Limits) -> Result<Vec<u8>, FileListTooLarge> {
-    let too_large = || FileListTooLarge { limit: limits.metadata };
+    let limit = limits.metadata.min(u64::try_from(Document::LONGEST).unwrap_or(u64::MAX));
+    let too_large = || FileListTooLarge { limit };
     let mut json = vec![b'['];
     for entry in package.entries() {
         if json.len() > 1 {
@@ -86,7 +91,7 @@ fn file_list(package: &Package<'_>, limits: &Limits) -> Result<Vec<u8>, FileList
         }
         // Writing text and numbers to memory cannot fail.
         serde_json::to_writer(&mut json, &listed(entry)).map_err(|_| too_large())?;
-        if u64::try_from(json.len()).is_ok_and(|length| length >= limits.metadata) {
+        if u64::try_from(json.len()).is_ok_and(|length| length >= limit) {
             return Err(too_large());
         }
     }

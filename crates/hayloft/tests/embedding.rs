@@ -397,3 +397,23 @@ fn a_panic_inside_a_type_is_an_error_and_the_store_goes_on() {
     let versions = store.versions("apps", &VersionsQuery::default()).unwrap();
     assert_eq!(versions.count(), 1);
 }
+
+/// Their list alone is longer than any document that is kept.
+#[test]
+fn a_package_of_very_many_files_is_stored_without_their_list() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = hayloft::open(directory.path()).unwrap();
+    store.create_feed(FeedDraft::new("apps", "universal"), &me()).unwrap();
+    let package = |files: usize| {
+        let empty = hayloft_testkit::upack("", "many", &format!("1.0.{files}"));
+        let named = |package: hayloft_testkit::Package, at| package.file(&format!("{at}"), b"");
+        (0..files).fold(empty, named).build()
+    };
+    for (files, is_listed) in [(3, true), (60_000, false)] {
+        let package = package(files);
+        let request = UploadRequest::default();
+        let uploaded = store.upload("apps", &request, &mut package.as_slice(), &me()).unwrap();
+        let warned = uploaded.warnings.iter().any(|text| text.contains("the list of files is"));
+        assert_eq!(warned, !is_listed, "{files}: {:?}", uploaded.warnings);
+    }
+}
