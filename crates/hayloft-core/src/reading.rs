@@ -99,6 +99,11 @@ impl Inner {
         self.small.get(|| self.snapshot())
     }
 
+    /// The same for those who must not wait; `None` if something would have to be read.
+    pub(crate) fn small_at_hand(&self) -> Option<Arc<Small>> {
+        if self.is_closed() || self.is_shared() { None } else { self.small.at_hand() }
+    }
+
     /// What a change of a feed is going to read of it, by the feed as it was last known; nothing
     /// where knowing it saves nothing.
     pub(crate) fn hints(

@@ -205,6 +205,12 @@ impl SmallTables {
         self.0.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
+    /// All tables, if they are in memory and nobody changes them right now.
+    pub(crate) fn at_hand(&self) -> Option<Arc<Small>> {
+        let small = self.0.try_read().ok()?.clone();
+        small.number.is_some().then_some(small)
+    }
+
     /// Brings in a commit that has just been made.
     pub(crate) fn apply(&self, changed: &Changed) {
         let mut small = self.0.write().unwrap_or_else(PoisonError::into_inner);

@@ -308,6 +308,10 @@ fn table(versions: u64) -> Found {
         assert!(store.find_key_by_digest(&store.key_digest("hl_none")).unwrap().is_none());
     });
     measure("setting", ONE, &mut || assert!(store.setting("colour").unwrap().is_none()));
+    measure("setting_at_hand", ONE, &mut || {
+        // Where others write to the engine, nothing is at hand.
+        assert!(store.setting_at_hand("colour").is_none_or(|found| found.unwrap().is_none()));
+    });
     measure("settings", ONE, &mut || assert!(store.settings().unwrap().is_empty()));
 
     measure("file", ONE, &mut || drop(store.file("main", &busy(1)).unwrap()));

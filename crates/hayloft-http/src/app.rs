@@ -15,6 +15,7 @@ use crate::client::TrustedProxies;
 use crate::edge::{edge, unknown_path, wrong_method};
 use crate::native::{Cache, Protocol};
 use crate::rates::Rate;
+use crate::routes::Health;
 use crate::traffic::Traffic;
 use crate::transfer::SendMemory;
 use crate::{ApiError, RequestLimits, routes};
@@ -50,6 +51,7 @@ struct Shared {
     strange_texts: Arc<Semaphore>,
     send_memory: SendMemory,
     cache: Arc<Cache>,
+    health: Health,
     limits: RequestLimits,
     base_url: Option<String>,
     traffic: Arc<Traffic>,
@@ -193,6 +195,10 @@ impl App {
 
     pub(crate) fn cache(&self) -> &Arc<Cache> {
         &self.0.cache
+    }
+
+    pub(crate) fn health(&self) -> &Health {
+        &self.0.health
     }
 
     pub(crate) fn traffic(&self) -> &Arc<Traffic> {
@@ -429,6 +435,7 @@ impl AppBuilder {
             cache: Cache::new(self.limits.cache_memory),
             address_rate: Rate::new(self.limits.address_rate, self.limits.rate_burst),
             key_rate: Rate::new(self.limits.key_rate, self.limits.rate_burst),
+            health: Health::default(),
             limits: self.limits,
             base_url: self.base_url,
             traffic,

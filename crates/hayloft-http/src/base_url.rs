@@ -2,7 +2,6 @@ use axum::extract::{FromRequestParts, OriginalUri};
 use axum::http::header::HOST;
 use axum::http::request::Parts;
 use axum::http::uri::Authority;
-use hayloft::StoreError;
 
 use crate::client::{Client, Scheme, is_host};
 use crate::settings::Settings;
@@ -30,13 +29,13 @@ impl BaseUrl {
             return Ok(Self(told.to_owned()));
         }
         let asked = asked(parts, inner);
-        let app_of_call = app.clone();
-        app.block(move || -> Result<Self, StoreError> {
-            let set = Settings::of(app_of_call.store()).base_url()?;
-            Ok(Self(set.unwrap_or(asked)))
-        })
-        .await?
-        .map_err(ApiError::from)
+        let set = if let Some(set) = Settings::of(app.store()).base_url_at_hand() {
+            set
+        } else {
+            let app_of_call = app.clone();
+            app.block(move || Settings::of(app_of_call.store()).base_url()).await?
+        };
+        Ok(Self(set?.unwrap_or(asked)))
     }
 }
 

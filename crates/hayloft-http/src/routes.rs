@@ -19,6 +19,7 @@ mod storage;
 use axum::Router;
 use hayloft::{Feed, Selector};
 
+pub(crate) use self::health::Health;
 use crate::access::Endpoint;
 use crate::package_query::{Keywords, PackageQuery};
 use crate::parameters::Parameters;

@@ -238,6 +238,11 @@ impl<'a> Settings<'a> {
         self.0.setting(BASE_URL)
     }
 
+    /// The same without waiting; `None` if something would have to be read.
+    pub(crate) fn base_url_at_hand(self) -> Option<Result<Option<String>, StoreError>> {
+        self.0.setting_at_hand(BASE_URL)
+    }
+
     /// Which feeds are in which group.
     pub(crate) fn feed_groups(self) -> Result<FeedGroups, StoreError> {
         self.parsed(FEED_GROUPS)

@@ -28,6 +28,13 @@ impl Store {
         Ok(found.map(|found| found.0.clone()))
     }
 
+    /// As [`Store::setting`], for threads that must not wait: `None` if something would have to be
+    /// read for the answer, which [`Store::setting`] then does.
+    pub fn setting_at_hand(&self, name: &str) -> Option<Result<Option<String>, StoreError>> {
+        let found = self.inner.small_at_hand()?.setting(name);
+        Some(found.map(|found| found.map(|found| found.0.clone())))
+    }
+
     /// All settings, but for those whose rows are damaged. Come from memory.
     pub fn settings(&self) -> Result<BTreeMap<String, String>, StoreError> {
         let small = self.inner.small()?;

@@ -1,3 +1,6 @@
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
 use axum::extract::State;
 use axum::http::header::ACCEPT;
 use axum::http::{HeaderMap, StatusCode};
@@ -10,6 +13,28 @@ use crate::edge::API_VERSION;
 use crate::parameters::Parameters;
 use crate::wire::HealthInfo;
 use crate::{ApiError, App};
+
+/// How long a healthy store is taken for healthy: monitors and balancers ask many times a second,
+/// and each look passes through the writer.
+const FRESH: Duration = Duration::from_secs(1);
+
+/// When the store was found healthy.
+#[derive(Debug, Default)]
+pub(crate) struct Health(Mutex<Option<Instant>>);
+
+impl Health {
+    fn is_fresh(&self) -> bool {
+        self.lock().is_some_and(|found| found.elapsed() < FRESH)
+    }
+
+    fn found(&self, healthy: bool) {
+        *self.lock() = healthy.then(Instant::now);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Option<Instant>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
 
 pub(super) fn routes() -> Router<App> {
     let router = HEALTH.mount(Router::new(), health);
@@ -56,8 +81,15 @@ async fn health_json(State(app): State<App>, _: Parameters) -> Result<Response, 
 }
 
 async fn look(app: &App) -> Result<(StatusCode, HealthInfo), ApiError> {
-    let of_call = app.clone();
-    let trouble = app.block_apart(move || trouble(of_call.store())).await?;
+    let trouble = if app.health().is_fresh() {
+        None
+    } else {
+        let of_call = app.clone();
+        let look = move || trouble(of_call.store());
+        let trouble = app.block_apart(look).await?;
+        app.health().found(trouble.is_none());
+        trouble
+    };
     let status = if trouble.is_none() { "OK" } else { "Error" };
     let info = HealthInfo {
         application_name: Some("ProGet".to_owned()),

@@ -1,4 +1,4 @@
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use axum::body::Bytes;
@@ -15,9 +15,18 @@ const UNIT: usize = 1 << 10;
 /// A client that takes a chunk within this time may get a larger one next.
 const BRISK: Duration = Duration::from_millis(200);
 
+/// Buffers that are kept for the next chunk: fresh memory has to be cleared first, page by page.
+const SPARE: usize = 8;
+
 /// The memory for what is on its way to clients, of all answers together.
 #[derive(Debug, Clone)]
-pub(crate) struct SendMemory(Arc<Semaphore>);
+pub(crate) struct SendMemory(Arc<Shared>);
+
+#[derive(Debug)]
+struct Shared {
+    permits: Arc<Semaphore>,
+    spare: Mutex<Vec<Vec<u8>>>,
+}
 
 /// Room for one chunk.
 #[derive(Debug)]
@@ -25,6 +34,7 @@ pub(crate) struct Room {
     bytes: usize,
     /// `None` for what everybody may have.
     permit: Option<OwnedSemaphorePermit>,
+    memory: SendMemory,
 }
 
 /// How large the next chunk of a body is: it grows while the client takes what it gets. The second
@@ -38,7 +48,8 @@ pub(crate) struct Appetite {
 
 impl SendMemory {
     pub(crate) fn new(bytes: usize) -> Self {
-        Self(Arc::new(Semaphore::new((bytes / UNIT).min(Semaphore::MAX_PERMITS))))
+        let permits = Semaphore::new((bytes / UNIT).min(Semaphore::MAX_PERMITS));
+        Self(Arc::new(Shared { permits: Arc::new(permits), spare: Mutex::default() }))
     }
 
     /// Room for as many of the wanted bytes as there are, but never less than everybody may have.
@@ -46,12 +57,35 @@ impl SendMemory {
         let mut bytes = wanted;
         while bytes > RequestLimits::LEAST_CHUNK {
             let units = u32::try_from(bytes.div_ceil(UNIT)).unwrap_or(u32::MAX);
-            if let Ok(permit) = self.0.clone().try_acquire_many_owned(units) {
-                return Room { bytes, permit: Some(permit) };
+            if let Ok(permit) = self.0.permits.clone().try_acquire_many_owned(units) {
+                return Room { bytes, permit: Some(permit), memory: self.clone() };
             }
             bytes /= 2;
         }
-        Room { bytes: wanted.min(RequestLimits::LEAST_CHUNK), permit: None }
+        let bytes = wanted.min(RequestLimits::LEAST_CHUNK);
+        Room { bytes, permit: None, memory: self.clone() }
+    }
+
+    /// So many bytes of no particular value.
+    fn buffer(&self, bytes: usize) -> Vec<u8> {
+        let mut spare = self.spare();
+        // A larger one would be more memory than there is room for.
+        match spare.iter().position(|buffer| buffer.len() == bytes) {
+            Some(at) => spare.swap_remove(at),
+            None => vec![0; bytes],
+        }
+    }
+
+    fn give_back(&self, buffer: Vec<u8>) {
+        let of_use = buffer.len() >= FIRST && buffer.len() == buffer.capacity();
+        let mut spare = self.spare();
+        if of_use && buffer.len().is_power_of_two() && spare.len() < SPARE {
+            spare.push(buffer);
+        }
+    }
+
+    fn spare(&self) -> MutexGuard<'_, Vec<Vec<u8>>> {
+        self.0.spare.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -61,15 +95,26 @@ impl Room {
         self.bytes
     }
 
+    /// What fits in, of no particular value yet.
+    pub(crate) fn buffer(&self) -> Vec<u8> {
+        self.memory.buffer(self.bytes())
+    }
+
     /// These bytes, which hold the room for as long as anybody has them.
     pub(crate) fn filled(self, bytes: Vec<u8>) -> Bytes {
-        Bytes::from_owner(Filled { bytes, _room: self })
+        Bytes::from_owner(Filled { bytes, room: self })
     }
 }
 
 struct Filled {
     bytes: Vec<u8>,
-    _room: Room,
+    room: Room,
+}
+
+impl Drop for Filled {
+    fn drop(&mut self) {
+        self.room.memory.give_back(std::mem::take(&mut self.bytes));
+    }
 }
 
 impl AsRef<[u8]> for Filled {
@@ -118,6 +163,24 @@ mod tests {
         drop(part);
         assert_eq!(memory.room(MOST).bytes(), MOST);
         assert_eq!(memory.room(10).bytes(), 10);
+    }
+
+    #[test]
+    fn a_few_buffers_are_used_again() {
+        let memory = SendMemory::new(64 << 20);
+        let sent: Vec<Bytes> = (0..3 * SPARE)
+            .map(|_| {
+                let room = memory.room(2 * FIRST);
+                let buffer = room.buffer();
+                room.filled(buffer)
+            })
+            .collect();
+        let known: Vec<*const u8> = sent.iter().map(|bytes| bytes.as_ptr()).collect();
+        drop(sent);
+        assert_eq!(memory.spare().len(), SPARE);
+        let again = memory.room(2 * FIRST).buffer();
+        assert!(known.contains(&again.as_ptr()) && again.len() == 2 * FIRST);
+        assert!(!known.contains(&memory.room(FIRST).buffer().as_ptr()), "it has more than that");
     }
 
     #[tokio::test(start_paused = true)]

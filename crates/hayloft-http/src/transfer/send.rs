@@ -156,7 +156,7 @@ impl Rest {
 
     /// The next bytes; an error if the file is shorter than it should be.
     fn chunk(mut self, room: Room) -> io::Result<(Bytes, Self)> {
-        let mut bytes = vec![0; room.bytes()];
+        let mut bytes = room.buffer();
         // The client may take as long as it likes, and all that waits for clients has one budget.
         self.source.read_piece(&mut bytes)?;
         self.left = self.left.saturating_sub(u64::try_from(bytes.len()).unwrap_or(u64::MAX));
