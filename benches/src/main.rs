@@ -12,6 +12,8 @@ mod lists;
 mod measure;
 mod raw;
 mod reopen;
+#[cfg(target_os = "linux")]
+mod serve;
 mod stores;
 mod table;
 mod upload;
@@ -46,6 +48,9 @@ struct Arguments {
     /// Where the stores are made; decides which disk is measured.
     #[arg(long, default_value = "target")]
     directory: PathBuf,
+    /// The command whose server is measured; the one beside this program unless told.
+    #[arg(long)]
+    program: Option<PathBuf>,
     /// Own use: hold the store in this directory until killed.
     #[arg(long, hide = true)]
     hold: Option<PathBuf>,
@@ -59,6 +64,7 @@ enum Row {
     Lists,
     Reopen,
     Commits,
+    Serve,
 }
 
 /// How much of everything is done.
@@ -92,14 +98,19 @@ fn run(arguments: &Arguments) -> Result<()> {
     let mut contests = Vec::new();
     for row in Row::value_variants() {
         if arguments.rows.is_empty() || arguments.rows.contains(row) {
-            contests.extend(measure(*row, scale, &mut stores)?);
+            contests.extend(measure(*row, scale, &mut stores, arguments)?);
         }
     }
     table::print(&contests, arguments.json);
     Ok(())
 }
 
-fn measure(row: Row, scale: Scale, stores: &mut Stores) -> Result<Vec<Contest>> {
+fn measure(
+    row: Row,
+    scale: Scale,
+    stores: &mut Stores,
+    arguments: &Arguments,
+) -> Result<Vec<Contest>> {
     match row {
         Row::Hash => hash::contests(scale),
         Row::Upload => upload::contests(scale, stores),
@@ -107,5 +118,15 @@ fn measure(row: Row, scale: Scale, stores: &mut Stores) -> Result<Vec<Contest>> 
         Row::Lists => lists::contests(scale, stores),
         Row::Reopen => reopen::contests(scale, stores),
         Row::Commits => commits::contests(scale, stores),
+        #[cfg(target_os = "linux")]
+        Row::Serve => {
+            let program = arguments.program.clone().unwrap_or_else(serve::default_program);
+            serve::contests(scale, stores, &program)
+        }
+        #[cfg(not(target_os = "linux"))]
+        Row::Serve => {
+            eprintln!("servers are measured on Linux only, not for {:?}", arguments.program);
+            Ok(Vec::new())
+        }
     }
 }

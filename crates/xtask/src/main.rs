@@ -34,7 +34,7 @@ cargo xtask <command>
   dist [--program=P] [--out=D]
                      build a release and pack it: .deb, .tar.gz, checksums and a bill of
                      materials in target/dist, or of a program that is built already
-  bench [--quick] [--million] [--rounds=N] [--json] [--directory=D] [row...]
+  bench [--quick] [--million] [--rounds=N] [--json] [--directory=D] [--program=P] [row...]
                      measure; prints ratios to baselines of the same run
   help               this text, as does --help after any command";
 
@@ -82,6 +82,7 @@ fn dispatch(arguments: &[String]) -> Result<()> {
         "package" => package(),
         "rust-version" => rust_version::check(),
         "bench" => {
+            Step::cargo(["build", "--release", "-p", "hayloft-cli"]).run()?;
             Step::cargo(["run", "--release", "-p", "hayloft-benches", "--"]).args(rest).run()
         }
         other => bail!("unknown command `{other}`; see `cargo xtask help`"),
