@@ -397,36 +397,42 @@ fn a_damaged_folder_is_mended_by_a_look_at_it() {
 #[test]
 fn what_takes_a_files_place_is_a_second_younger() {
     let directory = tempfile::tempdir().unwrap();
-    let store = filled(&directory, "debian");
+    let store = filled(&directory, "npm");
     let folder = directory.path().join("www");
-    run(&store, "debian", &folder);
-    let times = || -> BTreeMap<String, i64> {
-        let mut times = BTreeMap::new();
-        let mut waiting = vec![folder.join("dists")];
+    run(&store, "npm", &folder);
+    let files = || -> BTreeMap<String, (Vec<u8>, i64)> {
+        let mut files = BTreeMap::new();
+        let mut waiting = vec![folder.clone()];
         while let Some(path) = waiting.pop() {
             for entry in fs_err::read_dir(path).unwrap() {
                 let path = entry.unwrap().path();
                 if path.is_dir() {
-                    waiting.push(path);
+                    if !path.ends_with(".hayloft-export") {
+                        waiting.push(path);
+                    }
                 } else {
                     let second = fs_err::metadata(&path).unwrap().mtime();
-                    times.insert(path.to_str().unwrap().to_owned(), second);
+                    let content = fs_err::read(&path).unwrap();
+                    files.insert(path.to_str().unwrap().to_owned(), (content, second));
                 }
             }
         }
-        times
+        files
     };
-    let mut before = times();
+    let mut before = files();
     for version in ["1.2.0", "1.3.0", "1.4.0"] {
-        upload(&store, "debian", &package("debian", "alpha", version));
-        run(&store, "debian", &folder);
-        let after = times();
-        let releases: Vec<&String> =
-            after.keys().filter(|path| path.ends_with("/Release")).collect();
-        assert!(!releases.is_empty(), "{after:?}");
-        for path in releases {
-            assert!(after[path] > before[path], "{path}: {} then {}", before[path], after[path]);
+        upload(&store, "npm", &package("npm", "alpha", version));
+        run(&store, "npm", &folder);
+        let after = files();
+        let mut replaced = 0;
+        for (path, (content, second)) in &after {
+            let Some((old, earlier)) = before.get(path) else { continue };
+            if content != old {
+                replaced += 1;
+                assert!(second > earlier, "{path}: {earlier} then {second}");
+            }
         }
+        assert!(replaced > 0, "{version}: {:?}", after.keys());
         before = after;
     }
 }
