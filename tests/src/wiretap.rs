@@ -10,6 +10,7 @@ use std::thread;
 pub struct Wiretap {
     /// Where clients are to connect.
     pub address: SocketAddr,
+    server: Arc<Mutex<SocketAddr>>,
     heard: Arc<Mutex<Vec<u8>>>,
 }
 
@@ -26,9 +27,12 @@ impl Wiretap {
         let address = listener.local_addr().unwrap();
         let heard = Arc::new(Mutex::new(Vec::new()));
         let ear = Arc::clone(&heard);
+        let server = Arc::new(Mutex::new(server));
+        let leads_to = Arc::clone(&server);
         thread::spawn(move || {
             for client in listener.incoming() {
-                let (Ok(client), Ok(server)) = (client, TcpStream::connect(server)) else { return };
+                let server = TcpStream::connect(*leads_to.lock().unwrap());
+                let (Ok(client), Ok(server)) = (client, server) else { return };
                 let (back, forth) = (server.try_clone().unwrap(), client.try_clone().unwrap());
                 let ear = Arc::clone(&ear);
                 thread::spawn(move || {
@@ -43,7 +47,12 @@ impl Wiretap {
                 thread::spawn(move || pass(back, forth, |_| {}));
             }
         });
-        Self { address, heard }
+        Self { address, server, heard }
+    }
+
+    /// New connections go to another server from now on.
+    pub fn lead_to(&self, server: SocketAddr) {
+        *self.server.lock().unwrap() = server;
     }
 
     /// All that clients sent since the last call.

@@ -15,6 +15,10 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
+use hayloft::{
+    Actor, Background, Clock as _, ManualClock, OpenOptions, Store, SystemClock, Timestamp,
+    UploadRequest,
+};
 use hayloft_testkit::{Package, gem};
 use hayloft_tests::{
     Request, Response, Server, Wiretap, finish_child, has_program, meanwhile, rubygems, run, sha256,
@@ -301,6 +305,50 @@ fn lock_and_fetch_ranges(scene: &Scene) {
         let printed = scene.bundle(&project, &["exec", "ruby", "-e", "require \"hay\"; puts 1"]);
         assert_eq!(printed.trim(), "1");
     }
+}
+
+#[test]
+fn bundler_goes_on_when_the_list_of_versions_is_begun_anew() {
+    scenes().for_each(find_after_a_month);
+}
+
+fn find_after_a_month(mut scene: Scene) {
+    scene.push(&gem("hay", "1.0", "ruby"));
+    // As much as is worth it.
+    for at in 0..80 {
+        let name = format!("{}-{at}", "straw".repeat(40));
+        scene.server.upload("gems", gem(&name, "1.0", "ruby").build());
+    }
+    let tap = Wiretap::before(scene.server.address);
+    let source = scene.source_at(tap.address, "gems");
+    let project = project(&scene, &source, "gem \"hay\"");
+    scene.bundle(&project, &["install"]);
+    let before = scene.server.get("/rubygems/gems/versions").body;
+
+    scene.server.kill();
+    let month = Timestamp::from_millis(SystemClock.now().millis() + 31 * 24 * 60 * 60 * 1000);
+    let mut options = OpenOptions::default().clock(ManualClock::new(month));
+    options.background = Background::Caller;
+    let place = scene.folder.path().join("store");
+    let store = Store::open(&place, hayloft::feed_types(), options).unwrap();
+    let newer = gem("hay", "1.1", "ruby").build();
+    let me = Actor::named("tester");
+    store.upload("gems", &UploadRequest::default(), &mut newer.as_slice(), &me).unwrap();
+    store.run_maintenance().unwrap();
+    drop(store);
+
+    let scene = Scene { server: scene.server.restart(), ..scene };
+    let after = scene.server.get("/rubygems/gems/versions").body;
+    // What Bundler has is not its beginning, and it has as much of it.
+    assert!(after.len() >= before.len() && !after.starts_with(&before));
+    tap.lead_to(scene.server.address);
+    tap.take();
+    scene.bundle(&project, &["update"]);
+    let lock = fs_err::read_to_string(project.join("Gemfile.lock")).unwrap();
+    assert!(lock.contains("hay (1.1)"), "{lock}");
+    let heard = tap.take();
+    let asked = heard.matches("GET /rubygems/gems/versions ").count();
+    assert!(asked >= 1 && !heard.contains("specs.4.8"), "{heard}");
 }
 
 #[test]

@@ -8,7 +8,7 @@ mod search;
 mod view;
 
 pub(crate) use build::{begin, build_step, drop_old_lines};
-pub(crate) use hook::{Touched, bump, derive, make_dirty, put_row};
+pub(crate) use hook::{Touched, bump, derive, make_dirty, put_row, tidy, untidy};
 pub(crate) use log::read_lines;
 pub(crate) use search::fold;
 pub(crate) use view::{Ground, index_row, is_complete, status_of};

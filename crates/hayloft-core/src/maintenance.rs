@@ -357,6 +357,15 @@ impl Inner {
             self.writer
                 .change::<bool, StoreError>(INDEX_WEIGHT, move |plan| index::fold(plan, feed))?;
         }
+        if self.stops() {
+            return Ok(());
+        }
+        let types = self.context.types.clone();
+        let now = self.options.clock.now();
+        if let Some(weight) = index::untidy(self.snapshot()?.as_ref(), &types, feed, now)? {
+            self.writer
+                .change::<(), StoreError>(weight, move |plan| index::tidy(plan, &types, feed))?;
+        }
         Ok(())
     }
 

@@ -247,6 +247,48 @@ fn an_index_of_other_rules_is_built_anew_and_says_so_meanwhile() {
 }
 
 #[test]
+fn maintenance_lets_a_type_begin_its_logs_anew() {
+    let shelves = Shelves::new(Shelf { tidies: true, ..SHELF });
+    let events = || {
+        let view = shelves.store.native_view("feed").unwrap();
+        let mut bytes = Vec::new();
+        view.view()
+            .read_log(b"events", &mut |part| {
+                bytes.extend_from_slice(part);
+                ControlFlow::Continue(())
+            })
+            .unwrap();
+        let head = view.view().log(b"events").unwrap().unwrap();
+        (head.generation, String::from_utf8(bytes).unwrap())
+    };
+    shelves.upload("a", "1");
+    shelves.store.run_maintenance().unwrap();
+    let (first, text) = events();
+    assert_eq!(text, "a 1\n");
+    // Who reads goes on with what there was.
+    let reader = shelves.store.native_view("feed").unwrap();
+    for version in ["2", "3", "4", "5", "6"] {
+        shelves.upload("a", version);
+    }
+    shelves.store.run_maintenance().unwrap();
+    let (second, tidied) = events();
+    let now = shelves.store.now().millis();
+    assert_eq!(tidied, format!("tidied at {now}\n"));
+    assert!(second > first);
+    let mut bytes = Vec::new();
+    reader
+        .view()
+        .read_log(b"events", &mut |part| {
+            bytes.extend_from_slice(part);
+            ControlFlow::Continue(())
+        })
+        .unwrap();
+    assert_eq!(bytes, b"a 1\n");
+    shelves.upload("b", "1");
+    assert_eq!(events(), (second, format!("{tidied}b 1\n")));
+}
+
+#[test]
 fn a_hook_that_fails_lets_the_change_stand() {
     let directory = tempfile::tempdir().unwrap();
     let (store, _) = open(directory.path(), Shelf { fails: Some("a"), ..SHELF });

@@ -4,7 +4,7 @@ use std::fmt;
 use crate::native::{FeedView, Native, Terms};
 use crate::{
     Coordinates, FeedTypeError, Identity, IndexChange, IndexError, IndexWriter, Inspected, Limits,
-    PackageName, Purl, Qualifiers, Repackage, Repackaged, TagChange, Upload, Version,
+    PackageName, Purl, Qualifiers, Repackage, Repackaged, TagChange, Timestamp, Upload, Version,
 };
 
 /// Whether two packages of a feed may have names that differ by ASCII case alone.
@@ -169,6 +169,21 @@ pub trait FeedType: fmt::Debug + Send + Sync + 'static {
     ) -> Result<(), IndexError> {
         let _ = view;
         out.search(change.after.map(|_| Terms::of(change.name).record(0)).as_ref())
+    }
+
+    /// Begins logs anew that have come to repeat themselves, as some ecosystems do now and then.
+    ///
+    /// Maintenance calls it often, and in a commit only where it has something to write: it must
+    /// find out from heads of logs and a few rows that there is nothing to do. What it writes may
+    /// differ from what was there in nothing that [`FeedType::normal_form`] keeps.
+    fn tidy(
+        &self,
+        view: &dyn FeedView,
+        now: Timestamp,
+        out: &mut dyn IndexWriter,
+    ) -> Result<(), IndexError> {
+        let _ = (view, now, out);
+        Ok(())
     }
 
     /// True for index rows that tell what happened, not how things are: entries of a journal, and

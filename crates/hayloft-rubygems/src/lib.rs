@@ -37,7 +37,7 @@ mod yaml;
 use hayloft_feed::native::{FeedView, Native};
 use hayloft_feed::{
     CaseTwins, FeedType, FeedTypeError, Identity, IndexChange, IndexError, IndexWriter, Inspected,
-    Limits, PackageName, Qualifiers, Repackage, Repackaged, Upload, Version,
+    Limits, PackageName, Qualifiers, Repackage, Repackaged, Timestamp, Upload, Version,
 };
 
 pub use checksums::ChecksumsError;
@@ -153,6 +153,15 @@ impl FeedType for RubyGems {
         out: &mut dyn IndexWriter,
     ) -> Result<(), IndexError> {
         native::index(change, view, out)
+    }
+
+    fn tidy(
+        &self,
+        view: &dyn FeedView,
+        now: Timestamp,
+        out: &mut dyn IndexWriter,
+    ) -> Result<(), IndexError> {
+        native::tidy(view, now, out)
     }
 
     fn normal_form(&self, log: &[u8], bytes: Vec<u8>) -> Vec<u8> {

@@ -22,7 +22,7 @@ use hayloft_feed::{PackageHead, PackageName};
 use crate::RubyGems;
 
 pub(crate) use fragments::of_gem as fragments_of_gem;
-pub(crate) use index::{INDEX_REVISION, index, normal_form};
+pub(crate) use index::{INDEX_REVISION, index, normal_form, tidy};
 use place::{Place, Specs};
 
 impl Native for RubyGems {

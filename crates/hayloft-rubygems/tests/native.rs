@@ -116,6 +116,48 @@ fn pushes_are_appended() {
 }
 
 #[test]
+fn the_list_of_versions_is_begun_anew_once_a_month() {
+    let mut feed = feed();
+    for number in 0..400 {
+        push(&mut feed, &format!("gem-{number:03}"), "1.0", "ruby");
+    }
+    push(&mut feed, "hay", "1.0", "ruby");
+    push(&mut feed, "hay", "1.1", "java");
+    push(&mut feed, "gone", "1.0", "ruby");
+    unlist(&mut feed, "gone", "1.0");
+    unlist(&mut feed, "gem-007", "1.0");
+    let before = text(&mut feed, "/versions");
+    assert_eq!(before.lines().count(), 2 + 405);
+    let month = 30 * 24 * 60 * 60 * 1000;
+    let tidied = |feed: &mut MemoryFeed| {
+        feed.tidy();
+        text(feed, "/versions")
+    };
+    // The feed says that it was made in 1970.
+    let fresh = tidied(&mut feed);
+    let numbers = versions(&mut feed);
+    assert_eq!(numbers.len(), 400);
+    assert!(numbers.contains(&"hay 1.0,1.1-java".to_owned()));
+    assert!(numbers.iter().all(|line| !line.starts_with("gone ") && !line.contains("gem-007")));
+    feed.assert_rebuilds_equally();
+    feed.step(month + 1000);
+    assert!(tidied(&mut feed) == fresh, "nothing came");
+    push(&mut feed, "hay", "2.0", "ruby");
+    assert!(tidied(&mut feed) != fresh);
+    assert_eq!(versions(&mut feed).len(), 400);
+    feed.step(1000);
+    push(&mut feed, "hay", "2.1", "ruby");
+    let appended = text(&mut feed, "/versions");
+    feed.step(month - 10_000);
+    assert!(tidied(&mut feed) == appended, "the month is not over");
+    feed.step(20_000);
+    let again = tidied(&mut feed);
+    assert_eq!(versions(&mut feed).len(), 400);
+    assert!(again != appended);
+    feed.assert_rebuilds_equally();
+}
+
+#[test]
 fn the_same_gem_again_changes_nothing() {
     let mut feed = feed();
     push(&mut feed, "hay", "1.0", "ruby");
@@ -474,7 +516,12 @@ fn a_yank_follows_the_feed_and_names_the_platform() {
     let Ok(Action::Edit(order)) = yank(&feed, &java) else { panic!("an edit") };
     let outcome = feed.edit(&order).unwrap();
     assert!(matches!(outcome, Outcome::Edited { .. }));
-    assert!(text(&mut feed, "/info/hay").contains("\n2.0 |"));
+    let info = text(&mut feed, "/info/hay");
+    assert!(info.contains("\n2.0 |") && !info.contains("2.0-java"), "{info}");
+    assert_eq!(versions(&mut feed).last().unwrap(), "hay -2.0-java");
+    let unyank = |pairs: &[(&str, &str)]| decide(&feed, "PUT", "/api/v1/gems/unyank", pairs, &[]);
+    assert!(matches!(unyank(&java), Err(Refusal::NotFound(_))));
+    assert!(unyank(&java[..2]).is_ok());
     let missing: [&[(&str, &str)]; 4] = [
         &[("gem_name", "hay"), ("version", "9")],
         &[("gem_name", "straw"), ("version", "1.0")],

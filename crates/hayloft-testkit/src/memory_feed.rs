@@ -280,7 +280,9 @@ impl MemoryFeed {
         let touched: Vec<_> = before
             .iter()
             .filter(|(place, state)| {
-                work.versions.get(*place).is_none_or(|now| now.state.status != state.status)
+                work.versions.get(*place).is_none_or(|now| {
+                    now.state.status != state.status || now.state.files != state.files
+                })
             })
             .map(|(place, state)| (place.clone(), Some(state.clone())))
             .collect();
@@ -341,6 +343,18 @@ impl MemoryFeed {
             now: change.now,
         };
         self.feed_type.index(change, self, &mut out).expect("the index is derived");
+        self.index = out.index;
+    }
+
+    /// Lets the type tidy its logs, as maintenance does.
+    pub fn tidy(&mut self) {
+        let mut out = Writer {
+            index: self.index.clone(),
+            name: Vec::new(),
+            revision: self.revision,
+            now: self.now,
+        };
+        self.feed_type.tidy(self, self.now, &mut out).expect("the index is tidied");
         self.index = out.index;
     }
 

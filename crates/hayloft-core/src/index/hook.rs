@@ -215,6 +215,53 @@ pub(crate) fn derive_one(
         .map_err(|error| IndexError::View(view::failed(error)))
 }
 
+/// What the type of a feed has to tidy; nothing while its index is not complete.
+fn tidied(
+    read: &dyn MetaRead,
+    types: &FeedTypes,
+    feed: u32,
+    (sequence, now): (u64, Timestamp),
+) -> Result<Option<Collected>, StoreError> {
+    let Some(handle) = FeedHandle::by_id(read, types, feed)? else { return Ok(None) };
+    let Some(feed_type) = handle.feed_type.clone() else { return Ok(None) };
+    if feed_type.index_revision() == 0 || !view::is_complete(read, feed, feed_type.as_ref())? {
+        return Ok(None);
+    }
+    let ground = Ground::of(read, handle, feed_type.clone(), &[])?;
+    let mut out = Collector { read, feed, sequence, now, collected: Collected::default() };
+    match feed_type.tidy(&ground.view_in_change(read), now, &mut out) {
+        Ok(()) => Ok(Some(out.collected)),
+        Err(IndexError::View(ViewError::Unavailable(_))) => {
+            Err(StoreError::damaged("what an index is tidied from"))
+        }
+        Err(error) => {
+            let error = &error as &dyn std::error::Error;
+            tracing::error!(error, feed = ground.card.name, "an index could not be tidied");
+            Ok(None)
+        }
+    }
+}
+
+/// Bytes that [`tidy`] would write; `None` if there is nothing to do.
+pub(crate) fn untidy(
+    read: &dyn MetaRead,
+    types: &FeedTypes,
+    feed: u32,
+    now: Timestamp,
+) -> Result<Option<usize>, StoreError> {
+    let found = tidied(read, types, feed, (0, now))?;
+    Ok(found.filter(Collected::is_something).map(|found| found.size()))
+}
+
+/// Lets the type of a feed tidy its index.
+pub(crate) fn tidy(plan: &mut Plan, types: &FeedTypes, feed: u32) -> Result<(), StoreError> {
+    let at = (plan.sequence(), plan.now());
+    match tidied(plan, types, feed, at)? {
+        Some(found) => found.write(plan, feed, &[]),
+        None => Ok(()),
+    }
+}
+
 fn state(
     record: &VersionRecord,
     status: Status,
@@ -335,6 +382,16 @@ enum Words {
 }
 
 impl Collected {
+    fn is_something(&self) -> bool {
+        !(self.rows.is_empty() && self.subjects.is_empty() && self.stale.is_empty())
+            || self.logs.values().any(Pending::is_something)
+    }
+
+    fn size(&self) -> usize {
+        let rows = self.rows.values().flatten().map(Vec::len);
+        rows.chain(self.logs.values().map(Pending::size)).sum()
+    }
+
     fn write(self, plan: &mut Plan, feed: u32, name_key: &[u8]) -> Result<(), StoreError> {
         for (key, value) in self.rows {
             put_row(plan, feed, &key, value.as_deref())?;

@@ -159,6 +159,14 @@ impl Pending {
         head
     }
 
+    pub(crate) fn is_something(&self) -> bool {
+        self.restarted || self.removed || !self.appended.is_empty()
+    }
+
+    pub(crate) fn size(&self) -> usize {
+        self.appended.len()
+    }
+
     pub(crate) fn remove(&mut self) {
         *self = Self { removed: true, ..Self::default() };
     }

@@ -8,8 +8,8 @@ use hayloft_feed::native::{
 };
 use hayloft_feed::{
     FeedType, FeedTypeError, Fragment, Identity, IndexChange, IndexError, IndexWriter, Inspected,
-    Limits, PackageName, Qualifiers, Repackage, Repackaged, SearchRecord, Upload, Version,
-    VersionChange,
+    Limits, PackageName, Qualifiers, Repackage, Repackaged, SearchRecord, Timestamp, Upload,
+    Version, VersionChange,
 };
 
 use crate::plain::{Plain, package};
@@ -21,9 +21,11 @@ pub(crate) struct Shelf {
     pub(crate) revision: u32,
     /// Name of a package whose hook fails.
     pub(crate) fails: Option<&'static str>,
+    /// Whether the log of all that happened is begun anew when it is tidied.
+    pub(crate) tidies: bool,
 }
 
-pub(crate) const SHELF: Shelf = Shelf { revision: 1, fails: None };
+pub(crate) const SHELF: Shelf = Shelf { revision: 1, fails: None, tidies: false };
 
 fn line(change: &VersionChange) -> Option<Vec<u8>> {
     let after = change.after.as_ref()?;
@@ -76,6 +78,19 @@ impl FeedType for Shelf {
     }
     fn native(&self) -> Option<&dyn Native> {
         Some(self)
+    }
+    fn tidy(
+        &self,
+        view: &dyn FeedView,
+        now: Timestamp,
+        out: &mut dyn IndexWriter,
+    ) -> Result<(), IndexError> {
+        if !self.tidies || view.log(b"events")?.is_none_or(|head| head.length < 20) {
+            return Ok(());
+        }
+        out.restart(b"events")?;
+        out.append(b"events", format!("tidied at {}\n", now.millis()).as_bytes())?;
+        Ok(())
     }
     fn normal_form(&self, log: &[u8], bytes: Vec<u8>) -> Vec<u8> {
         // The order of events differs when they are derived anew.

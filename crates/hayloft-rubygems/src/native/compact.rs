@@ -1,6 +1,8 @@
+use std::ops::ControlFlow;
+
 use data_encoding::{BASE64, HEXLOWER};
-use hayloft_feed::LogHead;
 use hayloft_feed::native::{Answer, Body, FeedView, Resource, Validator, ViewError};
+use hayloft_feed::{LogHead, Timestamp};
 use md5::Md5;
 use sha2::{Digest, Sha256};
 
@@ -9,6 +11,8 @@ use super::index::{HEADER_END, Listing};
 
 /// The log of all gems with their versions.
 pub(crate) const VERSIONS: &[u8] = b"versions";
+
+const CREATED: &str = "created_at: ";
 
 /// How the compact index calls its files.
 pub(crate) const TEXT: &str = "text/plain; charset=utf-8";
@@ -20,7 +24,22 @@ pub(crate) fn info_log(name: &str) -> Vec<u8> {
 
 /// What the log of versions begins with, and all it is while nothing came.
 pub(crate) fn versions_header(view: &dyn FeedView) -> String {
-    format!("created_at: {}\n{HEADER_END}", view.feed().created.to_seconds())
+    header(view.feed().created)
+}
+
+pub(crate) fn header(begun: Timestamp) -> String {
+    format!("{CREATED}{}\n{HEADER_END}", begun.to_seconds())
+}
+
+/// When the log of versions was begun, as its header says it.
+pub(crate) fn begun(view: &dyn FeedView) -> Result<Option<String>, ViewError> {
+    let mut begun = None;
+    view.read_log(VERSIONS, &mut |piece| {
+        let text = String::from_utf8_lossy(piece);
+        begun = text.lines().next().and_then(|line| line.strip_prefix(CREATED)).map(str::to_owned);
+        ControlFlow::Break(())
+    })?;
+    Ok(begun)
 }
 
 /// `/versions`

@@ -9,7 +9,7 @@ use hayloft_feed::{
     PackageName, SearchRecord, Status, Timestamp, VersionState,
 };
 
-use super::compact::{VERSIONS, info_log, versions_header};
+use super::compact::{VERSIONS, begun, header, info_log, versions_header};
 use super::fragments::INFO;
 
 /// Raised when other rows or logs are derived from the same gems.
@@ -106,6 +106,38 @@ pub(crate) fn index(
     out.search(record.as_ref())
 }
 
+/// Bytes of a list that is worth to be begun anew, and of one that a commit can take.
+const TIDIED: std::ops::RangeInclusive<u64> = 16 << 10..=8 << 20;
+/// How long a list goes on, as on the public service.
+const MONTH: i64 = 30 * 24 * 60 * 60 * 1000;
+
+/// Begins the list of versions anew once a month, if something came to it: a line for each gem,
+/// without what was yanked. Bundler finds out by the length or the digest that what it has is of
+/// the former one, and fetches all of it.
+pub(crate) fn tidy(
+    view: &dyn FeedView,
+    now: Timestamp,
+    out: &mut dyn IndexWriter,
+) -> Result<(), IndexError> {
+    let Some(head) = view.log(VERSIONS)?.filter(|head| TIDIED.contains(&head.length)) else {
+        return Ok(());
+    };
+    let Some(begun) = begun(view)? else { return Ok(()) };
+    let month_ago = Timestamp::from_millis(now.millis().saturating_sub(MONTH)).to_seconds();
+    if begun > month_ago || head.changed.to_seconds() <= begun {
+        return Ok(());
+    }
+    let mut text = header(now);
+    for (name, gem) in Listing::read(view)?.0 {
+        let numbers: Vec<&str> = gem.numbers.iter().map(String::as_str).collect();
+        // Writing to a string cannot fail.
+        let _ = writeln!(text, "{name} {} {}", numbers.join(","), gem.digest);
+    }
+    out.restart(VERSIONS)?;
+    out.append(VERSIONS, text.as_bytes())?;
+    Ok(())
+}
+
 /// The lines of gems that were not shown before with these bytes, and the numbers of those that
 /// were and are no more.
 fn difference(change: &IndexChange<'_>) -> Result<(Vec<Line>, Vec<String>), IndexError> {
@@ -178,17 +210,25 @@ pub(crate) fn normal_form(log: &[u8], bytes: &[u8]) -> Vec<u8> {
     let mut listing = Listing::default();
     lines.lines().for_each(|line| listing.line(line));
     let mut normal = String::new();
-    for (name, numbers) in listing.0.iter().filter(|(_, numbers)| !numbers.is_empty()) {
-        let numbers: Vec<&str> = numbers.iter().map(String::as_str).collect();
+    for (name, gem) in listing.0.iter().filter(|(_, gem)| !gem.numbers.is_empty()) {
+        let numbers: Vec<&str> = gem.numbers.iter().map(String::as_str).collect();
         // Writing to a string cannot fail.
         let _ = writeln!(normal, "{name} {}", numbers.join(","));
     }
     normal.into_bytes()
 }
 
-/// What a `versions` log comes to: the numbers of each gem.
+/// What a `versions` log comes to.
 #[derive(Debug, Default)]
-pub(crate) struct Listing(pub(crate) BTreeMap<String, BTreeSet<String>>);
+pub(crate) struct Listing(pub(crate) BTreeMap<String, Listed>);
+
+/// What it says of a gem.
+#[derive(Debug, Default)]
+pub(crate) struct Listed {
+    pub(crate) numbers: BTreeSet<String>,
+    /// Of the last `info/NAME`, in hex.
+    digest: String,
+}
 
 impl Listing {
     /// Reads the whole log.
@@ -203,25 +243,26 @@ impl Listing {
             }
             ControlFlow::Continue(())
         })?;
-        listing.0.retain(|_, numbers| !numbers.is_empty());
+        listing.0.retain(|_, gem| !gem.numbers.is_empty());
         Ok(listing)
     }
 
     fn line(&mut self, line: &str) {
         // The header has two parts or one.
         let mut parts = line.split(' ');
-        let (Some(name), Some(numbers), Some(_)) = (parts.next(), parts.next(), parts.next())
+        let (Some(name), Some(numbers), Some(digest)) = (parts.next(), parts.next(), parts.next())
         else {
             return;
         };
         let known = self.0.entry(name.to_owned()).or_default();
+        digest.clone_into(&mut known.digest);
         for number in numbers.split(',') {
             match number.strip_prefix('-') {
                 Some(gone) => {
-                    known.remove(gone);
+                    known.numbers.remove(gone);
                 }
                 None => {
-                    known.insert(number.to_owned());
+                    known.numbers.insert(number.to_owned());
                 }
             }
         }

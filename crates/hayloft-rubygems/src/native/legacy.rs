@@ -45,8 +45,9 @@ struct Tuple {
 
 fn tuples(listing: Listing, which: Specs) -> Vec<Tuple> {
     let mut tuples = Vec::new();
-    for (name, numbers) in listing.0 {
-        let mut of_gem: Vec<Tuple> = numbers
+    for (name, gem) in listing.0 {
+        let mut of_gem: Vec<Tuple> = gem
+            .numbers
             .iter()
             .filter_map(|number| {
                 let (version, platform) = number.split_once('-').unwrap_or((number, "ruby"));

@@ -3,7 +3,7 @@ use hayloft_feed::native::{
     Action, ActionKind, Change, Edit, FeedView, Fields, FilePart, Framing, Intake, ListingChange,
     Outcome, Refusal, Reply, Request, StagedCard, UploadOrder, Want,
 };
-use hayloft_feed::{FeedType, Qualifiers, Version};
+use hayloft_feed::{FeedType, PackageName, Qualifiers, Version};
 
 use super::checked;
 use super::index::gems;
@@ -52,7 +52,12 @@ pub(crate) fn decide(
         }
         Some(Place::Yank) => yank(rubygems, view, fields),
         Some(Place::Unyank) => {
-            let (package, version, _) = asked(rubygems, fields)?;
+            let (package, version, platform) = asked(rubygems, fields)?;
+            // Of several platforms one that was yanked is gone; to push it again brings it back.
+            let (_, has) = platforms(view, &package, &version, &platform)?;
+            if !has {
+                return Err(no_version(version.text()));
+            }
             let list = Change::List(version, ListingChange::List);
             Ok(Action::Edit(Edit::new(package, vec![list])))
         }
@@ -69,7 +74,7 @@ pub(crate) fn decide(
 fn asked(
     rubygems: RubyGems,
     fields: &Fields,
-) -> Result<(hayloft_feed::PackageName, Version, Qualifiers), Refusal> {
+) -> Result<(PackageName, Version, Qualifiers), Refusal> {
     let missing = |what: &str| Refusal::Invalid(format!("`{what}` is missing"));
     let name = fields.text("gem_name").ok_or_else(|| missing("gem_name"))?;
     let text = fields.text("version").ok_or_else(|| missing("version"))?;
@@ -88,17 +93,27 @@ fn no_version(text: &str) -> Refusal {
     Refusal::NotFound(Some(format!("The version {text} does not exist.")))
 }
 
+/// For how many platforms a version has gems, and whether this is one of them.
+fn platforms(
+    view: &dyn FeedView,
+    package: &PackageName,
+    version: &Version,
+    platform: &Qualifiers,
+) -> Result<(usize, bool), Refusal> {
+    let mut found = (0, false);
+    view.version(package.key(), version, &Want::nothing().files(), &mut |entry| {
+        let has = gems(entry.files).any(|file| file.qualifiers == *platform);
+        found = (gems(entry.files).count(), has);
+    })
+    .map_err(|error| Refusal::Unavailable(error.to_string()))?;
+    Ok(found)
+}
+
 /// Hides or removes a version, as the feed is set. Of a version with gems for several platforms,
 /// whose status they share, one is removed.
 fn yank(rubygems: RubyGems, view: &dyn FeedView, fields: &Fields) -> Result<Action, Refusal> {
     let (package, version, platform) = asked(rubygems, fields)?;
-    let mut found = (0, false);
-    view.version(package.key(), &version, &Want::nothing().files(), &mut |entry| {
-        let has = gems(entry.files).any(|file| file.qualifiers == platform);
-        found = (gems(entry.files).count(), has);
-    })
-    .map_err(|error| Refusal::Unavailable(error.to_string()))?;
-    let change = match found {
+    let change = match platforms(view, &package, &version, &platform)? {
         (_, false) => return Err(no_version(version.text())),
         (1, true) => Change::List(version, ListingChange::Delete),
         (_, true) => Change::Remove(version, Some(platform)),
