@@ -16,7 +16,7 @@ const INBOX: &str = "inbox";
 const RELEASED: &str = "released";
 
 /// Takes all packages of a folder in, releases those that wait for it, and writes both results.
-fn release(
+pub fn release(
     desk: &Store,
     incoming: &Path,
     site: &Path,
@@ -61,7 +61,7 @@ fn release(
 }
 
 /// On the other machine: the whole bundle is verified before the first change.
-fn receive(store: &Store, feed: &str, bundle: &Path) -> Result<u64, Box<dyn Error>> {
+pub fn receive(store: &Store, feed: &str, bundle: &Path) -> Result<u64, Box<dyn Error>> {
     let me = Actor::named("courier");
     if store.feed(feed).is_err() {
         store.create_feed(FeedDraft::new(feed, "universal"), &me)?;
@@ -69,6 +69,7 @@ fn receive(store: &Store, feed: &str, bundle: &Path) -> Result<u64, Box<dyn Erro
     Ok(apply(store, feed, bundle, &ApplyOptions::default(), &me)?.stored)
 }
 
+#[allow(dead_code, reason = "a test calls what it calls")]
 fn main() -> Result<(), Box<dyn Error>> {
     let arguments: Vec<PathBuf> = std::env::args_os().skip(1).map(PathBuf::from).collect();
     match arguments.as_slice() {
