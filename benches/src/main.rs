@@ -4,6 +4,8 @@
 //! in another order, so that a disk or a machine in another mood meets all of them alike. The
 //! table shows medians and, of the ratios of single rounds, median, lowest and highest.
 
+#[cfg(target_os = "linux")]
+mod before;
 mod clients;
 mod commits;
 mod download;
@@ -21,6 +23,8 @@ mod upload;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+#[cfg(target_os = "linux")]
+use anyhow::Context;
 use anyhow::Result;
 use clap::{Parser, ValueEnum};
 
@@ -51,6 +55,9 @@ struct Arguments {
     /// The command whose server is measured; the one beside this program unless told.
     #[arg(long)]
     program: Option<PathBuf>,
+    /// For `before`: the command built from commit acf9236, as the baseline.
+    #[arg(long)]
+    old: Option<PathBuf>,
     /// Own use: hold the store in this directory until killed.
     #[arg(long, hide = true)]
     hold: Option<PathBuf>,
@@ -65,6 +72,7 @@ enum Row {
     Reopen,
     Commits,
     Serve,
+    Before,
 }
 
 /// How much of everything is done.
@@ -97,7 +105,10 @@ fn run(arguments: &Arguments) -> Result<()> {
     let mut stores = Stores::new(&arguments.directory)?;
     let mut contests = Vec::new();
     for row in Row::value_variants() {
-        if arguments.rows.is_empty() || arguments.rows.contains(row) {
+        // There is nothing to go by without the old program.
+        let is_meant =
+            arguments.rows.is_empty() && (*row != Row::Before || arguments.old.is_some());
+        if is_meant || arguments.rows.contains(row) {
             contests.extend(measure(*row, scale, &mut stores, arguments)?);
         }
     }
@@ -123,8 +134,16 @@ fn measure(
             let program = arguments.program.clone().unwrap_or_else(serve::default_program);
             serve::contests(scale, stores, &program)
         }
+        #[cfg(target_os = "linux")]
+        Row::Before => {
+            let program = arguments.program.clone().unwrap_or_else(serve::default_program);
+            let old = arguments.old.as_deref().with_context(|| {
+                format!("name the program built from commit {} with --old", before::COMMIT)
+            })?;
+            before::contests(scale, stores, old, &program)
+        }
         #[cfg(not(target_os = "linux"))]
-        Row::Serve => {
+        Row::Serve | Row::Before => {
             eprintln!("servers are measured on Linux only, not for {:?}", arguments.program);
             Ok(Vec::new())
         }

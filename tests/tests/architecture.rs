@@ -6,7 +6,16 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::Path;
 use std::process::Command;
+use std::sync::{Arc, Mutex};
 
+use hayloft::engine::{
+    Batch, CommitError, Direction, Fs, KeyRange, LocalBlobs, MetaError, MetaRead, MetaStore,
+    MetaTurn, Parts, RealFs, RedbOptions, RedbStore, Row, Table, Want,
+};
+use hayloft::{
+    Actor, Allow, Background, FeedDraft, OpenOptions, PromoteRequest, RepackageRequest, Selector,
+    StatusChange, Store, UploadRequest, VersionsQuery,
+};
 use serde_json::Value;
 
 fn text() -> String {
@@ -206,4 +215,158 @@ fn no_source_outside_a_types_own_crate_names_it() {
     }
     let allowed = NAMED.iter().map(|(path, lines, _)| ((*path).to_owned(), *lines)).collect();
     assert_eq!(found, allowed);
+}
+
+/// Tables that commits have put rows into or taken them from, and that were read.
+#[derive(Debug, Default)]
+struct Noted {
+    written: Mutex<BTreeSet<&'static str>>,
+    read: Mutex<BTreeSet<&'static str>>,
+}
+
+#[derive(Debug)]
+struct Noting {
+    meta: RedbStore,
+    noted: Arc<Noted>,
+}
+
+struct NotingRead<R: ?Sized> {
+    noted: Arc<Noted>,
+    below: Box<R>,
+}
+
+impl MetaStore for Noting {
+    fn snapshot(&self, wants: &[Want]) -> Result<Box<dyn MetaRead>, MetaError> {
+        let below = self.meta.snapshot(wants)?;
+        Ok(Box::new(NotingRead { noted: self.noted.clone(), below }))
+    }
+
+    fn turn(&self, wants: &[Want]) -> Result<Box<dyn MetaTurn + '_>, MetaError> {
+        let below = self.meta.turn(wants)?;
+        Ok(Box::new(NotingRead { noted: self.noted.clone(), below }))
+    }
+
+    fn must_reopen(&self) -> bool {
+        self.meta.must_reopen()
+    }
+}
+
+impl<R: MetaRead + ?Sized> MetaRead for NotingRead<R> {
+    fn get(&self, table: Table, key: &[u8]) -> Result<Option<Vec<u8>>, MetaError> {
+        self.noted.read.lock().unwrap().insert(table.0);
+        self.below.get(table, key)
+    }
+
+    fn scan(
+        &self,
+        table: Table,
+        range: KeyRange,
+        direction: Direction,
+        limit: usize,
+    ) -> Result<Vec<Row>, MetaError> {
+        self.noted.read.lock().unwrap().insert(table.0);
+        self.below.scan(table, range, direction, limit)
+    }
+}
+
+impl MetaTurn for NotingRead<dyn MetaTurn + '_> {
+    fn commit(self: Box<Self>, batch: Batch) -> Result<(), CommitError> {
+        let put = batch.put.iter().map(|(table, ..)| table.0);
+        let deleted = batch.delete.iter().map(|(table, _)| table.0);
+        self.noted.written.lock().unwrap().extend(put.chain(deleted));
+        self.below.commit(batch)
+    }
+}
+
+type Tables = BTreeSet<String>;
+
+/// What the picture says of each operation: the tables behind the arrow from it, or to it.
+fn arrows() -> BTreeMap<(String, &'static str), Tables> {
+    let text = text();
+    let (_, picture) = text.split_once("plan: Fn(&mut Plan)").unwrap();
+    let (picture, _) = picture.split_once("```").unwrap();
+    let mut arrows: BTreeMap<(String, &'static str), Tables> = BTreeMap::new();
+    let mut last = None;
+    for line in picture.lines() {
+        let found = ["─▶", "◀─"].iter().find_map(|arrow| {
+            let (name, tables) = line.split_once(arrow)?;
+            tables.contains("-1").then(|| ((name.trim().to_owned(), *arrow), tables))
+        });
+        let tables = match found {
+            Some((name, tables)) => {
+                last = Some(name);
+                tables
+            }
+            None => line,
+        };
+        // A line may go on from the one before.
+        let words = tables.split([' ', ',', ':']).filter(|word| word.ends_with("-1"));
+        if let Some(last) = &last {
+            arrows.entry(last.clone()).or_default().extend(words.map(str::to_owned));
+        }
+    }
+    arrows
+}
+
+#[test]
+fn arrows_in_the_picture_of_rows_and_plans_lead_where_operations_read_and_write() {
+    let directory = tempfile::tempdir().unwrap();
+    let noted = Arc::new(Noted::default());
+    let fs: Arc<dyn Fs> = Arc::new(RealFs);
+    let mut options = OpenOptions::default();
+    options.background = Background::Caller;
+    let types = hayloft::feed_types();
+    let store = Store::open_with(&fs, directory.path(), types, options, |root, _| {
+        let meta = RedbStore::create(&fs, &root.join("meta.redb"), &RedbOptions::default());
+        let blobs = LocalBlobs::create(&fs, &root.join("blobs"));
+        Ok(Parts {
+            fs: fs.clone(),
+            meta: Arc::new(Noting { meta: meta.unwrap(), noted: noted.clone() }),
+            blobs: Arc::new(blobs.unwrap()),
+        })
+    })
+    .unwrap();
+    let actor = Actor::named("tester");
+    let mut found: BTreeMap<(String, &'static str), Tables> = BTreeMap::new();
+    let tables = |of: &Mutex<BTreeSet<&'static str>>| -> Tables {
+        std::mem::take(&mut *of.lock().unwrap()).into_iter().map(str::to_owned).collect()
+    };
+    let mut note = |name: &str, arrow: &'static str, operation: &mut dyn FnMut()| {
+        drop((tables(&noted.written), tables(&noted.read)));
+        operation();
+        let all = tables(if arrow == "─▶" { &noted.written } else { &noted.read });
+        found.insert((name.to_owned(), arrow), all);
+    };
+    let one = Selector::ungrouped("tools", "1.0.0");
+    note("create_feed", "─▶", &mut || {
+        store.create_feed(FeedDraft::new("dev", "universal"), &actor).unwrap();
+    });
+    store.create_feed(FeedDraft::new("next", "universal"), &actor).unwrap();
+    note("upload", "─▶", &mut || {
+        let package = hayloft_testkit::upack("", "tools", "1.0.0").build();
+        let request = UploadRequest::default();
+        store.upload("dev", &request, &mut package.as_slice(), &actor).unwrap();
+    });
+    note("maintenance", "─▶", &mut || store.run_maintenance().unwrap());
+    note("status", "─▶", &mut || {
+        let allow = Some(Some(Allow::Always));
+        let change = StatusChange { allow, ..StatusChange::default() };
+        store.set_status("dev", &one, &change, &actor).unwrap();
+    });
+    note("repackage", "─▶", &mut || {
+        store.repackage("dev", &RepackageRequest::new(one.clone(), "2.0.0"), &actor).unwrap();
+    });
+    note("promote", "─▶", &mut || {
+        store.promote("dev", &PromoteRequest::new(one.clone(), "next"), &actor).unwrap();
+    });
+    note("lists", "◀─", &mut || {
+        assert_eq!(store.versions("dev", &VersionsQuery::default()).unwrap().count(), 2);
+    });
+    note("download", "◀─", &mut || {
+        io::copy(&mut store.download("dev", &one).unwrap(), &mut io::sink()).unwrap();
+    });
+    note("delete", "─▶", &mut || {
+        store.delete_version("dev", &Selector::ungrouped("tools", "2.0.0"), &actor).unwrap();
+    });
+    assert_eq!(arrows(), found);
 }

@@ -6,6 +6,7 @@ use hayloft_feed::{
     FeedType, FeedTypeError, Identity, NameKey, PackageName, Qualifiers, SortKey, Version,
 };
 
+use crate::records::borrowed::{FileRow, VersionRow};
 use crate::records::{
     FeedNameRecord, FeedRecord, FeedState, FileValue, PackageRecord, Pointer, StatusRecord,
     VersionPlaceRecord, VersionRecord,
@@ -18,8 +19,6 @@ use crate::{
 
 /// How many names an ambiguous name lists.
 const NAMES_SHOWN: usize = 20;
-/// Versions read at a time.
-const PAGE: usize = 256;
 
 /// A live feed.
 #[derive(Debug, Clone)]
@@ -535,27 +534,21 @@ fn spelled_version(
     package: &PackageHandle,
     text: &str,
 ) -> Result<Option<VersionHandle>, StoreError> {
-    let mut alike: Option<(Vec<u8>, VersionRecord)> = None;
+    let mut same = None;
+    let mut alike = None;
     let mut several = false;
-    let mut range = tables::prefixed(&package.key);
-    loop {
-        let page =
-            rows::list::<VersionRecord>(read, tables::VERSION, &range, Direction::Forward, PAGE)?;
-        for (key, record) in page.rows {
-            if record.text == text {
-                return VersionHandle::complete(read, package.clone(), key, record).map(Some);
-            }
-            if record.text.eq_ignore_ascii_case(text) {
-                several = alike.replace((key, record)).is_some();
-            }
+    rows::each(read, tables::VERSION, &package.key, |key, value| {
+        let row: Option<VersionRow<'_>> =
+            rows::left_out(codec::decode_borrowed(tables::VERSION, key, value))?;
+        let Some(row) = row else { return Ok(()) };
+        if row.text == text {
+            same.get_or_insert_with(|| key.to_vec());
+        } else if row.text.eq_ignore_ascii_case(text) {
+            several = alike.replace(key.to_vec()).is_some();
         }
-        match page.last {
-            Some(last) => range = tables::prefixed_after(&package.key, &last),
-            None => break,
-        }
-    }
-    let Some((key, record)) = alike.filter(|_| !several) else { return Ok(None) };
-    VersionHandle::complete(read, package.clone(), key, record).map(Some)
+        Ok(())
+    })?;
+    load(read, package, same.or(alike.filter(|_| !several)))
 }
 
 fn load(
@@ -593,9 +586,16 @@ fn with_plus(selector: &Selector) -> Option<Selector> {
 
 /// The qualifiers of a stored file.
 pub(crate) fn qualifiers(file: &FileValue) -> Result<Qualifiers, StoreError> {
-    file.qualifiers
-        .parse()
-        .map_err(|_| StoreError::damaged(format!("the record of file `{}`", file.file_name)))
+    parsed(&file.qualifiers, &file.file_name)
+}
+
+/// The same where its row lies.
+pub(crate) fn qualifiers_of(file: &FileRow<'_>) -> Result<Qualifiers, StoreError> {
+    parsed(file.qualifiers, file.file_name)
+}
+
+fn parsed(qualifiers: &str, file_name: &str) -> Result<Qualifiers, StoreError> {
+    qualifiers.parse().map_err(|_| StoreError::damaged(format!("the record of file `{file_name}`")))
 }
 
 impl PackageHandle {

@@ -8,6 +8,7 @@ use hayloft_feed::{Arrival, CaseTwins, FeedType, FileRole, Identity, TagChange, 
 use crate::blob_rows::{self, Source, User};
 use crate::fragments::{self, PreparedFragment};
 use crate::plan::Plan;
+use crate::records::borrowed::VersionRow;
 use crate::records::{
     DeprecationValue, DigestsValue, FacetRecord, FileValue, HistoryValue, ListingValue,
     MoreFilesRecord, OriginValue, PackageRecord, Pointer, RoleValue, StabilityValue, StatusRecord,
@@ -16,7 +17,8 @@ use crate::records::{
 use crate::resolve::{FeedHandle, PackageHandle, StatusRow, VersionHandle, qualifiers};
 use crate::tables;
 use crate::{
-    Direction, Kept, MetaRead, Overwrite, Overwriting, StoreError, Stored, TooLong, Want, rows,
+    Direction, Kept, MetaRead, Overwrite, Overwriting, StoreError, Stored, TooLong, Want, codec,
+    rows,
 };
 
 /// Most files of a version.
@@ -556,7 +558,7 @@ fn visible(
     feed_type: &dyn FeedType,
     package_key: &[u8],
     pointer: Option<&Pointer>,
-    filter: impl Fn(&VersionRecord) -> bool,
+    filter: impl Fn(&VersionRow<'_>) -> bool,
 ) -> Result<Option<Version>, StoreError> {
     let Some(pointer) = pointer else { return Ok(None) };
     let is_visible = |key: &[u8]| -> Result<bool, StoreError> {
@@ -764,24 +766,26 @@ pub(crate) fn highest_wanted(package_key: &[u8]) -> Want {
 pub(crate) fn highest(
     read: &dyn MetaRead,
     package_key: &[u8],
-    mut filter: impl FnMut(&[u8], &VersionRecord) -> bool,
+    mut filter: impl FnMut(&[u8], &VersionRow<'_>) -> bool,
 ) -> Result<Option<Pointer>, StoreError> {
     // Nearly always the first will do.
     let mut limit = 1;
     let mut range = tables::prefixed(package_key);
     loop {
-        let page =
-            rows::list::<VersionRecord>(read, tables::VERSION, &range, Direction::Backward, limit)?;
-        if let Some((key, record)) = page.rows.iter().find(|(key, record)| filter(key, record)) {
-            let suffix = key.get(package_key.len()..).unwrap_or_default().to_vec();
-            return Ok(Some(Pointer { suffix, text: record.text.clone() }));
+        let page = read.scan(tables::VERSION, range, Direction::Backward, limit)?;
+        for (key, value) in &page {
+            let row = rows::left_out(codec::decode_borrowed(tables::VERSION, key, value))?;
+            if let Some(row) = row.filter(|row| filter(key, row)) {
+                let suffix = key.get(package_key.len()..).unwrap_or_default().to_vec();
+                return Ok(Some(Pointer { suffix, text: row.text.to_owned() }));
+            }
         }
-        match page.last {
-            Some(key) => {
-                range = tables::prefixed_before(package_key, &key);
+        match page.last() {
+            Some((key, _)) if page.len() == limit => {
+                range = tables::prefixed_before(package_key, key);
                 limit = (limit * 2).min(256);
             }
-            None => return Ok(None),
+            _ => return Ok(None),
         }
     }
 }

@@ -158,7 +158,7 @@ fn one(
     let lost = |error: StoreError| IndexError::View(view::failed(error));
     let name_key = package.get(4..).unwrap_or_default();
     let to_head =
-        |record: Option<PackageRecord>| record.map(|record| head(name_key, record)).transpose();
+        |record: Option<PackageRecord>| record.map(|it| head(name_key, &(&it).into())).transpose();
     let before = to_head(touched.before).map_err(lost)?;
     let after = rows::get(plan, tables::PACKAGE, package).map_err(lost)?;
     let after = to_head(after).map_err(lost)?;
@@ -168,7 +168,7 @@ fn one(
         let Some(any) = before.as_ref().map(|(record, _)| record).or(after.as_ref()) else {
             continue;
         };
-        let version = version(&key, any);
+        let version = version(&key, &any.into());
         let before = before
             .map(|(record, status)| state(&record, status, Vec::new()))
             .transpose()
@@ -268,7 +268,7 @@ fn state(
     fragments: Vec<fragments::Read>,
 ) -> Result<VersionState, StoreError> {
     let published = Timestamp::from_millis(record.created);
-    let mut state = VersionState::new(status, published, cards(record)?);
+    let mut state = VersionState::new(status, published, cards(&record.into())?);
     state.fragments = fragments
         .into_iter()
         .filter_map(|found| {

@@ -14,11 +14,12 @@ use hayloft_feed::{
 
 use super::log::{Log, read_lines};
 use super::search;
+use crate::records::borrowed::{FileRow, OriginRow, PackageRow, VersionRow};
 use crate::records::{
-    FileValue, IndexPartRecord, IndexRowRecord, IndexState, IndexStateRecord, LogPositionRecord,
-    OriginValue, PackageRecord, RoleValue, StatusRecord, SubjectRecord, VersionRecord,
+    IndexPartRecord, IndexRowRecord, IndexState, IndexStateRecord, LogPositionRecord, RoleValue,
+    StatusRecord, SubjectRecord, VersionRecord,
 };
-use crate::resolve::{FeedHandle, StatusRow, qualifiers};
+use crate::resolve::{FeedHandle, StatusRow, qualifiers_of};
 use crate::tables::{self, FragmentKind};
 use crate::{
     DeleteMode, Direction, FileId, KeyRange, MetaRead, StoreError, codec, fragments, rows,
@@ -151,13 +152,19 @@ impl View<'_> {
         }
     }
 
-    fn head(&self, name_key: &[u8], record: PackageRecord) -> Result<PackageHead, StoreError> {
-        let mut head = head(name_key, record)?;
+    fn head(&self, name_key: &[u8], row: &PackageRow<'_>) -> Result<PackageHead, StoreError> {
+        let mut head = head(name_key, row)?;
         if self.needs_complete {
             let key = tables::package(self.feed_id(), name_key);
             head.downloads = count(rows::counter(self.read, tables::DOWNLOADS, &key)?);
         }
         Ok(head)
+    }
+
+    /// The package whose row has this key.
+    fn head_at(&self, name_key: &[u8], key: &[u8]) -> Result<Option<PackageHead>, StoreError> {
+        let Some(value) = self.read.get(tables::PACKAGE, key)? else { return Ok(None) };
+        self.head(name_key, &codec::decode_borrowed(tables::PACKAGE, key, &value)?).map(Some)
     }
 
     fn try_versions(
@@ -171,13 +178,8 @@ impl View<'_> {
         let (direction, mut limit) =
             if want.newest_first { (Direction::Backward, FEW) } else { (Direction::Forward, PAGE) };
         loop {
-            let page: Vec<(Vec<u8>, VersionRecord)> = rows::scan(
-                self.read,
-                tables::VERSION,
-                (from.clone(), upto.clone()),
-                direction,
-                limit,
-            )?;
+            let range = (from.clone(), upto.clone());
+            let page = self.read.scan(tables::VERSION, range, direction, limit)?;
             let (Some((first, _)), Some((last, _))) = (page.first(), page.last()) else {
                 return Ok(());
             };
@@ -195,15 +197,21 @@ impl View<'_> {
                 BTreeMap::new()
             };
             let full = page.len() == limit;
-            for (key, record) in page {
-                let record = rows::completed(self.read, record)?;
+            for (key, value) in &page {
+                let whole: VersionRecord;
+                let mut row: VersionRow<'_> = codec::decode_borrowed(tables::VERSION, key, value)?;
+                if row.more > 0 {
+                    let record = codec::decode(tables::VERSION, key, value)?;
+                    whole = rows::completed(self.read, record)?;
+                    row = VersionRow::from(&whole);
+                }
                 let beside = Beside {
-                    status: statuses.remove(&key).unwrap_or_default(),
-                    fragments: of_page.remove(&key).unwrap_or_default(),
-                    downloads: counts.get(&key).copied().unwrap_or_default(),
+                    status: statuses.remove(key).unwrap_or_default(),
+                    fragments: of_page.remove(key).unwrap_or_default(),
+                    downloads: counts.get(key).copied().unwrap_or_default(),
                 };
                 let mut flow = ControlFlow::Continue(());
-                show(&key, &record, &beside, want, &mut |entry| {
+                show(key, &row, &beside, want, &mut |entry| {
                     flow = visit(entry);
                 })?;
                 if flow.is_break() {
@@ -243,7 +251,7 @@ impl View<'_> {
         let counts = downloads_between(self.read, &key, &key)?;
         let downloads = counts.get(&key).copied().unwrap_or_default();
         let beside = Beside { status, fragments, downloads };
-        show(&key, &record, &beside, want, visit)?;
+        show(&key, &VersionRow::from(&record), &beside, want, visit)?;
         Ok(true)
     }
 
@@ -260,13 +268,13 @@ impl View<'_> {
             }
         };
         loop {
-            let page: Vec<(Vec<u8>, PackageRecord)> =
-                rows::scan(self.read, tables::PACKAGE, range, Direction::Forward, PAGE)?;
+            let page = self.read.scan(tables::PACKAGE, range, Direction::Forward, PAGE)?;
             let full = page.len() == PAGE;
             let Some((last, _)) = page.last() else { return Ok(()) };
             range = tables::prefixed_after(&prefix, last);
-            for (key, record) in page {
-                let head = self.head(key.get(prefix.len()..).unwrap_or_default(), record)?;
+            for (key, value) in &page {
+                let row = codec::decode_borrowed(tables::PACKAGE, key, value)?;
+                let head = self.head(key.get(prefix.len()..).unwrap_or_default(), &row)?;
                 if visit(&head).is_break() {
                     return Ok(());
                 }
@@ -296,14 +304,14 @@ fn wanted(package: &[u8], want: &Want<'_>) -> Option<KeyRange> {
 /// Shows one version.
 fn show(
     key: &[u8],
-    record: &VersionRecord,
+    row: &VersionRow<'_>,
     beside: &Beside,
     want: &Want<'_>,
     visit: &mut dyn FnMut(&VersionEntry<'_>),
 ) -> Result<(), StoreError> {
     let Beside { status, fragments, downloads } = beside;
-    let version = version(key, record);
-    let files = if want.files { cards(record)? } else { Vec::new() };
+    let version = version(key, row);
+    let files = if want.files { cards(row)? } else { Vec::new() };
     let entries: Vec<FragmentEntry<'_>> = fragments
         .iter()
         .filter_map(|found| {
@@ -315,9 +323,9 @@ fn show(
             })
         })
         .collect();
-    let published = Timestamp::from_millis(record.created);
+    let published = Timestamp::from_millis(row.created);
     let mut entry = VersionEntry::new(&version, status, published);
-    entry.published_by = record.files.first().map_or("", |file| publisher(record, file));
+    entry.published_by = row.files.first().map_or("", |file| publisher(row, file));
     entry.downloads = *downloads;
     entry.files = &files;
     entry.fragments = &entries;
@@ -327,10 +335,10 @@ fn show(
 
 /// Who sent a file. Documents are the same for everybody: who brought one here from another feed
 /// is told to those alone who see both.
-fn publisher<'f>(record: &VersionRecord, file: &'f FileValue) -> &'f str {
-    match record.origin {
-        OriginValue::Uploaded => &file.published_by,
-        OriginValue::Promoted { .. } | OriginValue::Repackaged { .. } => "",
+fn publisher<'v>(row: &VersionRow<'_>, file: &FileRow<'v>) -> &'v str {
+    match row.origin {
+        OriginRow::Uploaded => file.published_by,
+        OriginRow::Promoted { .. } | OriginRow::Repackaged { .. } => "",
     }
 }
 
@@ -374,51 +382,47 @@ fn kinds(want: &Want<'_>) -> Option<impl Fn(FragmentKind) -> bool> {
 }
 
 /// A package as its row holds it; without download counts.
-pub(crate) fn head(name_key: &[u8], record: PackageRecord) -> Result<PackageHead, StoreError> {
+pub(crate) fn head(name_key: &[u8], row: &PackageRow<'_>) -> Result<PackageHead, StoreError> {
     let key = NameKey::from_bytes(name_key)
-        .ok_or_else(|| StoreError::damaged(format!("the name of the package `{}`", record.name)))?;
-    let mut head =
-        PackageHead::new(PackageName::new(&record.group, &record.name, key), record.revision);
-    head.versions = record.versions;
-    head.latest = record.latest.map(|pointer| pointer.text);
-    head.latest_stable = record.latest_stable.map(|pointer| pointer.text);
-    head.tags = record.tags.into_iter().collect();
-    head.created = Timestamp::from_millis(record.created);
-    head.changed = Timestamp::from_millis(record.changed);
+        .ok_or_else(|| StoreError::damaged(format!("the name of the package `{}`", row.name)))?;
+    let mut head = PackageHead::new(PackageName::new(row.group, row.name, key), row.revision);
+    head.versions = row.versions;
+    head.latest = row.latest.as_ref().map(|pointer| pointer.text.to_owned());
+    head.latest_stable = row.latest_stable.as_ref().map(|pointer| pointer.text.to_owned());
+    let tags = row.tags.iter().map(|(tag, text)| ((*tag).to_owned(), (*text).to_owned()));
+    head.tags = tags.collect();
+    head.created = Timestamp::from_millis(row.created);
+    head.changed = Timestamp::from_millis(row.changed);
     Ok(head)
 }
 
 /// A version as its row holds it.
-pub(crate) fn version(key: &[u8], record: &VersionRecord) -> Version {
+pub(crate) fn version(key: &[u8], row: &VersionRow<'_>) -> Version {
     let name = key.get(4..).and_then(tables::name_key_in).map_or(0, <[u8]>::len);
     let sort_key = key
         .get(4 + name..)
-        .and_then(|suffix| suffix.strip_suffix(record.identity.as_bytes()))
+        .and_then(|suffix| suffix.strip_suffix(row.identity.as_bytes()))
         .unwrap_or_default();
-    Version::new(
-        &record.text,
-        &record.identity,
-        hayloft_feed::SortKey::from_bytes(sort_key),
-        record.stability.into(),
-    )
+    let sort_key = hayloft_feed::SortKey::from_bytes(sort_key);
+    Version::new(row.text, row.identity, sort_key, row.stability.into())
 }
 
 /// Cards of a version's files.
-pub(crate) fn cards(record: &VersionRecord) -> Result<Vec<FileCard>, StoreError> {
-    record.files.iter().map(|file| card(record, file)).collect()
+pub(crate) fn cards(row: &VersionRow<'_>) -> Result<Vec<FileCard>, StoreError> {
+    row.files.iter().map(|file| card(row, file)).collect()
 }
 
-fn card(record: &VersionRecord, file: &FileValue) -> Result<FileCard, StoreError> {
-    let id = FileId::new(record.package, record.version, file.number);
+fn card(row: &VersionRow<'_>, file: &FileRow<'_>) -> Result<FileCard, StoreError> {
+    let id = FileId::new(row.package, row.version, file.number);
     let role = match file.role {
         RoleValue::Package => hayloft_feed::FileRole::Package,
         RoleValue::Companion => hayloft_feed::FileRole::Companion,
     };
-    let mut card = FileCard::new(id, role, &file.file_name, file.size, (&file.digests).into());
-    card.qualifiers = qualifiers(file)?;
+    let mut card = FileCard::new(id, role, file.file_name, file.size, (&file.digests).into());
+    card.qualifiers = qualifiers_of(file)?;
     card.published = Timestamp::from_millis(file.published);
-    publisher(record, file).clone_into(&mut card.published_by);
-    card.documents.clone_from(&file.documents);
+    publisher(row, file).clone_into(&mut card.published_by);
+    card.documents = file.documents.iter().map(|&name| name.to_owned()).collect();
     Ok(card)
 }
 
@@ -451,8 +455,7 @@ impl FeedView for View<'_> {
 
     fn package(&self, name: &NameKey) -> Result<Option<PackageHead>, ViewError> {
         let key = tables::package(self.feed_id(), name.as_bytes());
-        let found = rows::get(self.read, tables::PACKAGE, &key).map_err(failed)?;
-        found.map(|record| self.head(name.as_bytes(), record)).transpose().map_err(failed)
+        self.head_at(name.as_bytes(), &key).map_err(failed)
     }
 
     fn versions(
@@ -519,10 +522,7 @@ impl FeedView for View<'_> {
         let mut packages = Vec::with_capacity(found.names.len());
         for name in found.names {
             let key = tables::package(self.feed_id(), &name);
-            let record = rows::get(self.read, tables::PACKAGE, &key).map_err(failed)?;
-            if let Some(record) = record {
-                packages.push(self.head(&name, record).map_err(failed)?);
-            }
+            packages.extend(self.head_at(&name, &key).map_err(failed)?);
         }
         Ok(SearchPage::new(found.total, packages))
     }
