@@ -351,6 +351,32 @@ fn find_after_a_month(mut scene: Scene) {
     assert!(asked >= 1 && !heard.contains("specs.4.8"), "{heard}");
 }
 
+/// What the compact index promises of each of its files.
+#[test]
+fn the_files_of_the_index_are_revalidated_and_read_in_ranges() {
+    let scene = Scene::new(None);
+    for name in ["hay", "straw"] {
+        scene.server.upload("gems", gem(name, "1.0", "ruby").build());
+    }
+    for (file, newer) in [("names", "1.1"), ("versions", "1.2"), ("info/hay", "1.3")] {
+        let get = || Request::get(&format!("/rubygems/gems/{file}"));
+        let whole = scene.server.send(get()).expect(200);
+        assert_eq!(whole.header("accept-ranges"), Some("bytes"), "{file}");
+        let tag = whole.header("etag").unwrap();
+        assert!(tag.starts_with('"'), "{file}: {tag}");
+        scene.server.send(get().header("if-none-match", tag)).expect(304);
+        let part = scene.server.send(get().header("range", "bytes=4-")).expect(206);
+        assert_eq!(part.body, whole.body[4..], "{file}");
+        assert_eq!(part.header("etag"), Some(tag), "{file}");
+        let behind = format!("bytes={}-", whole.body.len());
+        scene.server.send(get().header("range", &behind)).expect(416);
+        let both = get().header("range", "bytes=4-").header("if-none-match", tag);
+        scene.server.send(both).expect(304);
+        scene.server.upload("gems", gem("hay", newer, "ruby").build());
+        scene.server.send(get().header("if-none-match", tag)).expect(200);
+    }
+}
+
 #[test]
 fn the_lines_that_are_printed_work() {
     scenes().for_each(|scene| follow_the_lines(&scene));

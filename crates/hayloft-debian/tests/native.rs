@@ -491,4 +491,32 @@ fn stanzas_have_the_fields_that_the_archives_own_tools_write() {
         assert_eq!(found.get(package), Some(fields), "{package}");
     }
     assert_eq!(found.len(), golden.len());
+    let places = places(&text);
+    for tool in ["aptly", "dpkg-scanpackages", "reprepro"] {
+        let golden = std::fs::read_to_string(corpus.join(format!("golden/Packages.{tool}")));
+        let golden = golden.unwrap();
+        let fields = fields_by_package(&golden);
+        assert!(fields.len() >= 8, "{tool}");
+        for (package, fields) in &fields {
+            assert_eq!(found.get(package), Some(fields), "{tool}: {package}");
+        }
+        if tool == "dpkg-scanpackages" {
+            // It has no pool.
+            continue;
+        }
+        for place in self::places(&golden) {
+            // Ours has a folder more, which names the content.
+            let (folder, file) = place.rsplit_once('/').unwrap();
+            let is_there = places.iter().any(|ours| {
+                let own = ours.strip_prefix(folder).and_then(|rest| rest.strip_suffix(file));
+                own.is_some_and(|digest| digest.trim_matches('/').len() == 32)
+            });
+            assert!(is_there, "{tool}: {place} is not among {places:?}");
+        }
+    }
+}
+
+/// Where package files are, by an index.
+fn places(text: &str) -> Vec<&str> {
+    text.lines().filter_map(|line| line.strip_prefix("Filename: ")).collect()
 }

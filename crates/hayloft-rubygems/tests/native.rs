@@ -374,6 +374,20 @@ fn documents_are_those_of_the_golden_feed() {
             .collect();
         assert_eq!(ours, golden);
     }
+    // A file that was just made has a line for each gem, and other digests: of infos without times.
+    let golden = std::fs::read_to_string(folder.join("versions")).unwrap();
+    let (_, lines) = golden.split_once("---\n").unwrap();
+    let mut theirs: Vec<(&str, &str)> = Vec::new();
+    for line in lines.lines() {
+        let mut parts = line.split(' ');
+        let (name, numbers) = (parts.next().unwrap(), parts.next().unwrap());
+        theirs.extend(numbers.split(',').map(|number| (name, number)));
+    }
+    let ours = versions(&mut feed);
+    let mut ours: Vec<_> = ours.iter().map(|line| line.split_once(' ').unwrap()).collect();
+    ours.sort_unstable();
+    theirs.sort_unstable();
+    assert_eq!(ours, theirs);
     let golden = std::fs::read_to_string(folder.join("names")).unwrap();
     assert_eq!(feed.get("/names").text(), golden);
     let work = tempfile::tempdir().unwrap();
