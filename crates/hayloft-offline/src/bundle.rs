@@ -7,6 +7,7 @@
 mod apply;
 mod create;
 mod record;
+mod signature;
 
 use std::io;
 use std::path::PathBuf;
@@ -19,6 +20,7 @@ use hayloft_core::{
 pub use apply::{Applied, ApplyOptions, apply, inspect};
 pub use create::{BundleOptions, create};
 pub use record::{BundleHeader, BundleMark};
+pub use signature::{KeyError, SigningKey, VerifyingKey, sign, signature_path};
 
 /// Most bytes of the records of a bundle.
 const RECORDS: u64 = 1 << 30;
@@ -51,6 +53,9 @@ pub enum BundleError {
     /// The file is no bundle, or not all of it.
     #[error("the file is no whole bundle: {0}")]
     Damaged(String),
+    /// It cannot be signed, or is not signed as it has to be.
+    #[error("the signature is not good: {0}")]
+    Signature(String),
     /// A newer release made it.
     #[error("the bundle has format {found}, this program knows formats up to {known}")]
     Newer {

@@ -13,8 +13,8 @@ mod name;
 mod target;
 
 pub use bundle::{
-    Applied, ApplyOptions, BundleError, BundleHeader, BundleMark, BundleOptions, apply, create,
-    inspect,
+    Applied, ApplyOptions, BundleError, BundleHeader, BundleMark, BundleOptions, KeyError,
+    SigningKey, VerifyingKey, apply, create, inspect, sign, signature_path,
 };
 pub use export::{ExportError, ExportOptions, ExportReport, Exported, Snippet, export, snippet};
 pub use folder::{Folder, FolderError};

@@ -124,7 +124,7 @@ fn an_export_of_what_a_bundle_brought_is_the_same() {
         let again = at("b.hayloft");
         create(&from, "feed", &again, &BundleOptions::default()).unwrap();
         assert_eq!(fs_err::read(&bundle).unwrap(), fs_err::read(&again).unwrap(), "{feed_type}");
-        assert_eq!(inspect(&bundle).unwrap(), made);
+        assert_eq!(inspect(&bundle, None).unwrap(), made);
 
         let to = store(&at("to"));
         to.create_feed(FeedDraft::new("feed", feed_type), &Actor::api()).unwrap();
@@ -238,7 +238,7 @@ fn a_damaged_bundle_changes_nothing() {
     }
     for length in (0..whole.len()).step_by(511) {
         fs_err::write(&damaged, &whole[..length]).unwrap();
-        let fresh = inspect(&damaged);
+        let fresh = inspect(&damaged, None);
         assert!(fresh.is_err() || length + 1024 >= whole.len(), "{length}: {fresh:?}");
     }
     assert!(tried > 20, "{tried}");

@@ -18,6 +18,7 @@ const DEBIAN: &[(&str, &str)] = &[
     ("mmdebstrap", "mmdebstrap"),
     ("mono", "mono-runtime"),
     ("al", "mono-devel"),
+    ("minisign", "minisign"),
     ("nginx", "nginx-light"),
     ("node", "nodejs"),
     ("npm", "npm"),

@@ -2,9 +2,11 @@
 
 use std::path::Path;
 
+use fs_err as fs;
 use hayloft::{Actor, Create, OpenOptions, Overwrite};
 use hayloft_offline::{
-    ApplyOptions, BundleError, BundleHeader, BundleOptions, apply, create, inspect,
+    ApplyOptions, BundleError, BundleHeader, BundleOptions, KeyError, SigningKey, VerifyingKey,
+    apply, create, inspect, sign,
 };
 use serde_json::json;
 
@@ -18,7 +20,7 @@ pub(super) const COMMAND: Command = Command::group(
     "bundle",
     "Carries packages of a feed to another store in one file",
     &[],
-    &[CREATE, INSPECT, APPLY],
+    &[CREATE, SIGN, INSPECT, APPLY],
 );
 
 const FILE: Opt = Opt::text("file", "The file of the bundle");
@@ -44,10 +46,31 @@ const CREATE: Command = Command::action(
     "hayloft bundle create prod tuesday.hayloft --since=monday.hayloft",
 ]);
 
-const INSPECT: Command =
-    Command::action("inspect", "Verifies a bundle and tells what it holds", &[FILE], run_inspect)
-        .words(&[Word::Value("file")])
-        .examples(&["hayloft bundle inspect monday.hayloft"]);
+const SIGN: Command = Command::action(
+    "sign",
+    "Puts a signature beside a bundle, as minisign does",
+    &[FILE, Opt::text("key", "The file of a secret key that minisign has made")],
+    run_sign,
+)
+.words(&[Word::Value("file"), Word::Value("key")])
+.examples(&["hayloft bundle sign monday.hayloft ~/.minisign/minisign.key"]);
+
+const SIGNED_BY: Opt = Opt::text(
+    "signed-by",
+    "A public key of minisign, or its file: a bundle without its signature is refused",
+);
+
+const INSPECT: Command = Command::action(
+    "inspect",
+    "Verifies a bundle and tells what it holds",
+    &[FILE, SIGNED_BY],
+    run_inspect,
+)
+.words(&[Word::Value("file")])
+.examples(&[
+    "hayloft bundle inspect monday.hayloft",
+    "hayloft bundle inspect monday.hayloft --signed-by=releases.pub",
+]);
 
 const APPLY: Command = Command::action(
     "apply",
@@ -56,12 +79,16 @@ const APPLY: Command = Command::action(
         FEED,
         FILE,
         Opt::flag("overwrite", "Replace stored files by other bytes, if the feed allows it"),
+        SIGNED_BY,
         STORE,
     ],
     run_apply,
 )
 .words(&[Word::Value("feed"), Word::Value("file")])
-.examples(&["hayloft bundle apply prod monday.hayloft"]);
+.examples(&[
+    "hayloft bundle apply prod monday.hayloft",
+    "hayloft bundle apply prod monday.hayloft --signed-by=releases.pub",
+]);
 
 fn store(invocation: &Invocation, console: &mut Console) -> Result<Held, Failure> {
     let mut open = OpenOptions::default();
@@ -96,8 +123,44 @@ fn run_create(invocation: &Invocation, console: &mut Console) -> Result<(), Fail
     tell(&header, console)
 }
 
+/// The password of a key that has one.
+const PASSWORD: &str = "HAYLOFT_SIGNING_PASSWORD";
+
+fn run_sign(invocation: &Invocation, console: &mut Console) -> Result<(), Failure> {
+    let file = Path::new(invocation.required("file")?);
+    let key = invocation.required("key")?;
+    let text = fs::read_to_string(key).map_err(Failure::io("read the key"))?;
+    let key = SigningKey::parse(&text, std::env::var(PASSWORD).ok()).map_err(|error| {
+        let needs_password = matches!(error, KeyError::NoPassword);
+        let failure = Failure::Other(anyhow::Error::new(error));
+        if needs_password {
+            failure.advise(format!("set {PASSWORD}, or sign with minisign -S"))
+        } else {
+            failure
+        }
+    })?;
+    let signature = sign(file, &key).map_err(failed)?;
+    console.line(format_args!("Signed in {}.", signature.display()))?;
+    console.value(&json!({ "signature": signature }))
+}
+
+/// A key is a line of letters, which is no path of a file that is there.
+fn signed_by(invocation: &Invocation, console: &Console) -> Result<Option<VerifyingKey>, Failure> {
+    let Some(told) = invocation.text("signed-by") else { return Ok(None) };
+    let file = console.path(told);
+    let text = if file.exists() {
+        fs::read_to_string(file).map_err(Failure::io("read the public key"))?
+    } else {
+        told.to_owned()
+    };
+    let key = VerifyingKey::parse(&text).map_err(|error| Failure::option("signed-by", error))?;
+    Ok(Some(key))
+}
+
 fn run_inspect(invocation: &Invocation, console: &mut Console) -> Result<(), Failure> {
-    let header = inspect(Path::new(invocation.required("file")?)).map_err(failed)?;
+    let file = Path::new(invocation.required("file")?);
+    let signed_by = signed_by(invocation, console)?;
+    let header = inspect(file, signed_by.as_ref()).map_err(failed)?;
     console.line(format_args!("Feed: {} ({})", header.feed, header.feed_type))?;
     if header.since.is_some() {
         console.line("It follows an earlier bundle, which has to be applied first.")?;
@@ -120,6 +183,7 @@ fn run_apply(invocation: &Invocation, console: &mut Console) -> Result<(), Failu
     if invocation.flag("overwrite") {
         options.overwrite = Overwrite::Replace;
     }
+    options.signed_by = signed_by(invocation, console)?;
     let store = store(invocation, console)?;
     console.say(format_args!("Applying {} to {feed}...", file.display()))?;
     console.flush()?;

@@ -11,6 +11,7 @@
 mod arguments;
 mod backup;
 mod bench;
+mod bundle;
 #[cfg(unix)]
 mod clients;
 mod config;

@@ -14,6 +14,7 @@ use hayloft_feed::{FileRole, Limits, Qualifiers};
 use sha2::{Digest, Sha256};
 
 use super::record::{FORMAT, FileRecord, Record};
+use super::signature::{self, VerifyingKey};
 use super::{BLOBS, BundleError, BundleHeader, HEADER, HEADER_NAME, RECORDS, RECORDS_NAME};
 
 /// How a bundle is applied.
@@ -22,6 +23,10 @@ use super::{BLOBS, BundleError, BundleHeader, HEADER, HEADER_NAME, RECORDS, RECO
 pub struct ApplyOptions {
     /// Whether stored files may be replaced by other bytes.
     pub overwrite: Overwrite,
+    /// Whose signature the bundle has to have, in the file that [`signature_path`] names.
+    ///
+    /// [`signature_path`]: super::signature_path
+    pub signed_by: Option<VerifyingKey>,
 }
 
 /// What a bundle changed.
@@ -42,9 +47,13 @@ pub struct Applied {
 
 const CHUNK: usize = 256 << 10;
 
-/// Reads all of a bundle and tells what it is; every digest was right.
-pub fn inspect(path: &Path) -> Result<BundleHeader, BundleError> {
+/// Reads all of a bundle and tells what it is; every digest was right, and the signature, if it has
+/// to have one.
+pub fn inspect(path: &Path, signed_by: Option<&VerifyingKey>) -> Result<BundleHeader, BundleError> {
     let mut file = fs::File::open(path)?;
+    if let Some(key) = signed_by {
+        signature::check(path, &mut file, key)?;
+    }
     let opened = Opened::read(&mut file)?;
     opened.verify(&mut file)?;
     Ok(opened.header)
@@ -61,6 +70,9 @@ pub fn apply(
 ) -> Result<Applied, BundleError> {
     let about = store.feed(feed)?;
     let mut file = fs::File::open(path)?;
+    if let Some(key) = &options.signed_by {
+        signature::check(path, &mut file, key)?;
+    }
     let opened = Opened::read(&mut file)?;
     if opened.header.feed_type != about.feed_type {
         let (bundle, feed) = (opened.header.feed_type, about.feed_type);
