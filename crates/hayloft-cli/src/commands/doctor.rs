@@ -1,15 +1,17 @@
 //! `hayloft doctor`: whether this machine gets at a server, and what to do if not.
 
+mod clients;
+mod download;
+
 use std::net::{TcpStream, ToSocketAddrs};
 use std::time::Duration;
 
-use hayloft::feed_type::native::{ClientConfiguration, FeedCard};
 use hayloft_http::wire::FeedObject;
 use jiff::Timestamp;
 use jiff::fmt::rfc2822::DateTimeParser;
 use serde::Serialize;
 
-use super::{API_KEY, FEED, PASSWORD, SOURCE, USERNAME, use_feed};
+use super::{API_KEY, FEED, PASSWORD, SOURCE, USERNAME};
 use crate::arguments::{Command, Invocation, Word};
 use crate::connection::{Answer, Connection, Method, Payload, Place, Request, Target, parse};
 use crate::console::{Color, Console};
@@ -25,6 +27,8 @@ pub(super) const COMMAND: Command = Command::action(
 .words(&[Word::Value("source")])
 .examples(&["hayloft doctor", "hayloft doctor https://packages.example.com --api-key=KEY"]);
 
+/// Feeds out of which a package is fetched, if none is named.
+const DOWNLOADS: usize = 5;
 /// Clocks further apart than this break signatures and certificates.
 const SKEW: i64 = 60;
 const CONNECT: Duration = Duration::from_secs(10);
@@ -143,18 +147,25 @@ fn examine(
     }
     ready(findings, connection)?;
     let Some(feeds) = rights(findings, connection, has_key)? else { return Ok(()) };
+    let feeds: Vec<(String, String)> = feeds
+        .into_iter()
+        .map(|feed| (feed.name.unwrap_or_default(), feed.feed_type.unwrap_or_default()))
+        .collect();
     let wanted = invocation.text("feed");
-    let mut found = false;
-    for feed in feeds {
-        let name = feed.name.unwrap_or_default();
-        if wanted.is_some_and(|wanted| !wanted.eq_ignore_ascii_case(&name)) {
+    let mut found = 0;
+    for (name, tag) in &feeds {
+        if wanted.is_some_and(|wanted| !wanted.eq_ignore_ascii_case(name)) {
             continue;
         }
-        found = true;
-        protocol(findings, connection, url, &name, &feed.feed_type.unwrap_or_default())?;
+        found += 1;
+        protocol(findings, connection, name, tag)?;
+        if found <= DOWNLOADS {
+            download::check(findings, connection, name)?;
+        }
     }
+    clients::check(findings, url, &feeds)?;
     match wanted {
-        Some(wanted) if !found => findings.bad(
+        Some(wanted) if found == 0 => findings.bad(
             "feed",
             format!("there is no feed {wanted} that may be seen"),
             "hayloft feeds list shows those that may; is the key one for this feed?",
@@ -368,11 +379,10 @@ fn rights(
     Ok(Some(feeds))
 }
 
-/// Whether the feed's own clients get answers, and whether those of this machine ask for them.
+/// Whether the feed's own clients get answers.
 fn protocol(
     findings: &mut Findings<'_>,
     connection: &Connection,
-    url: &str,
     feed: &str,
     tag: &str,
 ) -> Result<(), Failure> {
@@ -406,26 +416,5 @@ fn protocol(
         let advice = "a proxy in front of the server has to pass on all paths";
         findings.bad(CHECK, format!("{feed}: something else answers at {path}"), advice)?;
     }
-    let segment = hayloft::feed_type::native::encoded(feed);
-    let feed_url = format!("{url}/{}/{segment}", native.prefix());
-    let configurations = native.configurations(&FeedCard::new(feed), &feed_url, None);
-    for configuration in configurations.iter().filter(|it| points_to(it, &feed_url)) {
-        findings.good("client", format!("{} uses {feed}", configuration.client))?;
-    }
     Ok(())
-}
-
-/// Whether a file of a client on this machine names the feed.
-fn points_to(configuration: &ClientConfiguration, url: &str) -> bool {
-    let bare = url.split("://").nth(1).unwrap_or(url);
-    configuration.changes.iter().any(|change| {
-        let text = use_feed::path(change).and_then(|path| use_feed::read(&path));
-        text.is_ok_and(|text| {
-            // Not a feed whose name begins alike.
-            text.match_indices(bare).any(|(at, found)| {
-                let behind = text.get(at + found.len()..).and_then(|rest| rest.chars().next());
-                !behind.is_some_and(|next| next.is_alphanumeric() || "-_.%".contains(next))
-            })
-        })
-    })
 }

@@ -146,6 +146,8 @@ fn a_doctor_tells_what_is_wrong_and_what_to_do() {
         bench.ok(&["feeds", "create", name, feed_type, "--source", &url, "--api-key", &key]);
     }
     let place = ["--source", &url, "--api-key", &key];
+    fs::write(bench.path("hay.tgz"), hayloft_testkit::npm_tgz("hay", "1.0.0").build()).unwrap();
+    bench.ok(&[&["packages", "upload", "dev", "hay.tgz"][..], &place].concat());
     bench.ok(&[&["use", "dev", "--client=npm"][..], &place].concat());
     let told = bench.json(&[&["doctor"][..], &place].concat());
     assert_eq!(told["healthy"], true, "{told}");
@@ -158,9 +160,22 @@ fn a_doctor_tells_what_is_wrong_and_what_to_do() {
         "deb: answers debian clients",
         "npm uses dev",
         "as the server's",
+        "dev: hay 1.0.0 came as the server has it",
     ] {
         assert!(text.contains(part), "{part}: {text}");
     }
+    // A client that asks in the wrong place, or by the wrong scheme.
+    let file = bench.path("home/.npmrc");
+    let right = fs::read_to_string(&file).unwrap();
+    fs::write(&file, right.replace("/npm/dev/", "/npm/dve/")).unwrap();
+    let said = bench.run(&[&["doctor"][..], &place].concat());
+    assert_eq!(said.status, 1, "{said:?}");
+    assert!(said.text().contains("BAD  client: npm asks for http://127.0.0.1"), "{said:?}");
+    assert!(said.text().contains("/npm/dve in ") && !said.text().contains(&key), "{said:?}");
+    fs::write(&file, right.replace("http://", "https://")).unwrap();
+    let said = bench.run(&[&["doctor"][..], &place].concat());
+    assert!(said.text().contains("asks for dev by https in "), "{said:?}");
+    fs::write(&file, right).unwrap();
     let wrong = bench.run(&["doctor", &url, "--api-key=hl_wrong_key_of_nobody"]);
     assert_eq!(wrong.status, 1);
     assert!(wrong.text().contains("BAD  key: the server does not know it"), "{wrong:?}");
