@@ -7,6 +7,8 @@
     reason = "tests panic to fail"
 )]
 
+#[path = "engine/operations.rs"]
+mod operations;
 #[path = "engine/plain.rs"]
 mod plain;
 #[path = "engine/remote.rs"]
@@ -15,7 +17,6 @@ mod remote;
 use std::collections::BTreeSet;
 use std::io::Write;
 use std::ops::ControlFlow;
-use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -30,6 +31,7 @@ use hayloft_core::{
 use hayloft_feed::FeedType;
 use hayloft_feed::native::{Action as NativeAction, Body, Change, Edit, ListingChange, Request};
 
+use operations::operations;
 use plain::{Plain, package};
 use remote::{Cost, Flights, Remote};
 
@@ -557,33 +559,6 @@ fn no_operation_costs_more_in_a_large_store_than_in_a_small_one() {
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
-}
-
-/// Names of the methods that callers have of a store.
-fn operations() -> BTreeSet<String> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
-    let mut folders = vec![root];
-    let mut found = BTreeSet::new();
-    while let Some(folder) = folders.pop() {
-        for entry in std::fs::read_dir(folder).unwrap() {
-            let path = entry.unwrap().path();
-            if path.is_dir() {
-                folders.extend((!path.ends_with("sim")).then_some(path));
-                continue;
-            }
-            let text = std::fs::read_to_string(&path).unwrap();
-            for part in text.split("\nimpl Store {").skip(1) {
-                let body = part.split("\n}").next().unwrap();
-                for method in body.split("\n    pub fn ").skip(1) {
-                    let (name, rest) = method.split_once('(').unwrap();
-                    if rest.trim_start().starts_with("&self") {
-                        found.insert(name.split('<').next().unwrap().to_owned());
-                    }
-                }
-            }
-        }
-    }
-    found
 }
 
 #[test]
