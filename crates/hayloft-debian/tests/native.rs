@@ -10,6 +10,7 @@
 )]
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
 use std::sync::Arc;
 
 use hayloft_archive::{Compression, decoder};
@@ -113,6 +114,44 @@ fn a_release_lists_an_index_for_each_component_and_architecture() {
     for missing in ["/dists/other/InRelease", "/dists/stable/main/binary-all/Packages"] {
         assert_eq!(feed.get(missing).status, 404, "{missing}");
     }
+}
+
+/// As they go over the wire, to the byte; digests are those of the files.
+#[test]
+fn documents_are_written_so() {
+    let mut feed = feed();
+    let package = deb("hay", "1.0-1", "amd64").build();
+    store(&mut feed, "stable", "main", &deb("hay", "1.0-1", "amd64"));
+    let release = feed.get("/dists/stable/Release").text();
+    let plain = feed.get(&format!("/dists/stable/{AMD64}/Packages")).body;
+    let packed = feed.get(&format!("/dists/stable/{AMD64}/Packages.gz")).body;
+    let empty = feed.get("/dists/stable/main/binary-i386/Packages.gz").body;
+    let empty = (unpacked(&empty), empty);
+    assert!(empty.0.is_empty());
+    let digest = hex(&package);
+    let stanza = String::from_utf8(plain.clone()).unwrap().replace(&digest, "SHA256");
+    let folder = digest.split_at(32).0;
+    assert_eq!(
+        stanza.replace(folder, "HALF"),
+        "Package: hay\nVersion: 1.0-1\nArchitecture: amd64\n\
+         Maintainer: Hayloft <hayloft@example.org>\nInstalled-Size: 1\nSection: misc\n\
+         Priority: optional\nDescription: package for tests\n Holds a note and nothing else.\n\
+         Filename: pool/main/h/hay/HALF/hay_1.0-1_amd64.deb\nSize: 738\nSHA256: SHA256\n\n"
+    );
+    let mut expected = "Origin: Hayloft\nLabel: Hayloft\nSuite: stable\nCodename: stable\n\
+        Date: Fri, 02 Jan 2026 03:04:05 UTC\nAcquire-By-Hash: yes\n\
+        Architectures: amd64 arm64 armhf i386\nComponents: main\nSHA256:\n"
+        .to_owned();
+    for (architecture, plain, packed) in [("amd64", &plain, &packed)]
+        .into_iter()
+        .chain(["arm64", "armhf", "i386"].map(|other| (other, &empty.0, &empty.1)))
+    {
+        for (name, bytes) in [("Packages", plain), ("Packages.gz", packed)] {
+            let (digest, size) = (hex(bytes), bytes.len());
+            let _ = writeln!(expected, " {digest} {size} main/binary-{architecture}/{name}");
+        }
+    }
+    assert_eq!(release, expected);
 }
 
 #[test]

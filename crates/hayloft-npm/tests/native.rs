@@ -173,6 +173,63 @@ fn a_packument_holds_what_clients_need() {
     assert_eq!(version["dist"], full["versions"]["1.0.0"]["dist"]);
 }
 
+/// As they go over the wire, to the byte; digests are those of the file.
+#[test]
+fn documents_are_written_so() {
+    let mut feed = feed_of("hay", &["1.0.0"]);
+    let bytes = feed.get("/hay/-/hay-1.0.0.tgz").body;
+    let digests = hayloft_testkit::digests(&bytes);
+    let sha1 = data_encoding::HEXLOWER.encode(&digests.sha1);
+    let sha512 = data_encoding::BASE64.encode(&digests.sha512);
+    let revision = json_of(&mut feed, "/hay")["_rev"].as_str().unwrap().to_owned();
+    let mut written = |path: &str, accept: &str| {
+        let text = feed.get_with(path, &[("accept", accept)]).text();
+        text.replace(&sha1, "SHA1").replace(&sha512, "SHA512").replace(&revision, "REVISION")
+    };
+    assert_eq!(
+        written("/hay", "*/*"),
+        concat!(
+            r##"{"_id":"hay","_rev":"REVISION","name":"hay","versions":{"1.0.0":{"name":"hay","##,
+            r##""version":"1.0.0","description":"A package for tests","main":"index.js","license":"MIT","##,
+            r##""readmeFilename":"README.md","_id":"hay@1.0.0","_hasShrinkwrap":false,"dist":{"##,
+            r##""integrity":"sha512-SHA512","shasum":"SHA1","fileCount":3,"unpackedSize":162,"tarball":"http://host/npm/f/hay/-/hay-1.0.0.tgz"},"##,
+            r##""_npmUser":{"name":"tester","email":""}}},"dist-tags":{"latest":"1.0.0"},"time":{"##,
+            r##""created":"2026-01-02T03:04:06.000Z","modified":"2026-01-02T03:04:06.000Z","1.0.0":"2026-01-02T03:04:06.000Z"},"##,
+            r##""description":"A package for tests","license":"MIT","maintainers":[{"name":"tester","##,
+            r##""email":""}],"readme":"# For tests\n","readmeFilename":"README.md"}"##,
+        )
+    );
+    assert_eq!(
+        written("/hay", SHORT),
+        concat!(
+            r#"{"name":"hay","modified":"2026-01-02T03:04:06.000Z","versions":{"1.0.0":{"name":"hay","#,
+            r#""version":"1.0.0","license":"MIT","_hasShrinkwrap":false,"dist":{"integrity":"sha512-SHA512","#,
+            r#""shasum":"SHA1","fileCount":3,"unpackedSize":162,"tarball":"http://host/npm/f/hay/-/hay-1.0.0.tgz"}}},"#,
+            r#""dist-tags":{"latest":"1.0.0"},"time":{"created":"2026-01-02T03:04:06.000Z","modified":"2026-01-02T03:04:06.000Z","#,
+            r#""1.0.0":"2026-01-02T03:04:06.000Z"}}"#,
+        )
+    );
+    assert_eq!(
+        written("/hay/latest", "*/*"),
+        concat!(
+            r#"{"name":"hay","version":"1.0.0","description":"A package for tests","main":"index.js","#,
+            r#""license":"MIT","readmeFilename":"README.md","_id":"hay@1.0.0","_hasShrinkwrap":false,"#,
+            r#""dist":{"integrity":"sha512-SHA512","shasum":"SHA1","fileCount":3,"unpackedSize":162,"#,
+            r#""tarball":"http://host/npm/f/hay/-/hay-1.0.0.tgz"},"_npmUser":{"name":"tester","#,
+            r#""email":""}}"#,
+        )
+    );
+    assert_eq!(
+        written("/-/v1/search?text=hay", "*/*"),
+        concat!(
+            r#"{"objects":[{"package":{"name":"hay","scope":"unscoped","version":"1.0.0","description":"A package for tests","#,
+            r#""keywords":[],"date":"2026-01-02T03:04:06.000Z","links":{},"license":"MIT","maintainers":["#,
+            r#"{"username":"tester"}],"publisher":{"username":"tester"}},"score":{"final":1,"detail":{"#,
+            r#""quality":1,"popularity":1,"maintenance":1}},"searchScore":1}],"total":1,"time":"2026-01-02T03:04:06.000Z"}"#,
+        )
+    );
+}
+
 #[test]
 fn the_tag_of_a_packument_changes_with_everything_that_changes_it() {
     let mut feed = feed_of("a", &["1.0.0"]);
