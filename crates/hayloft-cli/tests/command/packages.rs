@@ -315,3 +315,21 @@ fn an_interrupt_cancels_a_download_and_leaves_no_file() {
     assert_eq!(String::from_utf8(output.stderr).unwrap(), "Operation canceled.\n");
     assert_eq!(names(&bench.path("")), ["home"]);
 }
+
+#[test]
+fn an_upload_makes_its_feed_where_there_is_none() {
+    let bench = Bench::with_feeds();
+    bench.upload("dev", "tools", "1.0.0");
+    let upload = |feed: &str, kind: &str| {
+        let create = format!("--create={kind}");
+        bench.run(&["packages", "upload", feed, "tools-1.0.0.upack", &create])
+    };
+    let made = upload("fresh", "universal");
+    assert!(made.status == 0 && made.text().contains("Creating universal feed: fresh"), "{made:?}");
+    let again = upload("fresh", "npm");
+    assert!(again.status == 0 && !again.text().contains("Creating"), "{again:?}");
+    assert_eq!(bench.ok(&["packages", "list", "fresh"]), "tools 1.0.0\n");
+    let wrong = upload("other", "cobol");
+    assert_eq!(wrong.status, 1, "{wrong:?}");
+    assert!(!bench.ok(&["feeds", "list"]).contains("other"), "nothing is made of a mistake");
+}

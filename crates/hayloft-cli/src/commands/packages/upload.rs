@@ -17,6 +17,7 @@ pub(super) const COMMAND: Command = Command::action(
         Opt::flag("stdin", "Read one package file from standard input"),
         Opt::text("distribution", "Distribution that a .deb goes to"),
         Opt::text("component", "Component that a .deb goes to; by default main"),
+        Opt::text("create", "Make the feed first, of this type, unless it is there"),
     ],
     upload,
 )
@@ -24,6 +25,7 @@ pub(super) const COMMAND: Command = Command::action(
 .examples(&[
     "hayloft packages upload dev tools-1.0.0.upack",
     "hayloft packages upload dev build/*.nupkg",
+    "hayloft packages upload dev tools-1.0.0.upack --create=universal",
     "curl -sL URL | hayloft packages upload --feed=dev --stdin",
 ]);
 
@@ -48,6 +50,9 @@ fn upload(invocation: &Invocation, console: &mut Console) -> Result<(), Failure>
     };
     let connection = Connection::open_or_create(invocation, console)?;
     let feed = connection.feed(invocation)?;
+    if let Some(kind) = invocation.text("create") {
+        create(&connection, console, &feed, kind)?;
+    }
     let target = |name: Option<&str>| {
         let target = Target::new(&["api", "packages", &feed, "upload"]);
         name.into_iter()
@@ -72,6 +77,24 @@ fn upload(invocation: &Invocation, console: &mut Console) -> Result<(), Failure>
         sent.push(json!({ "feed": feed, "file": Value::Null, "size": size }));
     }
     console.value(&sent)
+}
+
+/// Makes the feed if there is none of this name; what else there is to say, the upload is told.
+fn create(
+    connection: &Connection,
+    console: &mut Console,
+    feed: &str,
+    kind: &str,
+) -> Result<(), Failure> {
+    let target = Target::new(&["api", "management", "feeds", "get", feed]);
+    let asked = Request { method: Method::Get, target, payload: Payload::Nothing };
+    if connection.send_unchecked(asked)?.status != 404 {
+        return Ok(());
+    }
+    console.say(format_args!("Creating {kind} feed: {feed}..."))?;
+    let target = Target::new(&["api", "management", "feeds", "create"]);
+    connection.post_json(target, &json!({ "name": feed, "feedType": kind }))?;
+    Ok(())
 }
 
 /// Returns how many bytes were sent.
