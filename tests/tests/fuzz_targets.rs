@@ -92,7 +92,9 @@ macro_rules! targets {
 targets! {
     ar_read: "../../fuzz/fuzz_targets/ar_read.rs",
     archive_links: "../../fuzz/fuzz_targets/archive_links.rs",
+    core_limits: "../../fuzz/fuzz_targets/core_limits.rs",
     core_log: "../../fuzz/fuzz_targets/core_log.rs",
+    core_records: "../../fuzz/fuzz_targets/core_records.rs",
     debian_control: "../../fuzz/fuzz_targets/debian_control.rs",
     debian_data: "../../fuzz/fuzz_targets/debian_data.rs",
     debian_identify: "../../fuzz/fuzz_targets/debian_identify.rs",

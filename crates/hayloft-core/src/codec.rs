@@ -86,6 +86,21 @@ pub(crate) fn decode_borrowed<'v, B: Borrowed<'v>>(
         .ok_or_else(|| damaged(table, key))
 }
 
+/// Whether a payload comes to the same once it was read, written, read and written; `None` if it is
+/// none of this record, or none that may be written.
+#[cfg(feature = "sim")]
+pub(crate) fn written_again<R: Record>(bytes: &[u8]) -> Option<bool> {
+    const TABLE: Table = Table("made-up");
+    let record: R = payload(bytes)?;
+    let value = encode(TABLE, b"key", &record).ok()?;
+    // Bound to its key and kind.
+    if decode::<R>(TABLE, b"yek", &value).is_ok() || value.len() > ENCODED_LIMIT {
+        return Some(false);
+    }
+    let again = decode::<R>(TABLE, b"key", &value).and_then(|again| encode(TABLE, b"key", &again));
+    Some(again.is_ok_and(|again| again == value))
+}
+
 fn damaged(table: Table, key: &[u8]) -> StoreError {
     StoreError::damaged(format!("row {} of `{}`", shown(key), table.0))
 }

@@ -67,7 +67,11 @@ impl Inner {
                 }
             }
         }
-        let verdicts = self.forbid(&due)?;
+        let verdicts = if self.options.switches().remove_before_forbidden() {
+            vec![Verdict::Doomed; due.len()]
+        } else {
+            self.forbid(&due)?
+        };
         let mut removed = Vec::new();
         let mut failure = None;
         for (suspect, verdict) in due.into_iter().zip(verdicts) {
@@ -156,7 +160,8 @@ fn forbid(plan: &mut Plan, blob: &BlobKey, grace: i64) -> Result<Verdict, StoreE
     let Some(mut row) = plan.get::<BlobRecord>(tables::BLOB, &blob.0)? else {
         return Ok(Verdict::Spared);
     };
-    if row.place != Place::File || blob_rows::is_used(plan, blob, &row)? {
+    let trusted = plan.switches.trust_use_counts() && row.uses == 0;
+    if row.place != Place::File || (!trusted && blob_rows::is_used(plan, blob, &row)?) {
         return Ok(Verdict::Spared);
     }
     let verdict = judge(Some(row.state), plan.now().millis(), grace);

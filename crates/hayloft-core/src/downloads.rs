@@ -13,6 +13,7 @@ use std::ops::Bound;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use crate::mutations::Switches;
 use crate::plan::Plan;
 use crate::records::{LogPositionRecord, VersionPlaceRecord, VersionRecord};
 use crate::writer::Writer;
@@ -213,9 +214,9 @@ impl Downloads {
     }
 
     /// Learns from an engine that was opened again what became of a commit.
-    pub(crate) fn reopened(&self, committed: &LogPositionRecord) {
+    pub(crate) fn reopened(&self, committed: &LogPositionRecord, switches: Switches) {
         let mut state = self.lock();
-        if state.unknown.take().as_ref() == Some(committed) {
+        if state.unknown.take().as_ref() == Some(committed) && !switches.count_again() {
             state.flushing.clear();
         }
     }

@@ -18,7 +18,10 @@ pub enum StoreError {
     ReadOnly,
     /// An earlier commit or sync failed; reading goes on. Maintenance opens a store on files again by
     /// itself, and writing goes on then.
-    #[error("writing has stopped after a failure; open the store again")]
+    #[error(
+        "writing has stopped after a failure and begins again by itself once the disk works; try again, \
+         or open the store anew"
+    )]
     Stopped,
     /// The change may or may not be there after the store is opened anew.
     #[error("it is unknown whether the change was stored; open the store again and look")]

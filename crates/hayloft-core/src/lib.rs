@@ -33,6 +33,7 @@ mod log;
 mod maintenance;
 mod meta;
 mod metrics;
+mod mutations;
 mod operation;
 mod options;
 mod own_rows;
@@ -80,6 +81,8 @@ pub use meta::{
     Visit, Want,
 };
 pub use metrics::{LogMetrics, Metrics};
+#[cfg(feature = "sim")]
+pub use mutations::StoreMutations;
 pub use operation::*;
 pub use options::{Background, Create, OpenMode, OpenOptions, VerifyOnRead};
 pub use package::{Allow, Deprecation, FileId, Listing, Origin, PackageFile, PackageInfo, Status};

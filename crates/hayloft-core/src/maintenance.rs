@@ -8,6 +8,7 @@ use crate::collection::Suspect;
 use crate::pins::Claim;
 use crate::records::{BlobRecord, FeedRecord, JobRecord, Place};
 use crate::resolve::{FeedHandle, VersionHandle};
+use crate::scrub::Scrubbed;
 use crate::store::Inner;
 use crate::writer::check_outside_plan;
 use crate::{
@@ -19,6 +20,8 @@ use crate::{
 const ROUND: Duration = Duration::from_secs(10);
 /// How long the look for what crashes left behind goes on before other work has its turn.
 const SLICE: Duration = Duration::from_millis(100);
+/// How long contents that are due are read before other work has its turn.
+const SCRUBBED_FOR: Duration = Duration::from_secs(1);
 /// Counts that wait for a commit at most until the next round begins early.
 const COUNTS: usize = 10_000;
 /// Contents whose rows are looked at in one view.
@@ -42,8 +45,8 @@ pub(crate) struct Maintenance {
     counts: Worker,
     /// Held by the one round that runs.
     round: Mutex<()>,
-    /// Up to which digest contents were read to find rot.
-    pub(crate) scrubbed: Mutex<Option<u64>>,
+    /// How far contents were read to find rot, once it is known.
+    pub(crate) scrubbed: Mutex<Option<Scrubbed>>,
 }
 
 #[derive(Debug, Default)]
@@ -245,7 +248,8 @@ impl Inner {
         self.run_indexes()?;
         let swept = self.sweep(sweep);
         self.set_aside(swept, "the look for what belongs to nothing")?;
-        let scrubbed = self.scrub();
+        let slice = (sweep.pace == Pace::Slices).then_some(SCRUBBED_FOR);
+        let scrubbed = self.scrub(slice);
         self.set_aside(scrubbed, "reading contents to find rot")?;
         let emptied = self.empty_trash();
         self.set_aside(emptied, "emptying the trash")

@@ -3,6 +3,7 @@ use std::time::Duration;
 
 use hayloft_feed::Limits;
 
+use crate::mutations::Switches;
 use crate::{Clock, LogOptions, SystemClock};
 
 /// How a store is opened. The defaults suit a server; every number is a setting.
@@ -42,6 +43,9 @@ pub struct OpenOptions {
     pub clock: Arc<dyn Clock>,
     /// Written into embedded history as the tool, like a user agent.
     pub tool: String,
+    /// Steps that are left out.
+    #[cfg(feature = "sim")]
+    pub mutations: crate::StoreMutations,
 }
 
 /// What to do if there is no store yet.
@@ -166,6 +170,14 @@ impl OpenOptions {
         Self { clock: Arc::new(clock), ..self }
     }
 
+    /// What tests leave out.
+    pub(crate) fn switches(&self) -> Switches {
+        Switches {
+            #[cfg(feature = "sim")]
+            mutations: self.mutations,
+        }
+    }
+
     /// What embedded history names as the tool; `hayloft/VERSION` unless set.
     #[must_use]
     pub fn tool(self, tool: impl Into<String>) -> Self {
@@ -191,6 +203,8 @@ impl Default for OpenOptions {
             costly_inspection_time: Duration::from_secs(20),
             clock: Arc::new(SystemClock),
             tool: concat!("hayloft/", env!("CARGO_PKG_VERSION")).to_owned(),
+            #[cfg(feature = "sim")]
+            mutations: crate::StoreMutations::default(),
         }
     }
 }

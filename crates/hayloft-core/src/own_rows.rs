@@ -9,6 +9,7 @@ use crate::records::{
     AuditRecord, CountersRecord, FormatRecord, LogPositionRecord, NumberRecord, SaltRecord,
     TotalsRecord,
 };
+use crate::scrub::SCRUBBED_ROW;
 use crate::small::SMALL_ROW;
 use crate::store::{EPOCH_ROW, FORMAT_ROW, SALT_COPY_ROW, SALT_ROW};
 use crate::{Batch, Direction, Expect, MetaRead, MetaStore, StoreError, Table, rows, tables};
@@ -39,6 +40,10 @@ pub(crate) fn mend(meta: &dyn MetaStore, fallback: &Fallback) -> Result<Vec<Stri
     }
     if let Some(bad) = damaged::<NumberRecord>(read, EPOCH_ROW)? {
         put(&mut batch, &mut mended, EPOCH_ROW, bad, &NumberRecord(0))?;
+    }
+    if let Some(bad) = damaged::<NumberRecord>(read, SCRUBBED_ROW)? {
+        // Nothing tells what was read: all of it is read again.
+        put(&mut batch, &mut mended, SCRUBBED_ROW, bad, &NumberRecord(0))?;
     }
     if let Some(bad) = damaged::<LogPositionRecord>(read, LOG_POSITION)? {
         put(&mut batch, &mut mended, LOG_POSITION, bad, &fallback.position)?;

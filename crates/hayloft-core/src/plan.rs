@@ -6,6 +6,7 @@ use std::ops::Bound;
 
 use crate::codec::{self, Record};
 use crate::index::Touched;
+use crate::mutations::Switches;
 use crate::records::{
     AuditRecord, CounterRecord, CountersRecord, EntryRecord, JobRecord, NumberRecord, TotalsRecord,
 };
@@ -134,6 +135,8 @@ pub(crate) struct Plan<'a> {
     touched: Touched,
     /// A part of the batch makes room.
     frees: bool,
+    /// What tests leave out.
+    pub(crate) switches: Switches,
 }
 
 impl<'a> Plan<'a> {
@@ -165,6 +168,7 @@ impl<'a> Plan<'a> {
             fence,
             touched: Touched::default(),
             frees: false,
+            switches: Switches::default(),
         })
     }
 

@@ -23,6 +23,19 @@ macro_rules! records {
 
         #[cfg(test)]
         const KINDS: &[u8] = &[$($kind),+];
+
+        /// Reads bytes as the payload of a record of each kind, writes what was found and reads it
+        /// again; tells of how many kinds they are, or which one does not come to the same.
+        #[cfg(feature = "sim")]
+        pub(crate) fn read_as_each(payload: &[u8]) -> Result<usize, &'static str> {
+            let mut found = 0;
+            $(match crate::codec::written_again::<$record>(payload) {
+                None => {}
+                Some(true) => found += 1,
+                Some(false) => return Err(stringify!($record)),
+            })+
+            Ok(found)
+        }
     };
 }
 

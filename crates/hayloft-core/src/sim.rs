@@ -8,7 +8,8 @@
 //!   what a power cut at that moment leaves: a history is run once and judged at every step.
 //! - [`SimFs::crash_at`] cuts the power in the running program, and [`SimFs::reboot`] brings it back.
 //! - [`Fault`] makes the n-th call fail.
-//! - [`Mutations`] and [`Store::skip_pins`](crate::Store::skip_pins) leave out a step of the store's
+//! - [`Mutations`], [`StoreMutations`](crate::StoreMutations), [`LogMutations`](crate::LogMutations)
+//!   and [`Store::skip_pins`](crate::Store::skip_pins) leave out a step of the store's
 //!   protocol, to prove that tests would notice.
 //!
 //! All choices follow from one seed.
@@ -19,13 +20,13 @@ mod fault;
 mod file;
 mod fs;
 mod log;
-mod pins;
 mod random;
+mod store;
 
 pub use disk::SimImage;
 pub use fault::{Fault, FaultKind, Lasting};
 pub use fs::{Mutations, SimFs};
-pub use log::{log_record, read_log, read_log_body};
+pub use log::{log_body, log_record, read_log, read_log_body, read_record, tables};
 pub use random::Random;
 
 /// The seed to begin with: `HAYLOFT_SIM_SEED` if it is set, to replay a failure, else `otherwise`.

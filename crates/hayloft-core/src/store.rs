@@ -18,6 +18,7 @@ use crate::own_rows::{self, Fallback};
 use crate::pins::Pins;
 use crate::plan::Plan;
 use crate::records::{FormatRecord, LogPositionRecord, NumberRecord, SaltRecord};
+use crate::scrub;
 use crate::small::SmallTables;
 use crate::space::Space;
 use crate::staging::StagingArea;
@@ -223,7 +224,8 @@ impl Store {
         };
         let layout = Layout { root: directory.as_ref().to_owned() };
         let redb = RedbOptions { cache_bytes: options.cache, ..RedbOptions::default() };
-        let log = options.log.clone();
+        let (mut log, switches) = (options.log.clone(), options.switches());
+        log.leaves_out_unknown = options.mode == OpenMode::ReadOnly;
         let below = fs.clone();
         let (again_fs, again_redb, again_log) = (fs.clone(), redb.clone(), log.clone());
         let again: Reopen = Box::new(move || {
@@ -246,7 +248,7 @@ impl Store {
             let meta = meta.map_err(in_use_or_meta(&layout.root))?;
             Ok(Parts {
                 meta: with_log(&fs, &layout, meta, &log)?,
-                blobs: Arc::new(blobs.map_err(StoreError::io("open", root))?),
+                blobs: Arc::new(blobs.map_err(StoreError::io("open", root))?.leaving_out(switches)),
                 fs,
             })
         };
@@ -299,6 +301,7 @@ impl Store {
             clock: options.clock.clone(),
             meter: meter.clone(),
             small: small.clone(),
+            switches: options.switches(),
         };
         let writer = Writer::start(below, space.clone())?;
         let started = begin(&parts, &writer, &layout, opened, mended)?;
@@ -461,9 +464,12 @@ impl Inner {
         let snapshot = opened.snapshot(&[])?;
         let position = rows::get(snapshot.as_ref(), tables::META, LOG_POSITION)?;
         drop(snapshot);
-        self.small.forget();
+        if !self.options.switches().keep_small_rows() {
+            self.small.forget();
+        }
         self.blobs.reopen();
-        self.context.downloads.reopened(&position.unwrap_or_default());
+        let position = position.unwrap_or_default();
+        self.context.downloads.reopened(&position, self.options.switches());
         *meta = Some(opened.clone());
         self.writer.enter(Below {
             meta: opened,
@@ -471,6 +477,7 @@ impl Inner {
             clock: self.options.clock.clone(),
             meter: self.meter.clone(),
             small: self.small.clone(),
+            switches: self.options.switches(),
         })?;
         drop(meta);
         tracing::info!("the store was opened again after a failure");
@@ -649,6 +656,7 @@ fn begin_rows(plan: &mut Plan, fresh: &Fresh, mended: &[String]) -> Result<Begun
     let NumberRecord(before) = plan.get(tables::META, EPOCH_ROW)?.unwrap_or(NumberRecord(0));
     let epoch = before + 1;
     plan.put(tables::META, EPOCH_ROW.to_vec(), &NumberRecord(epoch))?;
+    scrub::begin(plan)?;
     let position = plan.get(tables::META, LOG_POSITION)?.unwrap_or_default();
     Ok(Begun { epoch, salt, position, id: format.store, timeline: format.timeline })
 }

@@ -113,6 +113,9 @@ impl Inner {
         if self.is_shared() || self.is_closed() || self.writer.is_stopped() {
             return;
         }
+        if self.options.switches().skip_taking_back() {
+            return;
+        }
         for blob in published {
             if let Err(error) = self.unpublish(*blob) {
                 tracing::warn!(%error, "the content of a refused operation is left to the sweep");

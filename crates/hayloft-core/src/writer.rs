@@ -9,6 +9,7 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use crate::metrics::Meter;
+use crate::mutations::Switches;
 use crate::plan::{self, Plan};
 use crate::small::{Changed, SmallTables};
 use crate::space::{Room, Space};
@@ -369,6 +370,8 @@ pub(crate) struct Below {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) meter: Arc<Meter>,
     pub(crate) small: Arc<SmallTables>,
+    /// What tests leave out.
+    pub(crate) switches: Switches,
 }
 
 struct Thread {
@@ -450,6 +453,7 @@ impl Thread {
         let Below { meta, clock, .. } = &self.below;
         let wants: Vec<Want> = batch.iter().flat_map(|one| one.wants()).cloned().collect();
         let mut plan = Plan::begin(meta.turn(&wants)?, clock.now())?;
+        plan.switches = self.below.switches;
         let mut accepted = 0;
         for operation in batch.iter_mut() {
             if self.planned(operation.as_mut(), &mut plan) {
@@ -615,6 +619,7 @@ mod tests {
             clock: Arc::new(SystemClock),
             meter: Arc::default(),
             small: Arc::default(),
+            switches: Switches::default(),
         };
         let thread = Thread { below, stopped: Arc::default() };
         let (batch, answers): (Vec<_>, Vec<_>) = [

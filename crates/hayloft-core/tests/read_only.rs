@@ -13,10 +13,12 @@ mod plain;
 use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use hayloft_core::{
-    Actor, Background, FeedDraft, FeedTypes, OpenError, OpenOptions, Repair, Selector, Store,
-    StoreError, UploadError, UploadRequest, VerifyLevel,
+    Actor, Background, Batch, Checkpoints, FeedDraft, FeedTypes, Fs, LogOptions, LogPlaces, Logged,
+    MetaStore as _, OpenError, OpenOptions, RealFs, RedbOptions, RedbStore, Repair, Selector,
+    Store, StoreError, Table, UploadError, UploadRequest, VerifyLevel,
 };
 use plain::{Plain, package};
 
@@ -142,4 +144,47 @@ fn it_is_not_opened_beside_a_process_that_writes() {
     assert!(matches!(refused, OpenError::InUse { .. }), "{refused:?}");
     drop(store);
     open(directory.path(), true).unwrap();
+}
+
+/// A record of a table that only a newer release has lies behind the others.
+fn with_newer_record(directory: &Path) {
+    let fs: Arc<dyn Fs> = Arc::new(RealFs);
+    let base = RedbStore::open(&fs, &directory.join("meta.redb"), &RedbOptions::default()).unwrap();
+    let places = LogPlaces {
+        log: directory.join("meta.log"),
+        meta: directory.join("meta.redb"),
+        quarantine: directory.join("quarantine"),
+    };
+    // All that there are, and one more.
+    let mut options = LogOptions::default();
+    options.checkpoints = Checkpoints::Caller;
+    let mut tables = hayloft_core::sim::tables().to_vec();
+    tables.push(Table("newer-1"));
+    let log = Logged::open(&fs, places, Box::new(base), tables.leak(), &options).unwrap();
+    let put = vec![(Table("newer-1"), b"key".to_vec(), b"value".to_vec())];
+    log.turn(&[]).unwrap().commit(Batch { put, ..Batch::default() }).unwrap();
+    // As one that is killed: nothing of it is taken in.
+    std::mem::forget(log);
+}
+
+#[test]
+fn a_log_with_a_table_of_a_newer_release_is_refused_in_words_and_can_be_read() {
+    let directory = left();
+    let copied = tempfile::tempdir().unwrap();
+    with_newer_record(directory.path());
+    copy(directory.path(), copied.path());
+    let directory = copied;
+    let refused = open(directory.path(), false).unwrap_err();
+    let mut told = refused.to_string();
+    let mut cause = std::error::Error::source(&refused);
+    while let Some(error) = cause {
+        told = format!("{told}: {error}");
+        cause = error.source();
+    }
+    assert!(told.contains("`newer-1`") && told.contains("reading only"), "{told}");
+    let before = files(directory.path());
+    let store = open(directory.path(), true).unwrap();
+    assert_eq!(read(&store, "1"), package("alpha", "1", 0, 100));
+    store.close().unwrap();
+    assert!(files(directory.path()) == before);
 }

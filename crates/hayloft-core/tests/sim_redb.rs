@@ -155,16 +155,16 @@ fn acknowledged_batches_survive_a_power_cut_at_every_change() {
 #[test]
 fn leaving_out_the_flush_of_the_metadata_is_noticed() {
     let mutations = Mutations { skip_metadata_sync: true, ..Mutations::default() };
-    let noticed = (1..5).any(|seed| {
+    let noticed = (1..5).find_map(|seed| {
         let history = history(seed, 6, mutations);
-        let judged = history.images.iter().map(|image| {
-            std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+        history.images.iter().find_map(|image| {
+            let judged = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
                 judge(&history, image, seed, 0)
-            }))
-        });
-        judged.into_iter().any(|judged| judged.is_err())
+            }));
+            judged.is_err().then(|| format!("seed {seed}, change {}", image.changes()))
+        })
     });
-    assert!(noticed);
+    println!("tooth: skip_metadata_sync of redb: {}", noticed.unwrap());
 }
 
 #[test]

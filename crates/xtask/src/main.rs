@@ -27,6 +27,7 @@ cargo xtask <command>
   soak [--minutes N] [--seed S] [--large]
                      clients of all types, strangers, kills, full disks and clock steps
                      against a real server, N minutes long (1); `--large` stores 9 GiB too
+  teeth              leave out each rule of the store and its log in turn, and show what finds that
   deny               check licences, sources and duplicates of all dependencies
   package            pack every crate that is meant to be published
   rust-version       check that no dependency needs a newer Rust than the crates say
@@ -75,6 +76,7 @@ fn dispatch(arguments: &[String]) -> Result<()> {
         "check" => check(),
         "tools" => tools::install().map(drop),
         "fuzz" => fuzz(rest),
+        "teeth" => teeth(),
         "soak" => soak::soak(rest),
         "dist" => dist::dist(rest),
         "deny" => deny(),
@@ -104,6 +106,26 @@ fn test(arguments: &[String]) -> Result<()> {
         Step::cargo(["build", "-p", "hayloft-cli"]).run()?;
         Step::cargo(["test"]).args(arguments).envs(tools::Tools::present().environment()).run()
     }
+}
+
+/// Runs the tests that leave out a rule, and prints what each of them found.
+fn teeth() -> Result<()> {
+    let tests = ["sim_blobs", "sim_log", "sim_redb", "sim_store", "teeth"];
+    let named = tests.iter().flat_map(|test| ["--test", test]);
+    let printed = Step::cargo(["test", "-p", "hayloft-core", "--features", "sim"])
+        .args(named)
+        .args(["--", "--nocapture", "--test-threads=1"])
+        .output()?;
+    let mut teeth: Vec<&str> =
+        printed.lines().filter_map(|line| Some(line.split_once("tooth: ")?.1)).collect();
+    teeth.sort_unstable();
+    for tooth in &teeth {
+        println!("{tooth}");
+    }
+    if teeth.is_empty() {
+        bail!("no test told what it had left out");
+    }
+    Ok(())
 }
 
 fn check() -> Result<()> {

@@ -63,6 +63,18 @@ impl Step {
         Ok(())
     }
 
+    /// What the command prints; fails if it does.
+    pub(crate) fn output(mut self) -> Result<String> {
+        eprintln!("$ {}", self.line());
+        let done = self.0.stderr(Stdio::inherit()).output();
+        let done = done.with_context(|| format!("cannot start {}", self.line()))?;
+        let printed = String::from_utf8_lossy(&done.stdout).into_owned();
+        if !done.status.success() {
+            bail!("{} ended with {}:\n{printed}", self.line(), done.status);
+        }
+        Ok(printed)
+    }
+
     /// True if the command starts and succeeds; prints nothing.
     pub(crate) fn succeeds(mut self) -> bool {
         self.0

@@ -10,6 +10,7 @@ use data_encoding::HEXLOWER;
 
 use super::{BlobKey, BlobRead, BlobStore, Put, StagedFile};
 use crate::fs::{Fs, FsEntry};
+use crate::mutations::Switches;
 
 /// Contents as read-only files `blobs/XX/YY..`: the first byte of the key in hex is the directory
 /// (a shard), the other 31 are the file.
@@ -23,6 +24,7 @@ pub struct LocalBlobs {
     /// caller only, and all that come after it must learn of it.
     flushing: Vec<Mutex<()>>,
     failed: AtomicBool,
+    switches: Switches,
 }
 
 const SHARDS: usize = 256;
@@ -53,6 +55,7 @@ impl LocalBlobs {
             root: root.to_owned(),
             flushing: (0..SHARDS).map(|_| Mutex::new(())).collect(),
             failed: AtomicBool::new(false),
+            switches: Switches::default(),
         };
         let missing: Vec<_> = (0..=u8::MAX)
             .filter(|shard| !found.contains(shard))
@@ -66,6 +69,12 @@ impl LocalBlobs {
             fs.sync_directory(root)?;
         }
         Ok(blobs)
+    }
+
+    /// Leaves out what tests leave out.
+    #[must_use]
+    pub(crate) fn leaving_out(self, switches: Switches) -> Self {
+        Self { switches, ..self }
     }
 
     /// Where a content lies, there or not.
@@ -110,7 +119,11 @@ impl BlobStore for LocalBlobs {
             ));
         }
         // Flushed before it gets its name, so that no name ever leads to missing bytes.
-        staged.file.sync_data()?;
+        if self.switches.flush_by_another() {
+            self.fs.modify(&staged.path)?.sync_data()?;
+        } else {
+            staged.file.sync_data()?;
+        }
         self.fs.protect(&staged.path)?;
         let existed = self.fs.file_len(&path)?.is_some();
         self.fs.rename(&staged.path, &path)?;

@@ -128,11 +128,12 @@ impl Shared {
                 return Err(CommitError::Rejected(Box::new(Closed)));
             }
             // On a full disk, deletes are what can help: a part of the last half is left to them.
-            let (most, most_rows) = if state.no_space.is_some() && !frees {
-                (self.half - self.half / 4, FULL_ROWS - FULL_ROWS / 4)
-            } else {
-                (self.half, FULL_ROWS)
-            };
+            let (most, most_rows) =
+                if state.no_space.is_some() && !frees && !self.switches.skip_reserve() {
+                    (self.half - self.half / 4, FULL_ROWS - FULL_ROWS / 4)
+                } else {
+                    (self.half, FULL_ROWS)
+                };
             let fits = state.end + size <= most && state.active.count() + rows <= most_rows;
             let is_due = self.is_due(&state);
             if fits && !is_due {

@@ -26,6 +26,8 @@ pub struct LogMutations {
     pub unaligned: bool,
     /// A log that is given up is removed before the row that asks for it.
     pub unlink_first: bool,
+    /// No part of the last half is left to deletes.
+    pub skip_reserve: bool,
 }
 
 /// The same, as the code asks for it; all off without the simulator.
@@ -35,25 +37,7 @@ pub(super) struct Switches {
     pub(super) mutations: LogMutations,
 }
 
-macro_rules! switches {
-    ($($name:ident),* $(,)?) => {
-        impl Switches {
-            $(
-                #[cfg(feature = "sim")]
-                pub(super) fn $name(self) -> bool {
-                    self.mutations.$name
-                }
-
-                #[cfg(not(feature = "sim"))]
-                pub(super) fn $name(self) -> bool {
-                    false
-                }
-            )*
-        }
-    };
-}
-
-switches!(
+crate::mutations::switches!(
     skip_sync,
     visible_before_sync,
     recycle_early,
@@ -63,6 +47,7 @@ switches!(
     skip_salt,
     unaligned,
     unlink_first,
+    skip_reserve,
 );
 
 impl Switches {

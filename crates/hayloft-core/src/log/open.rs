@@ -39,7 +39,10 @@ pub enum LogError {
         first_lost: u64,
     },
     /// It changes a table that this release does not know.
-    #[error("it changes the table `{table}`, which only a newer release knows")]
+    #[error(
+        "it changes the table `{table}`, which only a newer release knows: use that one, or open the \
+         store for reading only"
+    )]
     Newer {
         /// Name of the table.
         table: String,
@@ -251,6 +254,7 @@ impl Opening<'_> {
             tables: self.tables,
             align: self.switches.align(),
             switches: self.switches,
+            leaves_out_unknown: self.options.leaves_out_unknown,
         };
         let replay = replay([&halves[0], &halves[1]], &position, &layout);
         if replay.fault.is_some() {

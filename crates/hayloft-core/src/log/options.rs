@@ -13,6 +13,8 @@ pub struct LogOptions {
     pub spare: u64,
     /// What is done with a log that is damaged.
     pub damaged: DamagedLog,
+    /// Rows of tables that only a newer release knows are left out: for who reads only.
+    pub(crate) leaves_out_unknown: bool,
     /// Steps that are left out.
     #[cfg(feature = "sim")]
     pub mutations: super::LogMutations,
@@ -26,6 +28,7 @@ impl Default for LogOptions {
             checkpoints: Checkpoints::Thread,
             spare: 16 << 20,
             damaged: DamagedLog::Refuse,
+            leaves_out_unknown: false,
             #[cfg(feature = "sim")]
             mutations: super::LogMutations::default(),
         }

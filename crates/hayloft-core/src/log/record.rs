@@ -152,10 +152,12 @@ impl<'a> Record<'a> {
         (HEADER + self.body.len()).next_multiple_of(align.max(1))
     }
 
-    /// Shows all rows that it changes, in the order in which they were written.
+    /// Shows all rows that it changes, in the order in which they were written; those of a table that
+    /// is not known may be left out.
     pub(crate) fn entries(
         &self,
         tables: &[Table],
+        leaves_out_unknown: bool,
         mut visit: impl FnMut(Entry<'a>),
     ) -> Result<(), BodyError> {
         let mut rest = self.body;
@@ -168,7 +170,10 @@ impl<'a> Record<'a> {
                     let known = tables.iter().find(|known| known.0.as_bytes() == name);
                     let unknown =
                         || BodyError::Table(hayloft_feed::shorten(&String::from_utf8_lossy(name)));
-                    table = Some(*known.ok_or_else(unknown)?);
+                    table = match known {
+                        None if leaves_out_unknown => Some(None),
+                        known => Some(Some(*known.ok_or_else(unknown)?)),
+                    };
                     continue;
                 }
                 PUT => (length(&mut rest)?, Some(length(&mut rest)?)),
@@ -177,7 +182,9 @@ impl<'a> Record<'a> {
             };
             let key = take_exactly(&mut rest, first)?;
             let value = last.map(|last| take_exactly(&mut rest, last)).transpose()?;
-            visit((table.ok_or(BodyError::Malformed)?, key, value));
+            if let Some(table) = table.ok_or(BodyError::Malformed)? {
+                visit((table, key, value));
+            }
         }
         Ok(())
     }
@@ -231,7 +238,7 @@ mod tests {
         let record = parse(bytes, bytes.len(), |_| SALT).unwrap();
         assert_eq!(record.place, PLACE);
         let mut found = Vec::new();
-        record.entries(&TABLES, |(table, key, value)| {
+        record.entries(&TABLES, false, |(table, key, value)| {
             found.push((table, key.to_vec(), value.map(<[u8]>::to_vec)));
         })?;
         Ok(found)
@@ -275,7 +282,7 @@ mod tests {
         #[test]
         fn bytes_of_any_kind_give_an_answer(body in bytes()) {
             let record = Record { place: PLACE, body: &body };
-            let _ = record.entries(&TABLES, |_| ());
+            let _ = record.entries(&TABLES, false, |_| ());
             let _ = parse(&body, 200, |_| SALT);
         }
     }

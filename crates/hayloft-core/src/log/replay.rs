@@ -54,6 +54,8 @@ pub(super) struct Layout<'a> {
     pub(super) tables: &'a [Table],
     pub(super) align: usize,
     pub(super) switches: Switches,
+    /// Rows of tables that are not known are left out.
+    pub(super) leaves_out_unknown: bool,
 }
 
 impl Layout<'_> {
@@ -81,11 +83,12 @@ pub(super) fn replay(halves: [&[u8]; 2], position: &Position, layout: &Layout<'_
                 break;
             }
             let rows = found.rows.len();
-            let read = record.entries(layout.tables, |(table, key, value)| {
-                let value = value.map(Into::into);
-                let (key, sequence) = (key.to_vec(), place.sequence);
-                found.rows.push(Replayed { table, key, sequence, value });
-            });
+            let read =
+                record.entries(layout.tables, layout.leaves_out_unknown, |(table, key, value)| {
+                    let value = value.map(Into::into);
+                    let (key, sequence) = (key.to_vec(), place.sequence);
+                    found.rows.push(Replayed { table, key, sequence, value });
+                });
             if let Err(error) = read {
                 found.rows.truncate(rows);
                 replay.fault = Some(match error {

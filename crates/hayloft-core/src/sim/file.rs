@@ -19,6 +19,7 @@ pub(super) struct SimFile {
     mode: Mode,
     is_metadata: bool,
     is_log: bool,
+    has_written: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,7 +37,16 @@ impl SimFile {
         is_metadata: bool,
         is_log: bool,
     ) -> Self {
-        Self { state, boot, node, position: 0, mode: Mode::Write, is_metadata, is_log }
+        Self {
+            state,
+            boot,
+            node,
+            position: 0,
+            mode: Mode::Write,
+            is_metadata,
+            is_log,
+            has_written: false,
+        }
     }
 
     /// Lets whoever watches the log look around before it changes.
@@ -114,6 +124,7 @@ impl Write for SimFile {
             file.bytes.change(Change::Write { offset: at, bytes: taken_bytes.into() });
         }
         drop(guard);
+        self.has_written = true;
         if let Some(Outcome::Fail(error)) = outcome {
             return Err(error);
         }
@@ -147,7 +158,8 @@ impl FsFile for SimFile {
         let file = state.disk.file_mut(self.node)?;
         if let Some(Outcome::Fail(error)) = outcome {
             file.bytes.fail_sync(&mut state.random);
-            return Err(error);
+            // What could not be written is told to descriptors that were open at that time alone.
+            return if self.has_written { Err(error) } else { Ok(()) };
         }
         let Mutations { skip_metadata_sync, skip_blob_sync, .. } = state.mutations;
         if !(if self.is_metadata { skip_metadata_sync } else { skip_blob_sync }) {

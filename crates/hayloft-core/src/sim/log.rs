@@ -1,7 +1,7 @@
-//! The log's reader, for whoever makes up bytes.
+//! The readers of the log and of rows, for whoever makes up bytes.
 
 use crate::log::{ReadEntries, read_body, read_halves};
-use crate::{Batch, Table};
+use crate::{Batch, Table, tables};
 
 /// Reads two halves of a log of which nothing was applied, as opening does; tells how many rows
 /// they hold, or `None` if the log would be refused.
@@ -28,7 +28,23 @@ pub fn read_log_body(body: &[u8], tables: &[Table]) -> Option<usize> {
     (again == Some(sorted)).then_some(count)
 }
 
-/// A record of the first generation with this body, as it lies in a half.
-pub fn log_record(sequence: u64, body: &[u8]) -> Vec<u8> {
-    crate::log::record_of(sequence, body)
+/// The body of a record with these changes.
+pub fn log_body(batch: &Batch) -> Vec<u8> {
+    crate::log::body_of(batch)
+}
+
+/// A record with this body, as it lies in the half of its generation.
+pub fn log_record(generation: u64, sequence: u64, body: &[u8]) -> Vec<u8> {
+    crate::log::record_of(generation, sequence, body)
+}
+
+/// Reads bytes as a record of each kind of row; tells of how many they are one, or which one is
+/// another after it was written and read again.
+pub fn read_record(payload: &[u8]) -> Result<usize, &'static str> {
+    crate::records::read_as_each(payload)
+}
+
+/// All tables that a store has.
+pub fn tables() -> &'static [Table] {
+    &tables::ALL
 }

@@ -7,6 +7,7 @@ use crate::records::{
     CountersRecord, FormatRecord, KeyPlaceRecord, KeyRecord, LogPositionRecord, NumberRecord,
     SaltRecord, SettingRecord,
 };
+use crate::scrub::SCRUBBED_ROW;
 use crate::small::SMALL_ROW;
 use crate::store::{EPOCH_ROW, FORMAT_ROW, SALT_COPY_ROW, SALT_ROW};
 use crate::{FindingCode, MetaRead, StoreError, codec, tables};
@@ -65,7 +66,9 @@ impl Run<'_> {
             let decoded = match key {
                 COUNTERS => codec::decode::<CountersRecord>(table, key, value).map(drop),
                 FORMAT_ROW => codec::decode::<FormatRecord>(table, key, value).map(drop),
-                EPOCH_ROW | SMALL_ROW => codec::decode::<NumberRecord>(table, key, value).map(drop),
+                EPOCH_ROW | SMALL_ROW | SCRUBBED_ROW => {
+                    codec::decode::<NumberRecord>(table, key, value).map(drop)
+                }
                 SALT_ROW | SALT_COPY_ROW => {
                     codec::decode::<SaltRecord>(table, key, value).map(drop)
                 }
