@@ -29,7 +29,7 @@ pub(crate) fn contests(scale: Scale, stores: &mut Stores) -> Result<Vec<Contest>
         sizes.push(("650,000", Some(LARGE)));
     }
     for (name, versions) in sizes {
-        for (who, clients, each) in [("one client", 1, 3_000), ("16 clients", 16, 400)] {
+        for (who, clients, each) in [("one client", 1, 20_000), ("16 clients", 16, 1_250)] {
             let directory = match versions {
                 None => {
                     let directory = stores.directory()?;

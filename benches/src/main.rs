@@ -9,6 +9,7 @@ mod before;
 mod clients;
 mod commits;
 mod download;
+mod engine;
 mod hash;
 mod lists;
 mod measure;
@@ -73,6 +74,7 @@ enum Row {
     Commits,
     Serve,
     Before,
+    Engine,
 }
 
 /// How much of everything is done.
@@ -147,5 +149,6 @@ fn measure(
             eprintln!("servers are measured on Linux only, not for {:?}", arguments.program);
             Ok(Vec::new())
         }
+        Row::Engine => engine::contests(scale, stores),
     }
 }
