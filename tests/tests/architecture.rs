@@ -101,6 +101,8 @@ fn a_store_has_the_files_that_are_told() {
     let block = text.split("```text\nSTORE/\n").nth(1).unwrap().split("```").next().unwrap();
     let told: BTreeSet<&str> = block
         .lines()
+        // Of a server's, not of the library's.
+        .filter(|line| !line.contains("while `hayloft serve` runs"))
         .filter_map(|line| line.split_whitespace().next())
         .map(|name| name.split('/').next().unwrap())
         .collect();
@@ -169,10 +171,11 @@ fn tables_in_the_picture_of_rows_and_plans_are_those_of_the_store() {
 }
 
 /// Where sources outside the types' own crates may name one, how many lines do, and why.
-const NAMED: [(&str, usize, &str); 10] = [
+const NAMED: [(&str, usize, &str); 11] = [
     ("hayloft-cli/src/commands.rs", 1, "an example of the command's help"),
     ("hayloft-cli/src/commands/demo.rs", 9, "makes packages of two types to show what there is"),
     ("hayloft-cli/src/commands/feeds.rs", 1, "an example of the command's help"),
+    ("hayloft-cli/src/commands/packages/upload.rs", 1, "the same"),
     ("hayloft-cli/src/commands/upack.rs", 1, "a contract: pgutil's commands for these packages"),
     ("hayloft-cli/src/commands/upack/create.rs", 1, "the same"),
     ("hayloft-cli/src/commands/upack/install.rs", 1, "the same"),
