@@ -348,7 +348,7 @@ impl Inner {
         Ok(())
     }
 
-    fn run_index(&self, feed: u32) -> Result<(), StoreError> {
+    pub(crate) fn run_index(&self, feed: u32) -> Result<(), StoreError> {
         let types = self.context.types.clone();
         let mut more = !self.is_index_complete(feed)?;
         while more && !self.stops() {

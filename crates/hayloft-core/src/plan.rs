@@ -199,6 +199,21 @@ impl<'a> Plan<'a> {
         }
     }
 
+    /// What a rehearsal would have written to these tables.
+    pub(crate) fn rehearsed(mut self, tables: &[Table]) -> Batch {
+        self.accept();
+        let mut batch = Batch::default();
+        for (table, rows) in self.accepted.0.into_iter().filter(|(of, _)| tables.contains(of)) {
+            for (key, change) in rows {
+                match change {
+                    Change::Put(value) => batch.put.push((table, key, value)),
+                    Change::Delete => batch.delete.push((table, key)),
+                }
+            }
+        }
+        batch
+    }
+
     /// Notes that a part of the batch makes room.
     pub(crate) fn frees_room(&mut self) {
         self.frees = true;

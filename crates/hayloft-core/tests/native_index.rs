@@ -13,13 +13,14 @@ mod plain;
 #[path = "engine/shelf.rs"]
 mod shelf;
 
-use std::ops::ControlFlow;
+use std::ops::{Bound, ControlFlow};
 use std::path::Path;
 use std::sync::Arc;
 
 use hayloft_core::{
-    Actor, Background, EditError, FeedDraft, FeedTypes, ManualClock, OpenOptions, RepackageRequest,
-    Selector, Store, Timestamp, UploadRequest,
+    Actor, Background, Batch, Direction, EditError, FeedDraft, FeedTypes, Fs, ManualClock,
+    MetaStore, OpenOptions, RealFs, RedbOptions, RedbStore, RepackageRequest, Repair, Selector,
+    Store, Table, Timestamp, UploadRequest, VerifyLevel,
 };
 use hayloft_feed::native::{Change, Edit, FeedView, ListingChange, SearchQuery, ViewError, Want};
 use hayloft_feed::{Deprecation, FeedType};
@@ -64,6 +65,15 @@ impl Shelves {
     fn edit(&self, name: &str, changes: Vec<Change>) -> Result<hayloft_core::Edited, EditError> {
         let edit = Edit::new(Plain.package_name("", name).unwrap(), changes);
         self.store.edit("feed", &edit, &me())
+    }
+
+    /// Codes of what verify finds.
+    fn found(&self, repair: Repair) -> Vec<String> {
+        let mut found = Vec::new();
+        let mut report =
+            |finding: &hayloft_core::Finding| found.push(finding.code.as_str().to_owned());
+        self.store.verify(VerifyLevel::Normal, repair, &mut report).unwrap();
+        found
     }
 
     fn seen(&self) -> Seen {
@@ -189,8 +199,72 @@ proptest! {
         }
         memory.assert_rebuilds_equally();
         prop_assert_eq!(shelves.seen(), seen(&memory));
+        // Folded or not, it is what is derived again.
+        prop_assert_eq!(shelves.found(Repair::No), Vec::<String>::new());
         shelves.store.run_maintenance().unwrap();
         prop_assert_eq!(shelves.seen(), seen(&memory));
+        prop_assert_eq!(shelves.found(Repair::No), Vec::<String>::new());
+    }
+}
+
+/// Whether the row of a key is to go.
+type Goes<'a> = &'a dyn Fn(&[u8]) -> bool;
+
+/// Takes away the first such row of a table.
+fn take(directory: &Path, table: &'static str, goes: Goes<'_>) {
+    let fs: Arc<dyn Fs> = Arc::new(RealFs);
+    let meta = RedbStore::open(&fs, &directory.join("meta.redb"), &RedbOptions::default()).unwrap();
+    let all = (Bound::Unbounded, Bound::Unbounded);
+    let rows = meta.snapshot(&[]).unwrap().scan(Table(table), all, Direction::Forward, 1_000);
+    let row = rows.unwrap().into_iter().find(|(key, _)| goes(key));
+    let (key, _) = row.unwrap_or_else(|| panic!("no such row in {table}"));
+    let delete = vec![(Table(table), key)];
+    meta.commit(&Batch { delete, ..Batch::default() }).unwrap();
+}
+
+#[test]
+fn verify_finds_what_is_missing_in_an_index_and_builds_it_anew() {
+    let directory = tempfile::tempdir().unwrap();
+    let (store, _) = open(directory.path(), SHELF);
+    store.create_feed(FeedDraft::new("feed", "plain"), &me()).unwrap();
+    let mut shelves = Shelves { store, clock: Arc::default(), _directory: None };
+    for name in NAMES {
+        shelves.upload(name, "1");
+        shelves.upload(name, "2");
+        // More than a row holds.
+        shelves.upload(name, "3");
+    }
+    shelves.store.run_maintenance().unwrap();
+    // A word ends at the first NUL, the key of a package's name in another.
+    let words = |key: &[u8], nuls: usize| {
+        key[4] == 2 && key[5] != 0 && key[5..].split(|byte| *byte == 0).count() == nuls + 1
+    };
+    let (counts, is_term) = (|key: &[u8]| words(key, 1), |key: &[u8]| words(key, 2));
+    let losses: [(&'static str, Goes<'_>); 7] = [
+        ("idx-1", &|_| true),
+        ("idx_part-1", &|_| true),
+        // The head of a log: four bytes of the feed, two of its length, the name.
+        ("idx_log-1", &|key| key.len() == 6 + usize::from(key[5]) && key[6..].starts_with(b"info")),
+        ("search_log-1", &|_| true),
+        ("search-1", &|key| key[4] == 1),
+        ("search-1", &is_term),
+        ("search-1", &counts),
+    ];
+    for (number, (table, goes)) in losses.into_iter().enumerate() {
+        // Something that is not folded yet.
+        shelves.upload(&format!("late{number}"), "1");
+        let Seen { rows, found, versions, .. } = shelves.seen();
+        shelves.store.close().unwrap();
+        drop(shelves);
+        take(directory.path(), table, goes);
+        let (store, _) = open(directory.path(), SHELF);
+        shelves = Shelves { store, clock: Arc::default(), _directory: None };
+        let told = shelves.found(Repair::No);
+        assert!(told.contains(&"native-index".to_owned()), "{table}: {told:?}");
+        assert!(shelves.found(Repair::Derived).contains(&"native-index".to_owned()));
+        assert_eq!(shelves.found(Repair::No), Vec::<String>::new(), "{table}");
+        let after = shelves.seen();
+        assert_eq!((after.rows, after.found, after.versions), (rows, found, versions), "{table}");
     }
 }
 

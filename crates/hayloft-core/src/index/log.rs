@@ -192,6 +192,13 @@ impl Pending {
     }
 }
 
+/// False if the digests that a head goes on from are not those of its bytes.
+pub(crate) fn is_sound(record: &IndexLogRecord, bytes: &[u8]) -> bool {
+    let mut states = States::default();
+    states.update(bytes);
+    States::from_bytes(&record.digests).is_none_or(|kept| kept.to_bytes() == states.to_bytes())
+}
+
 fn computed(
     read: &dyn MetaRead,
     feed: u32,

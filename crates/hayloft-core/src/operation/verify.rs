@@ -27,7 +27,8 @@ pub enum VerifyLevel {
     /// Every row, all references both ways, totals, the audit chain, and that files have the right
     /// length.
     Fast,
-    /// Also the BLAKE3 of every content.
+    /// Also the BLAKE3 of every content, and that indexes are what feed types derive of their
+    /// packages.
     Normal,
     /// Also all other digests, and that feed types read the same identity out of each file.
     Deep,
@@ -98,6 +99,8 @@ pub enum FindingCode {
     HistoryIndex,
     /// An API key cannot be looked up by its digest.
     KeyIndex,
+    /// The native index of a feed is not what its packages give.
+    NativeIndex,
     /// A feed type reads something else out of a file than the rows say.
     Inspection,
 }
@@ -131,6 +134,7 @@ impl FindingCode {
             Self::AuditChain => "audit-chain",
             Self::HistoryIndex => "history-index",
             Self::KeyIndex => "key-index",
+            Self::NativeIndex => "native-index",
             Self::Inspection => "inspection",
         }
     }

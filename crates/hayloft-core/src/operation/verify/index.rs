@@ -7,7 +7,7 @@ use crate::records::{
     SearchChangeRecord, SearchCountRecord, SearchPackageRecord, SearchTermRecord, SecretRecord,
     SubjectRecord,
 };
-use crate::{FindingCode, MetaRead, StoreError, Table, tables};
+use crate::{FindingCode, MetaRead, Repair, StoreError, Table, VerifyLevel, index, rows, tables};
 
 impl Run<'_> {
     /// Every row of an index can be read and belongs to a feed.
@@ -31,6 +31,41 @@ impl Run<'_> {
                     Ok(true)
                 })
             })?;
+        }
+        Ok(())
+    }
+}
+
+impl Run<'_> {
+    /// Every index is what its packages give. One that is not is built anew, if that is asked for.
+    pub(super) fn native_indexes(&mut self) -> Result<(), StoreError> {
+        let inner = &self.store.inner;
+        // What is derived again needs a place to lie.
+        if self.level == VerifyLevel::Fast || inner.staging.space.check_writable().is_err() {
+            return Ok(());
+        }
+        let feeds: Vec<_> = self
+            .feeds
+            .iter()
+            .filter(|(feed, _)| !self.deleting.contains(feed))
+            .filter_map(|(feed, record)| Some((*feed, record.as_ref()?.name.clone())))
+            .collect();
+        for (feed, name) in feeds {
+            let found = rows::left_out(index::differences(inner, feed))?.flatten();
+            let Some(differences @ 1..) = found else { continue };
+            let text = format!(
+                "{differences} rows, logs or words of the index of feed `{name}` are not what its \
+                 packages give"
+            );
+            let types = inner.context.types.clone();
+            self.found_mendable(FindingCode::NativeIndex, text, move |plan| {
+                index::make_dirty(plan, &types, feed)?;
+                Ok(true)
+            })?;
+            self.mend()?;
+            if self.repair == Repair::Derived {
+                inner.run_index(feed)?;
+            }
         }
         Ok(())
     }

@@ -173,6 +173,7 @@ impl<'a> Run<'a> {
         self.settings(read)?;
         drop(snapshot);
         self.mend()?;
+        self.native_indexes()?;
         self.inline_leftovers()?;
         self.contents()?;
         self.mend()?;
