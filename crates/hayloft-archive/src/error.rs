@@ -95,6 +95,12 @@ pub enum ArchiveError {
         /// Such as `bzip2`.
         format: &'static str,
     },
+    /// A file that has to be there is not.
+    #[error("there is no `{}`", shorten(name))]
+    Missing {
+        /// Name of the file.
+        name: String,
+    },
     /// The caller's edit of an entry failed.
     #[error("entry `{}` cannot be changed", shorten(name))]
     Edit {

@@ -52,7 +52,7 @@ pub use portability::{Portability, leaves_directory};
 pub use section::Section;
 pub use tar::{
     TarAction, TarAppend, TarEdit, TarEntry, TarKind, TarMember, TarReader, TarWriter,
-    read_from_tar, rewrite_packed_tar, rewrite_tar,
+    read_from_tar, read_in_folder, retarget_packed_tar, rewrite_packed_tar, rewrite_tar,
 };
 pub use zip::{
     Comments, DosTime, Duplicates, ExtraFields, Zip, ZipEdit, ZipEntry, ZipLayout, ZipMerge,

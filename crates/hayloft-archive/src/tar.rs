@@ -11,7 +11,7 @@ mod rewrite;
 mod writer;
 
 pub use entry::{TarEntry, TarKind};
-pub use packed::{read_from_tar, rewrite_packed_tar};
+pub use packed::{read_from_tar, read_in_folder, retarget_packed_tar, rewrite_packed_tar};
 pub use reader::{TarMember, TarReader};
 pub use rewrite::{TarAction, TarAppend, TarEdit, rewrite_tar};
 pub use writer::TarWriter;

@@ -336,7 +336,7 @@ fn pool_paths(
     visit: &mut dyn FnMut(&str),
 ) -> Result<(), ViewError> {
     let want = Want::fragments(&[Entry::FRAGMENT]).files();
-    view.versions(package.name.key(), &want, &mut |version| {
+    view.each_version(package.name.key(), &want, &mut |version| {
         for card in version.files {
             let entry = version.fragment_of(card.id.number, Entry::FRAGMENT);
             if !version.status.is_blocked()
@@ -347,7 +347,6 @@ fn pool_paths(
                 visit(&format!("/{}", path::encoded_path(&path)));
             }
         }
-        ControlFlow::Continue(())
     })
 }
 

@@ -15,6 +15,13 @@ pub struct Coordinates {
     pub qualifiers: Qualifiers,
 }
 
+impl Identity {
+    /// Of the one file of a version.
+    pub fn of(package: PackageName, version: Version) -> Self {
+        Self { package, version, qualifiers: Qualifiers::none() }
+    }
+}
+
 /// The bytes by which two spellings are the same package; ordered by group, then name.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct NameKey(Box<[u8]>);

@@ -6,6 +6,7 @@ mod answer;
 mod client;
 mod head_then_file;
 mod intake;
+mod lookup;
 mod path;
 mod refusal;
 mod request;
@@ -30,6 +31,7 @@ pub use head_then_file::{BodyHead, HeadThenFile, ReadHead};
 pub use intake::{
     Deframe, DeframeError, Field, Fields, FilePart, Framing, Intake, JsonFile, Piece, StagedCard,
 };
+pub use lookup::{find_file, find_package};
 pub use path::{decoded, encoded, query_pairs, segments};
 pub use refusal::{Refusal, Reply};
 pub use request::Request;

@@ -1,15 +1,14 @@
 //! A feed type from outside the tree: crates, with the protocol of `cargo` itself.
 //!
 //! One type, one protocol and one line that registers them; store, server and command know neither.
-//! Run it with a directory, make a feed of type `cargo`, and follow the lines it prints.
-#![allow(clippy::print_stdout, reason = "an example tells what it does")]
+//! Run it with a directory, and ask it for a feed of type `cargo`.
 
 use std::io::{self, Write};
-use std::ops::ControlFlow;
 
 use hayloft::feed_type::prelude::*;
 use hayloft::feed_type::semver::SemVer;
-use hayloft_archive::{Compression, TarAction, read_from_tar, rewrite_packed_tar};
+use hayloft_archive::{Compression, read_in_folder, retarget_packed_tar};
+use hayloft_http::{App, LocalUser, router, serve_at};
 use serde_json::{Value, json};
 
 const TAG: &str = "cargo";
@@ -43,20 +42,6 @@ struct Package {
 
 fn refused(detail: impl Into<Detail>) -> FeedTypeError {
     FeedTypeError::refused(TAG, detail)
-}
-
-/// The text of `NAME-VERSION/Cargo.toml`, and that directory.
-fn manifest(
-    content: &mut dyn ReadSeek,
-    limits: &Limits,
-) -> Result<(String, String), FeedTypeError> {
-    let is_manifest = |path: &str| path.split_once('/').is_some_and(|(_, at)| at == "Cargo.toml");
-    let (path, bytes) =
-        read_from_tar(content, Compression::Gzip, limits, limits.manifest, is_manifest)
-            .map_err(|error| error.refusal(TAG))?
-            .ok_or_else(|| refused("there is no NAME-VERSION/Cargo.toml"))?;
-    let directory = path.trim_end_matches("/Cargo.toml").to_owned();
-    Ok((String::from_utf8(bytes).map_err(refused)?, directory))
 }
 
 /// The dependencies of one table, as lines of the index tell them.
@@ -110,7 +95,8 @@ impl FeedType for Cargo {
     }
 
     fn inspect(&self, upload: Upload<'_>, limits: &Limits) -> Result<Inspected, FeedTypeError> {
-        let (text, directory) = manifest(upload.content, limits)?;
+        let found = read_in_folder(upload.content, Compression::Gzip, limits, "Cargo.toml");
+        let (directory, text) = found.map_err(|error| error.refusal(TAG))?;
         let Manifest { package, rest } = toml::from_str(&text).map_err(refused)?;
         let version = package.version.get_ref();
         if directory != format!("{}-{version}", package.name) {
@@ -119,32 +105,28 @@ impl FeedType for Cargo {
         }
         let mut deps = Vec::new();
         dependencies(&rest, None, &mut deps);
-        let targets = rest.get("target").and_then(toml::Value::as_table);
-        for (target, table) in targets.into_iter().flatten() {
-            if let Some(table) = table.as_table() {
-                dependencies(table, Some(target), &mut deps);
-            }
-        }
+        let targets = rest.get("target").and_then(toml::Value::as_table).into_iter().flatten();
+        let tables = targets.filter_map(|(target, table)| Some((target, table.as_table()?)));
+        tables.for_each(|(target, table)| dependencies(table, Some(target), &mut deps));
         let line = json!({
             "name": package.name, "vers": version, "deps": deps, "v": 2, "links": package.links,
             "features2": rest.get("features").cloned().unwrap_or(toml::Table::new().into()),
             "features": {}, "rust_version": package.rust_version,
+            "description": package.description,
             "cksum": data_encoding::HEXLOWER.encode(&upload.digests.sha256),
         });
-        let told = json!({
-            "name": package.name, "version": version, "description": package.description,
-        });
-        let identity = Identity {
-            package: self.package_name("", &package.name)?,
-            version: self.version(version)?,
-            qualifiers: hayloft::Qualifiers::none(),
-        };
-        let mut inspected = Inspected::new(identity, told.to_string());
+        let line = line.to_string();
+        let package_name = self.package_name("", &package.name)?;
+        let identity = Identity::of(package_name, self.version(version)?);
         // What may change later closes the line.
-        let line = line.to_string().trim_end_matches('}').into();
-        inspected.fragments.push(Fragment { kind: LINE, bytes: line });
-        inspected.history = history(package.metadata.as_ref())?;
-        Ok(inspected)
+        let open = Fragment { kind: LINE, bytes: line.trim_end_matches('}').into() };
+        let inspected = Inspected::new(identity, line).with_fragments(vec![open]);
+        let kept =
+            package.metadata.as_ref().and_then(|all| all.get("repackage-history")?.as_array());
+        let texts = kept.into_iter().flatten().filter_map(|entry| entry.get("entry")?.as_str());
+        let list = format!("[{}]", texts.collect::<Vec<_>>().join(","));
+        let history = HistoryEntry::parse_list(&list).map_err(refused)?;
+        Ok(inspected.with_history(history))
     }
 
     fn repackage(
@@ -152,23 +134,16 @@ impl FeedType for Cargo {
         order: Repackage<'_>,
         limits: &Limits,
     ) -> Result<Repackaged, FeedTypeError> {
-        let (mut text, directory) = manifest(order.source, limits)?;
+        let found = read_in_folder(order.source, Compression::Gzip, limits, "Cargo.toml");
+        let (directory, mut text) = found.map_err(|error| error.refusal(TAG))?;
         let span = toml::from_str::<Manifest>(&text).map_err(refused)?.package.version.span();
         let entry = serde_json::to_string(order.entry).map_err(refused)?;
         text.replace_range(span, &format!("\"{}\"", order.to.version));
         let text = format!("{}{HISTORY}{}\n", text.trim_end(), json!(entry));
         let target = format!("{}-{}", order.to.package.name(), order.to.version);
-        rewrite_packed_tar(order.source, Compression::Gzip, order.out, limits, &mut |member| {
-            let rest = member.path_text()?.strip_prefix(&directory);
-            let path = rest.map(|rest| format!("{target}{rest}").into_bytes());
-            if rest != Some("/Cargo.toml") {
-                return Ok(TarAction::Rename { path, link: None });
-            }
-            let (bytes, max) = (text.clone().into_bytes(), limits.manifest);
-            let edit = Box::new(move |_| Ok(bytes));
-            Ok(TarAction::RenameAndEdit { path, link: None, max, edit })
-        })
-        .map_err(|error| error.refusal(TAG))?;
+        let (folders, file) = ((&*directory, &*target), ("Cargo.toml", &*text));
+        retarget_packed_tar(order.source, Compression::Gzip, order.out, limits, folders, file)
+            .map_err(|error| error.refusal(TAG))?;
         Ok(Repackaged::plain())
     }
 
@@ -181,36 +156,12 @@ impl FeedType for Cargo {
     }
 }
 
-/// The history in a manifest, oldest first.
-fn history(metadata: Option<&toml::Table>) -> Result<Vec<HistoryEntry>, FeedTypeError> {
-    let kept = metadata.and_then(|metadata| metadata.get("repackage-history")?.as_array());
-    let texts = kept.into_iter().flatten().filter_map(|entry| entry.get("entry")?.as_str());
-    texts.map(|text| serde_json::from_str(text).map_err(refused)).collect()
-}
-
-/// `u32 JSON u32 FILE`, as `cargo publish` sends it.
-fn publish_head(bytes: &[u8]) -> Result<Option<BodyHead>, DeframeError> {
-    let Some((length, rest)) = bytes.split_first_chunk() else { return Ok(None) };
-    let length = usize::try_from(u32::from_le_bytes(*length)).unwrap_or(usize::MAX);
-    let Some((told, rest)) = rest.split_at_checked(length) else { return Ok(None) };
-    let Some((file, _)) = rest.split_first_chunk() else { return Ok(None) };
-    let told = std::str::from_utf8(told).map_err(|error| DeframeError(error.to_string()))?;
-    let fields = vec![("crate", told.to_owned())];
-    Ok(Some(BodyHead { fields, length: length + 8, file: u32::from_le_bytes(*file).into() }))
-}
-
 /// A line of the index.
 fn line(entry: &VersionEntry<'_>, out: &mut dyn Write) -> io::Result<()> {
     let line = entry.fragment(LINE).filter(|_| !entry.status.is_blocked());
     let Some(line) = line else { return Ok(()) };
     out.write_all(line)?;
     writeln!(out, ",\"yanked\":{}}}", !entry.status.is_listed())
-}
-
-impl Cargo {
-    fn head(&self, view: &dyn FeedView, name: &str) -> Result<Option<PackageHead>, ViewError> {
-        self.package_name("", name).map_or(Ok(None), |name| view.package(name.key()))
-    }
 }
 
 impl Native for Cargo {
@@ -228,31 +179,21 @@ impl Native for Cargo {
         Ok(match path.as_slice() {
             ["index", "config.json"] => {
                 let (url, known) = (request.feed_url, request.header("authorization").is_some());
-                let files = format!("{url}/api/v1/crates");
-                Answer::json(&json!({ "dl": files, "api": url, "auth-required": known }))
+                let dl = format!("{url}/api/v1/crates");
+                Answer::json(&json!({ "dl": dl, "api": url, "auth-required": known }))
             }
-            ["index", .., name] => match self.head(view, name)? {
-                Some(head) => {
-                    let lines = Resource::of_versions(view, head, "text/plain", &[LINE], line);
-                    Answer::Resource(lines)
-                }
-                None => Answer::not_found(),
-            },
+            ["index", .., name] => Answer::found(
+                find_package(view, self, name)?
+                    .map(|head| Resource::of_versions(view, head, "text/plain", &[LINE], line)),
+            ),
             ["api", "v1", "crates", name, version, "download"] => {
-                match (self.head(view, name)?, self.version(version)) {
-                    (Some(head), Ok(version)) => {
-                        Answer::file(view.file_of(head.name.key(), &version)?.as_ref())
-                    }
-                    _ => Answer::not_found(),
-                }
+                Answer::file(find_file(view, self, name, version)?.as_ref())
             }
             ["api", "v1", "crates"] => {
                 let (words, most) = (request.words("q"), request.number("per_page", 10, 100));
                 let found = view.search(&SearchQuery::new(&words, most))?;
-                let packages = found.packages.iter();
-                let crates: Vec<_> = packages
-                    .map(|head| json!({ "name": head.name.name(), "max_version": head.latest }))
-                    .collect();
+                let hit = |head: &PackageHead| json!({ "name": head.name.name(), "max_version": head.latest });
+                let crates: Vec<_> = found.packages.iter().map(hit).collect();
                 Answer::json(&json!({ "crates": crates, "meta": { "total": found.total } }))
             }
             _ => Answer::not_found(),
@@ -260,16 +201,18 @@ impl Native for Cargo {
     }
 
     fn refuse(&self, _: &Request<'_>, refusal: &Refusal) -> Reply {
-        let errors = json!({ "errors": [{ "detail": refusal.text() }] });
-        Reply::json(refusal.status(), errors.to_string())
+        Reply::json(
+            refusal.status(),
+            json!({ "errors": [{ "detail": refusal.text() }] }).to_string(),
+        )
     }
 
     fn route(&self, request: &Request<'_>) -> Result<Option<Intake>, Refusal> {
-        let publish = || Framing::Custom(Box::new(HeadThenFile::new(1 << 20, publish_head)));
+        let publish = || HeadThenFile::field_then_file(1 << 20, "crate").into();
         Ok(match (request.method, request.path.rsplit('/').next()) {
             ("PUT", Some("new")) => Some(Intake::new(publish(), ActionKind::Upload)),
             ("DELETE", Some("yank")) | ("PUT", Some("unyank")) => {
-                Some(Intake::new(Framing::None, ActionKind::SetStatus))
+                Some(Intake::bodiless(ActionKind::SetStatus))
             }
             _ => None,
         })
@@ -288,14 +231,10 @@ impl Native for Cargo {
             let name = self.package_name("", text("name"))?;
             return Ok(Action::Upload(UploadOrder::of(name, self.version(text("vers"))?)));
         }
-        let path = request.segments();
-        let [_, _, _, name, version, _] = path.as_slice() else {
-            return Err(Refusal::NotFound(None));
-        };
-        let yanks = request.method == "DELETE";
-        let listing = if yanks { ListingChange::Unlist } else { ListingChange::List };
-        let change = Change::List(self.version(version)?, listing);
-        Ok(Action::Edit(Edit::new(self.package_name("", name)?, vec![change])))
+        let [_, _, _, name, version, _] = request.parts()?;
+        let listing = ListingChange::of(request.method != "DELETE");
+        let change = Change::List(self.version(&version)?, listing);
+        Ok(Action::Edit(Edit::new(self.package_name("", &name)?, vec![change])))
     }
 
     fn answer(&self, _: &Request<'_>, _: &Action, _: &Outcome) -> Reply {
@@ -319,9 +258,8 @@ impl Native for Cargo {
             3 => format!("/index/3/{}/{name}", part(0, 1)),
             _ => format!("/index/{}/{}/{name}", part(0, 2), part(2, 4)),
         });
-        view.versions(head.name.key(), &Want::nothing(), &mut |entry| {
+        view.each_version(head.name.key(), &Want::nothing(), &mut |entry| {
             visit(&format!("/api/v1/crates/{name}/{}/download", entry.text));
-            ControlFlow::Continue(())
         })
     }
 
@@ -356,12 +294,6 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let directory = std::env::args().nth(1).unwrap_or_else(|| "crates-data".to_owned());
     let types = hayloft::feed_types().with(Cargo);
     let store = hayloft::Store::open(directory, types, hayloft::OpenOptions::default())?;
-    let app = hayloft_http::App::builder(store)
-        .gatekeeper(hayloft_http::LocalUser::new("example"))
-        .build();
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:8625").await?;
-    println!("http://{}", listener.local_addr()?);
-    let options = hayloft_http::ServeOptions::default();
-    hayloft_http::serve(listener, hayloft_http::router(app), options, std::future::pending()).await;
-    Ok(())
+    let app = App::builder(store).gatekeeper(LocalUser::new("example")).build();
+    Ok(serve_at("127.0.0.1:8625", router(app)).await?)
 }

@@ -85,10 +85,7 @@ pub fn program(store: Store) -> Router {
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let directory = std::env::args().nth(1).unwrap_or_else(|| "packages".to_owned());
     let store = hayloft::open(directory)?;
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:8626").await?;
-    println!("http://{}/packages", listener.local_addr()?);
+    println!("http://127.0.0.1:8626/packages");
     // `axum::serve` does as well; this one has limits against slow and greedy clients.
-    let options = hayloft_http::ServeOptions::default();
-    hayloft_http::serve(listener, program(store), options, std::future::pending()).await;
-    Ok(())
+    Ok(hayloft_http::serve_at("127.0.0.1:8626", program(store)).await?)
 }

@@ -84,5 +84,5 @@ pub use limits::RequestLimits;
 #[cfg(feature = "openapi")]
 pub use openapi::openapi;
 #[cfg(feature = "serve")]
-pub use server::{Listener, ServeOptions, serve};
+pub use server::{Listener, ServeOptions, serve, serve_at};
 pub use transfer::{FileRequest, Outgoing, receive};

@@ -110,6 +110,15 @@ impl Default for ServeOptions {
     }
 }
 
+/// The shortest way to serve: at an address such as `127.0.0.1:8624`, with the options there are
+/// without a word, for as long as the program runs.
+pub async fn serve_at(address: &str, router: Router) -> std::io::Result<()> {
+    let listener = tokio::net::TcpListener::bind(address).await?;
+    tracing::info!(address = %listener.local_addr()?, "serving");
+    serve(listener, router, ServeOptions::default(), std::future::pending()).await;
+    Ok(())
+}
+
 /// Serves HTTP/1.1 until `shutdown` is ready; then accepts no more, lets running requests finish
 /// within [`ServeOptions::drain`], and closes what is left.
 ///

@@ -189,3 +189,10 @@ impl Workshop for Crates {
 fn a_type_from_outside_is_held_against_the_tables_of_hostile_files() {
     check_hostile(&example::Cargo, &Crates);
 }
+
+/// A whole ecosystem has to be little work, or nobody adds one.
+#[test]
+fn the_example_has_less_than_three_hundred_lines() {
+    let lines = include_str!("../examples/cargo_feed.rs").lines().count();
+    assert!(lines < 300, "{lines}");
+}

@@ -39,7 +39,7 @@ use std::collections::BTreeMap;
 use hayloft_feed::native::{FeedView, Native};
 use hayloft_feed::{
     Document, FeedType, FeedTypeError, Fragment, Identity, IndexChange, IndexError, IndexWriter,
-    Inspected, Limits, PackageName, Qualifiers, Repackage, Repackaged, TagChange, Upload, Version,
+    Inspected, Limits, PackageName, Repackage, Repackaged, TagChange, Upload, Version,
 };
 
 pub use archive::TarballError;
@@ -108,11 +108,10 @@ impl FeedType for Npm {
         });
         let manifest = package.manifest(&tarball.facts, upload.digests);
         Ok(Inspected::new(
-            Identity {
-                package: self.package_name(&package.name().group(), package.name().name())?,
-                version: version(&package.version().to_string(), Ok(package.version().clone()))?,
-                qualifiers: Qualifiers::none(),
-            },
+            Identity::of(
+                self.package_name(&package.name().group(), package.name().name())?,
+                version(&package.version().to_string(), Ok(package.version().clone()))?,
+            ),
             manifest.full(),
         )
         .with_fragments(vec![Fragment {

@@ -90,12 +90,12 @@ impl Native for Npm {
                 Some(Intake::new(publish::framing(), ActionKind::Delete))
             }
             ("DELETE", Target::Revision(..) | Target::TarballRevision(..)) => {
-                Some(Intake::new(Framing::None, ActionKind::Delete))
+                Some(Intake::bodiless(ActionKind::Delete))
             }
             ("PUT" | "POST", Target::Tags(_) | Target::Tag(..)) | ("PUT", Target::Version(..)) => {
                 Some(Intake::new(Framing::Json { wanted: &[""], file: None }, ActionKind::Tag))
             }
-            ("DELETE", Target::Tag(..)) => Some(Intake::new(Framing::None, ActionKind::Tag)),
+            ("DELETE", Target::Tag(..)) => Some(Intake::bodiless(ActionKind::Tag)),
             ("PUT", Target::User(_)) => {
                 let wanted = &["name", "password"];
                 Some(Intake::log_in(Framing::Json { wanted, file: None }))
@@ -106,9 +106,7 @@ impl Native for Npm {
                 Some(Intake::new(Framing::Json { wanted: &[], file: None }, ActionKind::Ask))
             }
             ("DELETE", Target::Token | Target::Tokens)
-            | ("POST", Target::Profile | Target::Tokens) => {
-                Some(Intake::new(Framing::None, ActionKind::Ask))
-            }
+            | ("POST", Target::Profile | Target::Tokens) => Some(Intake::bodiless(ActionKind::Ask)),
             _ => None,
         })
     }

@@ -48,11 +48,8 @@ pub(crate) fn inspect(upload: Upload<'_>, limits: &Limits) -> Result<Inspected, 
             return Err(refused(Disagreement { property, asked, found }));
         }
     }
-    let identity = Identity {
-        package: manifest.package().package_name().map_err(refused)?,
-        version: manifest.version().version(),
-        qualifiers: hayloft_feed::Qualifiers::none(),
-    };
+    let name = manifest.package().package_name().map_err(refused)?;
+    let identity = Identity::of(name, manifest.version().version());
     let mut warnings = package.warnings();
     let mut documents = Vec::new();
     match file_list(&package, limits) {

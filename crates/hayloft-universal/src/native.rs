@@ -15,9 +15,9 @@ mod upload;
 
 use hayloft_feed::json::quoted;
 use hayloft_feed::native::{
-    Action, ActionKind, Answer, Change, ClientSetup, Edit, FeedCard, FeedView, Fields, Framing,
-    Intake, Native, Outcome, Refusal, Reply, Request, Resource, SampleRequest, StagedCard,
-    ViewError, segments,
+    Action, ActionKind, Answer, Change, ClientSetup, Edit, FeedCard, FeedView, Fields, Intake,
+    Native, Outcome, Refusal, Reply, Request, Resource, SampleRequest, StagedCard, ViewError,
+    segments,
 };
 use hayloft_feed::{IndexChange, IndexError, IndexWriter, PackageHead, Status};
 
@@ -76,7 +76,7 @@ impl Native for Universal {
         Ok(match (request.method, what.as_str()) {
             ("PUT" | "POST", "upload") => Some(upload::intake(request)?),
             // Pages cannot send a DELETE.
-            ("DELETE" | "POST", "delete") => Some(Intake::new(Framing::None, ActionKind::Delete)),
+            ("DELETE" | "POST", "delete") => Some(Intake::bodiless(ActionKind::Delete)),
             _ => None,
         })
     }

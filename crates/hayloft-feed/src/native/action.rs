@@ -146,6 +146,13 @@ pub enum ListingChange {
     Delete,
 }
 
+impl ListingChange {
+    /// Show it, or hide it.
+    pub fn of(shown: bool) -> Self {
+        if shown { Self::List } else { Self::Unlist }
+    }
+}
+
 impl Change {
     /// What it is for its rights.
     pub fn kind(&self) -> ActionKind {

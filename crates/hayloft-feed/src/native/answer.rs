@@ -36,6 +36,11 @@ impl<'a> Answer<'a> {
         })
     }
 
+    /// A resource, if there is one.
+    pub fn found(resource: Option<Resource<'a>>) -> Self {
+        resource.map_or_else(Self::not_found, Self::Resource)
+    }
+
     /// A short answer in JSON; never cached, no validator.
     pub fn json(value: &serde_json::Value) -> Self {
         Self::Reply(Reply::json(200, value.to_string()))

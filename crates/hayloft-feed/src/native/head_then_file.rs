@@ -1,9 +1,11 @@
 use std::fmt;
 
-use super::{Deframe, DeframeError, Piece};
+use super::{Deframe, DeframeError, Framing, Piece};
 
 /// Reads the head of a body off its beginning; `None` while more of it has to come.
 pub type ReadHead = fn(&[u8]) -> Result<Option<BodyHead>, DeframeError>;
+
+type Read = dyn Fn(&[u8]) -> Result<Option<BodyHead>, DeframeError> + Send;
 
 /// The beginning of a body, up to its file.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -20,7 +22,7 @@ pub struct BodyHead {
 /// tells.
 pub struct HeadThenFile {
     most: usize,
-    read: ReadHead,
+    read: Box<Read>,
     head: Vec<u8>,
     /// Bytes of the file that are still to come, once the head was read.
     left: Option<u64>,
@@ -29,7 +31,19 @@ pub struct HeadThenFile {
 impl HeadThenFile {
     /// Bodies whose head has at most so many bytes.
     pub fn new(most: usize, read: ReadHead) -> Self {
+        let read = Box::new(read);
         Self { most, read, head: Vec::new(), left: None }
+    }
+
+    /// Bodies of two parts, a field of this name and the file, each behind its length in four
+    /// bytes, the lowest first.
+    pub fn field_then_file(most: usize, name: &'static str) -> Self {
+        Self {
+            most,
+            read: Box::new(move |bytes| two_parts(name, bytes)),
+            head: Vec::new(),
+            left: None,
+        }
     }
 
     fn file(
@@ -43,6 +57,16 @@ impl HeadThenFile {
             .ok_or_else(|| DeframeError("the body goes on behind its file".to_owned()))?;
         give(Piece::File(bytes))
     }
+}
+
+fn two_parts(name: &'static str, bytes: &[u8]) -> Result<Option<BodyHead>, DeframeError> {
+    let Some((length, rest)) = bytes.split_first_chunk() else { return Ok(None) };
+    let length = usize::try_from(u32::from_le_bytes(*length)).unwrap_or(usize::MAX);
+    let Some((field, rest)) = rest.split_at_checked(length) else { return Ok(None) };
+    let Some((file, _)) = rest.split_first_chunk() else { return Ok(None) };
+    let field = std::str::from_utf8(field).map_err(|error| DeframeError(error.to_string()))?;
+    let fields = vec![(name, field.to_owned())];
+    Ok(Some(BodyHead { fields, length: length + 8, file: u32::from_le_bytes(*file).into() }))
 }
 
 impl Deframe for HeadThenFile {
@@ -78,6 +102,12 @@ impl Deframe for HeadThenFile {
     }
 }
 
+impl From<HeadThenFile> for Framing {
+    fn from(frames: HeadThenFile) -> Self {
+        Self::Custom(Box::new(frames))
+    }
+}
+
 impl fmt::Debug for HeadThenFile {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         out.debug_struct("HeadThenFile").field("left", &self.left).finish_non_exhaustive()
@@ -99,7 +129,10 @@ mod tests {
     }
 
     fn taken_apart(pieces: &[&[u8]], most: usize) -> Result<String, String> {
-        let mut frames = HeadThenFile::new(most, |bytes| Ok(read(bytes)));
+        taken_by(HeadThenFile::new(most, |bytes| Ok(read(bytes))), pieces)
+    }
+
+    fn taken_by(mut frames: HeadThenFile, pieces: &[&[u8]]) -> Result<String, String> {
         let mut seen = String::new();
         for piece in pieces {
             let mut give = |piece: Piece<'_>| {
@@ -113,6 +146,20 @@ mod tests {
         }
         frames.finish().map_err(|error| error.to_string())?;
         Ok(seen)
+    }
+
+    #[test]
+    fn two_parts_behind_their_lengths_come_out_however_they_are_cut() {
+        let body = [&b"\x02\0\0\0{}"[..], b"\x03\0\0\0abc"].concat();
+        for at in 0..=body.len() {
+            let frames = HeadThenFile::field_then_file(100, "told");
+            let taken = taken_by(frames, &[&body[..at], &body[at..]]);
+            assert_eq!(taken.unwrap(), "told={};abc", "{at}");
+        }
+        let frames = || HeadThenFile::field_then_file(100, "told");
+        assert!(taken_by(frames(), &[&body[..12]]).unwrap_err().contains("early"));
+        assert!(taken_by(frames(), &[b"\xff\xff\xff\xff", &[0; 200]]).is_err());
+        assert!(taken_by(frames(), &[b"\x01\0\0\0\xff\0\0\0\0"]).is_err());
     }
 
     #[test]

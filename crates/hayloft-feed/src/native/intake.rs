@@ -23,6 +23,11 @@ impl Intake {
         Self { framing, least, logs_in: false }
     }
 
+    /// No body.
+    pub fn bodiless(least: ActionKind) -> Self {
+        Self::new(Framing::None, least)
+    }
+
     /// A body of this form that has the credential of a login.
     pub fn log_in(framing: Framing) -> Self {
         Self { framing, least: ActionKind::Ask, logs_in: true }

@@ -102,6 +102,11 @@ impl<'a> Request<'a> {
         super::segments(self.path).unwrap_or_default()
     }
 
+    /// The same for a path of so many; any other is that of nothing.
+    pub fn parts<const N: usize>(&self) -> Result<[String; N], super::Refusal> {
+        self.segments().try_into().map_err(|_| super::Refusal::NotFound(None))
+    }
+
     /// A parameter of the query as the words to search for: in lower case, no more of them than a
     /// package has terms.
     pub fn words(&self, name: &str) -> Vec<String> {

@@ -49,6 +49,19 @@ pub trait FeedView {
         visit: &mut dyn FnMut(&VersionEntry<'_>),
     ) -> Result<bool, ViewError>;
 
+    /// Shows all versions, as [`FeedView::versions`] does.
+    fn each_version(
+        &self,
+        name: &NameKey,
+        want: &Want<'_>,
+        show: &mut dyn FnMut(&VersionEntry<'_>),
+    ) -> Result<(), ViewError> {
+        self.versions(name, want, &mut |entry| {
+            show(entry);
+            ControlFlow::Continue(())
+        })
+    }
+
     /// The first file of a version: the only one where versions have one each.
     fn file_of(&self, name: &NameKey, version: &Version) -> Result<Option<FileCard>, ViewError> {
         let mut found = None;

@@ -269,11 +269,10 @@ pub(super) fn paths(
 ) -> Result<(), ViewError> {
     let name = head.name.spelled();
     visit(&format!("/{name}"));
-    view.versions(head.name.key(), &Want::nothing(), &mut |entry| {
+    view.each_version(head.name.key(), &Want::nothing(), &mut |entry| {
         if !entry.status.is_blocked() {
             visit(&format!("/{name}/-/{}-{}.tgz", head.name.name(), entry.text));
         }
-        ControlFlow::Continue(())
     })
 }
 

@@ -38,7 +38,7 @@ pub(crate) fn intake(request: &Request<'_>) -> Result<Option<Intake>, Refusal> {
         return Ok(None);
     }
     let Some(target) = target(request.path) else { return Ok(None) };
-    let none = |least| Intake::new(Framing::None, least);
+    let none = Intake::bodiless;
     Ok(Some(match (request.method, &target) {
         ("PUT", Target::Packages | Target::Symbols) => Intake::new(
             // The name of the part, and whatever follows it, are the client's own affair.

@@ -3,12 +3,11 @@ use std::ops::ControlFlow;
 use data_encoding::HEXLOWER;
 use hayloft_feed::native::{
     Answer, Body, FeedView, Refusal, RenderError, Reply, Request, Resource, SearchQuery,
-    VersionEntry, ViewError, Want, encoded,
+    VersionEntry, ViewError, Want, encoded, find_package,
 };
 use hayloft_feed::{FeedType, FileCard, Fragment, PackageHead, Stability};
 use serde_json::{Value, json};
 
-use super::checked;
 use super::index::{gems, is_shown, number};
 use crate::RubyGems;
 
@@ -22,8 +21,7 @@ fn unknown<'a>() -> Answer<'a> {
 }
 
 fn head_of(view: &dyn FeedView, name: &str) -> Result<Option<PackageHead>, ViewError> {
-    let Some(name) = checked(name) else { return Ok(None) };
-    view.package(name.key())
+    find_package(view, &RubyGems, name)
 }
 
 /// `gems/NAME.json`: the newest version.
