@@ -172,7 +172,12 @@ fn allocated(directory: &Path) -> Result<u64> {
 }
 
 fn of_file(path: &Path) -> Result<f64> {
-    Ok(fs_err::metadata(path)?.len() as f64)
+    Ok(number(fs_err::metadata(path)?.len()))
+}
+
+#[expect(clippy::cast_precision_loss, reason = "bytes of what fits on a disk")]
+fn number(bytes: u64) -> f64 {
+    bytes as f64
 }
 
 /// What a store takes beside its packages, and what ten rounds of replacing half of them add.
@@ -206,11 +211,11 @@ fn space(scale: Scale, stores: &mut Stores) -> Result<Vec<Contest>> {
         })
     };
     fill(&store, 0, 1)?;
-    let payload = store.feed_stats(FEED)?.bytes as f64;
+    let payload = number(store.feed_stats(FEED)?.bytes);
     store.close()?;
     drop(store);
     let metadata = directory.join("meta.redb");
-    let beside = (allocated(&directory)?.saturating_sub(empty)) as f64 - payload;
+    let beside = number(allocated(&directory)?.saturating_sub(empty)) - payload;
     let after_load = of_file(&metadata)?;
     let store = Store::open(&directory, hayloft::feed_types(), options)?;
     for round in 1..=10 {

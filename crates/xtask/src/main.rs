@@ -109,6 +109,7 @@ fn test(arguments: &[String]) -> Result<()> {
 }
 
 /// Runs the tests that leave out a rule, and prints what each of them found.
+#[expect(clippy::print_stdout, reason = "the result of the command")]
 fn teeth() -> Result<()> {
     let tests = ["sim_blobs", "sim_log", "sim_redb", "sim_store", "teeth"];
     let named = tests.iter().flat_map(|test| ["--test", test]);
