@@ -1,7 +1,7 @@
 /// A secret that each feed of a type has, such as the key that signs its releases.
 ///
-/// It is in no answer of a server, no log and no audit row; who owns the store may take it away and
-/// bring another one.
+/// It is in no document, log or audit row. One answer of a server has it, which is never kept and
+/// for administrators alone: who owns the store may take it away and bring another one.
 pub trait FeedSecret {
     /// A secret that a person brings, in the form in which
     /// [`RefreshOrder::secret`](super::RefreshOrder::secret) gives it back. The error is shown to
