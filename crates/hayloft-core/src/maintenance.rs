@@ -28,6 +28,8 @@ const COUNTS: usize = 10_000;
 const SWEPT: usize = 1_000;
 /// Jobs read at a time.
 const JOBS: usize = 256;
+/// Feeds whose indexes are looked at in one view.
+const INDEXES: usize = 256;
 /// Rows of a feed that one commit removes, roughly.
 const DELETED_ROWS: usize = 5_000;
 /// Bytes that a step of an index's work writes, roughly.
@@ -326,12 +328,7 @@ impl Inner {
     /// Brings the indexes of feeds up to date: folds search terms, and builds anew what a change is
     /// missing in.
     fn run_indexes(&self) -> Result<(), StoreError> {
-        let mut feeds = Vec::new();
-        rows::each(self.snapshot()?.as_ref(), tables::FEED, &[], |key, _| {
-            feeds.extend(tables::u32_at(key, 0));
-            Ok(())
-        })?;
-        for feed in feeds {
+        for feed in self.unfinished_indexes()? {
             let mut outcome = self.run_index(feed);
             if let Err(error @ StoreError::Damaged { .. }) = &outcome {
                 tracing::error!(%error, feed, "the index of a feed is made anew");
@@ -348,16 +345,50 @@ impl Inner {
         Ok(())
     }
 
+    /// Feeds whose index has work waiting, or does not tell. Many are looked at together: they are
+    /// asked about in each round, in which most have nothing to do.
+    fn unfinished_indexes(&self) -> Result<Vec<u32>, StoreError> {
+        let snapshot = self.snapshot()?;
+        let read = snapshot.as_ref();
+        let mut feeds = Vec::new();
+        rows::each(read, tables::FEED, &[], |key, _| {
+            feeds.extend(tables::u32_at(key, 0));
+            Ok(())
+        })?;
+        let mut unfinished = Vec::new();
+        for some in feeds.chunks(INDEXES) {
+            self.prefetch(read, || {
+                let keys = some.iter().map(|feed| tables::feed(*feed));
+                keys.flat_map(|key| {
+                    let state = Want::Row(tables::INDEX_STATE, key.clone());
+                    [Want::Row(tables::FEED, key.clone()), state, unfolded(&key)]
+                })
+                .collect()
+            })?;
+            unfinished.extend(some.iter().filter(|feed| !self.is_finished(read, **feed)));
+        }
+        Ok(unfinished)
+    }
+
+    /// True if nothing is to be done for the index of a feed. What cannot be read is met again, and
+    /// told, by who does it.
+    fn is_finished(&self, read: &dyn MetaRead, feed: u32) -> bool {
+        let (types, now) = (&self.context.types, self.options.clock.now());
+        matches!(self.is_index_complete(read, feed), Ok(true))
+            && matches!(has_unfolded(read, feed), Ok(false))
+            && matches!(index::untidy(read, types, feed, now), Ok(None))
+    }
+
     pub(crate) fn run_index(&self, feed: u32) -> Result<(), StoreError> {
         let types = self.context.types.clone();
-        let mut more = !self.is_index_complete(feed)?;
+        let mut more = !self.is_index_complete(self.snapshot()?.as_ref(), feed)?;
         while more && !self.stops() {
             let types = types.clone();
             more = self.writer.change::<bool, StoreError>(INDEX_WEIGHT, move |plan| {
                 index::build_step(plan, &types, feed)
             })?;
         }
-        while !self.stops() && self.has_unfolded(feed)? {
+        while !self.stops() && has_unfolded(self.snapshot()?.as_ref(), feed)? {
             self.writer
                 .change::<bool, StoreError>(INDEX_WEIGHT, move |plan| index::fold(plan, feed))?;
         }
@@ -373,19 +404,10 @@ impl Inner {
         Ok(())
     }
 
-    fn is_index_complete(&self, feed: u32) -> Result<bool, StoreError> {
-        let snapshot = self.snapshot()?;
-        let handle = FeedHandle::by_id(snapshot.as_ref(), &self.context.types, feed)?;
+    fn is_index_complete(&self, read: &dyn MetaRead, feed: u32) -> Result<bool, StoreError> {
+        let handle = FeedHandle::by_id(read, &self.context.types, feed)?;
         let feed_type = handle.and_then(|handle| handle.feed_type);
-        feed_type.map_or(Ok(true), |feed_type| {
-            index::is_complete(snapshot.as_ref(), feed, feed_type.as_ref())
-        })
-    }
-
-    fn has_unfolded(&self, feed: u32) -> Result<bool, StoreError> {
-        let range = tables::prefixed(&tables::feed(feed));
-        let snapshot = self.snapshot()?;
-        Ok(!snapshot.scan(tables::SEARCH_LOG, range, Direction::Forward, 1)?.is_empty())
+        feed_type.map_or(Ok(true), |feed_type| index::is_complete(read, feed, feed_type.as_ref()))
     }
 
     fn run_old_lines(
@@ -560,6 +582,16 @@ impl Inner {
         }
         Ok(())
     }
+}
+
+/// The first of the words of a feed that are not folded.
+fn unfolded(feed: &[u8]) -> Want {
+    Want::Range(tables::SEARCH_LOG, tables::prefixed(feed), Direction::Forward, 1)
+}
+
+fn has_unfolded(read: &dyn MetaRead, feed: u32) -> Result<bool, StoreError> {
+    let range = tables::prefixed(&tables::feed(feed));
+    Ok(!read.scan(tables::SEARCH_LOG, range, Direction::Forward, 1)?.is_empty())
 }
 
 /// True if a row says that a content has a file, or that something uses a content whose own row is
