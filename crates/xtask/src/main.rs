@@ -66,7 +66,7 @@ fn dispatch(arguments: &[String]) -> Result<()> {
         help();
         return Ok(());
     }
-    let takes_arguments = ["test", "fuzz", "dist", "bench"].contains(&command);
+    let takes_arguments = ["test", "fuzz", "soak", "dist", "bench"].contains(&command);
     if let (false, Some(argument)) = (takes_arguments, rest.first()) {
         bail!("`cargo xtask {command}` takes no `{argument}`; see `cargo xtask help`");
     }

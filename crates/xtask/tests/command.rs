@@ -52,6 +52,7 @@ fn what_is_not_known_is_refused_before_anything_starts() {
         &["fuzz", "--seconds=3"],
         &["fuzz", "npm", "nuget"],
         &["dist", "--output=x"],
+        &["soak", "--hours"],
     ];
     for arguments in wrong {
         let output = xtask(arguments);
@@ -60,4 +61,11 @@ fn what_is_not_known_is_refused_before_anything_starts() {
         assert!(text.contains("see `cargo xtask help`"), "{arguments:?}: {text}");
         assert!(!text.contains("$ "), "{arguments:?}: {text}");
     }
+}
+
+#[test]
+fn options_that_the_help_names_reach_their_command() {
+    let output = xtask(&["soak", "--minutes", "2", "--seed", "x", "--large"]);
+    let text = String::from_utf8(output.stderr).unwrap();
+    assert!(text.contains("`x` is no number"), "{text}");
 }
