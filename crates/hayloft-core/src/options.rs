@@ -171,6 +171,7 @@ impl OpenOptions {
     }
 
     /// What tests leave out.
+    #[cfg_attr(not(feature = "sim"), expect(clippy::unused_self, reason = "only tests set it"))]
     pub(crate) fn switches(&self) -> Switches {
         Switches {
             #[cfg(feature = "sim")]
