@@ -80,7 +80,7 @@ pub(super) const COMMAND: Command = Command::group(
         .words(&[Word::Value("id")]),
         Command::action(
             "reset-admin",
-            "Makes a new key for administration of a store that nothing serves",
+            "Makes a new key for administration of a store on this machine",
             &[ADMIN_KEY_FILE],
             reset,
         ),

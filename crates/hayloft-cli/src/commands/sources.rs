@@ -60,7 +60,16 @@ fn add(invocation: &Invocation, console: &mut Console) -> Result<(), Failure> {
         let text = "this is no URL that begins http:// or https://, and no unix:PATH";
         return Err(Failure::option("url", text));
     }
-    let mut source = Source::new(name, url);
+    // Later commands run anywhere.
+    let absolute = match url.strip_prefix("unix:").filter(|path| !path.starts_with('/')) {
+        Some(path) => {
+            let path =
+                std::path::absolute(path).map_err(Failure::io("find the socket's folder"))?;
+            Some(format!("unix:{}", path.display()))
+        }
+        None => None,
+    };
+    let mut source = Source::new(name, absolute.as_deref().unwrap_or(url));
     source.default_feed = feed.map(str::to_owned);
     source.username = invocation.text("username").map(str::to_owned);
     let secrets = if invocation.flag("plain-text") { Secrets::Plain } else { Secrets::Hidden };

@@ -104,9 +104,16 @@ impl Transport for Remote {
                 self.agent.run(head.body(body).map_err(invalid(&url))?)
             }
         };
-        let response = response.map_err(|error| match advice(&error, &self.base) {
-            Some(advice) => told(error).advise(advice),
-            None => told(error),
+        let response = response.map_err(|error| {
+            let advice = advice(&error, &self.base);
+            let failure = match tls(&error).and_then(fault) {
+                Some(fault) => in_words(error, fault),
+                None => told(error),
+            };
+            match advice {
+                Some(advice) => failure.advise(advice),
+                None => failure,
+            }
         })?;
         let header = |name| Some(response.headers().get(name)?.to_str().ok()?.to_owned());
         let status = response.status();
@@ -136,45 +143,54 @@ fn invalid(url: &str) -> impl FnOnce(http::Error) -> Failure {
     move |error| Failure::Other(anyhow::Error::new(error).context(context))
 }
 
+const NOT_ASKED: &str = "the server cannot be asked";
+
 fn told(error: ureq::Error) -> Failure {
-    Failure::Other(anyhow::Error::new(error).context("the server cannot be asked"))
+    Failure::Other(anyhow::Error::new(error).context(NOT_ASKED))
+}
+
+/// What is wrong as people say it, before what the library says.
+fn in_words(error: ureq::Error, fault: &'static str) -> Failure {
+    Failure::Other(anyhow::Error::new(error).context(fault).context(NOT_ASKED))
 }
 
 const UNKNOWN_HOST: &str = "no computer of this name is known here; is the URL spelled right?";
+
+/// What TLS says of a connection that failed.
+fn tls(error: &ureq::Error) -> Option<&rustls::Error> {
+    match error {
+        ureq::Error::Rustls(error) => Some(error),
+        ureq::Error::Io(error) => error.get_ref()?.downcast_ref(),
+        _ => None,
+    }
+}
 
 /// What people can do about it. Libraries tell how a connection failed, not what that means.
 fn advice(error: &ureq::Error, base: &str) -> Option<&'static str> {
     use std::io::ErrorKind;
 
-    let tls = match error {
-        ureq::Error::Rustls(error) => error,
-        ureq::Error::Io(error) => {
-            let kind = error.kind();
-            match error.get_ref().and_then(|cause| cause.downcast_ref()) {
-                Some(error) => error,
-                None if kind == ErrorKind::ConnectionRefused => {
-                    return Some("nothing listens there; is the server running?");
-                }
-                None if matches!(kind, ErrorKind::ConnectionReset | ErrorKind::UnexpectedEof) => {
-                    return Some(other_protocol(base));
-                }
-                // The library of the system has no kind of error for it.
-                None if error.to_string().starts_with("failed to lookup address") => {
-                    return Some(UNKNOWN_HOST);
-                }
-                None => return None,
+    match tls(error) {
+        Some(rustls::Error::InvalidCertificate(fault)) => return of_certificate(fault),
+        Some(rustls::Error::InvalidMessage(_)) => return Some(other_protocol(base)),
+        Some(_) => return None,
+        None => {}
+    }
+    match error {
+        ureq::Error::Io(error) => match error.kind() {
+            // Without the file of a socket, too.
+            ErrorKind::ConnectionRefused | ErrorKind::NotFound => {
+                Some("nothing listens there; is the server running?")
             }
-        }
-        ureq::Error::Protocol(_) => return Some(other_protocol(base)),
-        ureq::Error::HostNotFound => return Some(UNKNOWN_HOST),
+            ErrorKind::ConnectionReset | ErrorKind::UnexpectedEof => Some(other_protocol(base)),
+            // The library of the system has no kind of error for it.
+            _ if error.to_string().starts_with("failed to lookup address") => Some(UNKNOWN_HOST),
+            _ => None,
+        },
+        ureq::Error::Protocol(_) => Some(other_protocol(base)),
+        ureq::Error::HostNotFound => Some(UNKNOWN_HOST),
         ureq::Error::Timeout(_) => {
-            return Some("the server is too slow, or something on the way drops packets");
+            Some("the server is too slow, or something on the way drops packets")
         }
-        _ => return None,
-    };
-    match tls {
-        rustls::Error::InvalidCertificate(fault) => Some(of_certificate(fault)),
-        rustls::Error::InvalidMessage(_) => Some(other_protocol(base)),
         _ => None,
     }
 }
@@ -188,25 +204,46 @@ fn other_protocol(base: &str) -> &'static str {
     }
 }
 
-fn of_certificate(fault: &CertificateError) -> &'static str {
+fn fault(error: &rustls::Error) -> Option<&'static str> {
+    Some(match error {
+        rustls::Error::InvalidMessage(_) => "what answers there does not speak TLS",
+        rustls::Error::InvalidCertificate(fault) => match fault {
+            CertificateError::UnknownIssuer => {
+                "nobody whom this machine trusts has signed the server's certificate"
+            }
+            CertificateError::Expired | CertificateError::ExpiredContext { .. } => {
+                "the server's certificate has expired"
+            }
+            CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => {
+                "the server's certificate is not valid yet"
+            }
+            CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
+                "the server's certificate is for another name than that in the URL"
+            }
+            _ => "the server's certificate is not valid",
+        },
+        _ => return None,
+    })
+}
+
+fn of_certificate(fault: &CertificateError) -> Option<&'static str> {
     match fault {
         CertificateError::UnknownIssuer => {
-            "nobody whom this machine trusts has signed the server's certificate; if it is your \
-             own, name its file in SSL_CERT_FILE"
+            Some("if it is your own, name its file in SSL_CERT_FILE")
         }
-        CertificateError::Expired | CertificateError::ExpiredContext { .. } => {
-            "the server's certificate has expired, or the clock of this machine is wrong"
-        }
-        CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => {
-            "the server's certificate is not valid yet, or the clock of this machine is wrong"
+        CertificateError::Expired
+        | CertificateError::ExpiredContext { .. }
+        | CertificateError::NotValidYet
+        | CertificateError::NotValidYetContext { .. } => {
+            Some("if it is in order, the clock of this machine is wrong")
         }
         CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
-            "the server's certificate is for another name than that in the URL"
+            Some("name the server as its certificate does")
         }
         // As an authority, but shown by a server: what openssl makes without options.
         CertificateError::Other(_) => {
-            "the server's certificate may be one of an authority, which no server may show"
+            Some("it may be one of an authority, which no server may show")
         }
-        _ => "the server's certificate is not valid",
+        _ => None,
     }
 }

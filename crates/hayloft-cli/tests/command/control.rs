@@ -105,7 +105,12 @@ fn the_socket_does_nothing_else() {
         let look = r#"{"shape":"Plain","colored_out":false,"colored_errors":false}"#;
         format!(r#"{{"words":{words},"directory":"/","user":"eva","look":{look}}}"#) + "\n"
     };
-    for words in [r#"["demo"]"#, r#"["serve"]"#, r#"["feeds","delete","dev","--yes"]"#] {
+    for words in [
+        r#"["demo"]"#,
+        r#"["serve"]"#,
+        r#"["apikeys","list"]"#,
+        r#"["feeds","delete","dev","--yes"]"#,
+    ] {
         let answer = answered(&socket, &asked(words));
         assert!(answer.contains("does not do this for others"), "{words}: {answer}");
         assert!(answer.ends_with("\"Misused\""), "{words}: {answer}");

@@ -1,6 +1,7 @@
 //! What operators need: the audit log, socket files, proxies, monitors.
 
 use std::io::Write;
+use std::net::TcpStream;
 use std::os::unix::fs::{FileTypeExt, PermissionsExt};
 use std::os::unix::net::{UnixListener, UnixStream};
 
@@ -8,6 +9,7 @@ use fs_err as fs;
 use serde_json::Value;
 
 use crate::bench::Bench;
+use crate::fake::Fake;
 use crate::serve::{Serving, key};
 
 /// Sends GET to a socket file and reads to the end.
@@ -185,6 +187,43 @@ fn a_doctor_tells_what_is_wrong_and_what_to_do() {
     let gone = bench.run(&["doctor", &url]);
     assert!(gone.status == 1 && gone.text().contains("is the server running"), "{gone:?}");
     assert!(bench.misused(&["doctor"]).contains("no server is named"));
+}
+
+/// Between the doctor and its server stands something that changes what is downloaded.
+#[test]
+fn a_doctor_finds_what_changes_files_on_their_way() {
+    let bench = Bench::new();
+    let (serving, told) = Serving::told(&bench, &[]);
+    let url = told["url"].as_str().unwrap().to_owned();
+    let key = key(&bench);
+    let place = ["--source", &url, "--api-key", &key];
+    bench.ok(&[&["feeds", "create", "dev", "npm"][..], &place].concat());
+    fs::write(bench.path("hay.tgz"), hayloft_testkit::npm_tgz("hay", "1.0.0").build()).unwrap();
+    bench.ok(&[&["packages", "upload", "dev", "hay.tgz"][..], &place].concat());
+    let host = url.trim_start_matches("http://").to_owned();
+    for (keep, finding) in [(usize::MAX, "came with the SHA-256 "), (10, "did not come whole")] {
+        let host = host.clone();
+        let between = Fake::new(move |head, out| {
+            let mut server = TcpStream::connect(&host)?;
+            server.write_all(head.replacen("\r\n", "\r\nConnection: close\r\n", 1).as_bytes())?;
+            let mut answer = Vec::new();
+            std::io::copy(&mut server, &mut answer)?;
+            if head.starts_with("GET /api/packages/dev/download?") {
+                let end = answer.windows(4).position(|four| four == b"\r\n\r\n").unwrap() + 4;
+                answer.truncate(keep.saturating_add(end).min(answer.len()));
+                *answer.last_mut().unwrap() ^= 1;
+            }
+            out.write_all(&answer)
+        });
+        let said = bench.run(&["doctor", &between.url(), "--api-key", &key]);
+        assert_eq!(said.status, 1, "{said:?}");
+        let bad = said.text();
+        let bad: Vec<&str> = bad.lines().filter(|line| line.starts_with("BAD ")).collect();
+        assert!(bad.len() == 1 && bad[0].starts_with("BAD  download: dev: hay 1.0.0 "), "{said:?}");
+        assert!(bad[0].contains(finding), "{said:?}");
+        assert!(said.text().contains("a proxy, a cache or a scanner"), "{said:?}");
+    }
+    assert_eq!(serving.stop().0, 0);
 }
 
 /// What is not in the table is no limit that an operator knows.

@@ -134,6 +134,7 @@ fn what_is_wrong_with_a_connection_is_told_in_words() {
     drop(taken);
     for (url, hint) in [
         (format!("http://{closed}"), "nothing listens there"),
+        ("unix:no-socket".to_owned(), "nothing listens there"),
         (plain.url().replace("http:", "https:"), "does its URL begin with http://?"),
         ("http://no-such-host.invalid".to_owned(), "no computer of this name"),
     ] {

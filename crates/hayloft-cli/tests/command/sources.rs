@@ -34,6 +34,14 @@ fn sources_are_kept_in_the_file_of_pgutil() {
 }
 
 #[test]
+fn a_socket_is_found_from_anywhere() {
+    let bench = Bench::new();
+    bench.ok(&["sources", "add", "unix:socket", "here"]);
+    let said = bench.ok(&["sources", "list"]);
+    assert!(said.contains(" unix:/") && said.ends_with("/socket\n"), "{said}");
+}
+
+#[test]
 fn wrong_sources_are_refused() {
     let bench = Bench::new();
     let said = bench.misused(&["sources", "add", "--url=ftp://h"]);

@@ -9,7 +9,7 @@ use serde_json::json;
 
 use super::welcome::{Remember, default_source};
 use crate::arguments::Invocation;
-use crate::connection::{StorePlace, open_store};
+use crate::connection::Held;
 use crate::console::Console;
 use crate::failure::Failure;
 
@@ -62,8 +62,7 @@ pub(super) fn first(
     }
     console.note(
         "There is no key for administration yet, and no terminal to show one on. Start with \
-         --admin-key-file=FILE or HAYLOFT_ADMIN_KEY, or run hayloft apikeys reset-admin while no \
-         server runs.",
+         --admin-key-file=FILE or HAYLOFT_ADMIN_KEY, or run hayloft apikeys reset-admin.",
     );
     Ok(AdminKey::None)
 }
@@ -87,18 +86,18 @@ pub(in crate::commands) fn reset(
     }
     let mut options = OpenOptions::default();
     options.create = Create::Never;
-    let store = open_store(&StorePlace::of(invocation), options, console)?;
+    let store = Held::of(invocation, options, console)?;
     let old: Vec<ApiKey> = named(&store, NAME)?;
-    let path = invocation.text("admin-key-file").map(Path::new);
+    let path = invocation.text("admin-key-file").map(|path| console.path(path));
     // The new one first, so that there is always one.
     let (made, path) = match path {
-        Some(path) => (None, Some(make_into(&store, path)?)),
+        Some(path) => (None, Some(make_into(&store, &path)?)),
         None => (Some(make(&store)?.1), None),
     };
     for key in &old {
         store.delete_key(key.id, &Actor::system()).map_err(anyhow::Error::new)?;
     }
-    store.close().map_err(anyhow::Error::new)?;
+    store.end()?;
     if let Some(path) = &path {
         console.say(format_args!("The key for administration is in {}.", path.display()))?;
     }

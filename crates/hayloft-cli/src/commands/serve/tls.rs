@@ -77,6 +77,10 @@ fn read(
     let chain: Vec<CertificateDer<'static>> = CertificateDer::pem_file_iter(certificate)
         .and_then(Iterator::collect)
         .map_err(|error| anyhow::Error::new(error).context(unusable(certificate)))?;
+    if chain.is_empty() {
+        let text = format!("{}: there is no certificate in PEM in it", unusable(certificate));
+        return Err(Failure::text(text));
+    }
     let private = PrivateKeyDer::from_pem_file(key)
         .map_err(|error| anyhow::Error::new(error).context(unusable(key)))?;
     let signing = provider
