@@ -14,6 +14,7 @@ impl<T: Write + Seek + ?Sized> WriteSeek for T {}
 /// Names one file of a version for as long as it exists, also when its bytes are replaced; never
 /// given to another one of the store.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
 pub struct FileId {
     /// The package.
     pub package: u64,

@@ -33,6 +33,7 @@ pub enum JsonEditError {
 
 /// One property of an object.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Member<'t> {
     /// Key, unescaped.
     pub key: Cow<'t, str>,

@@ -170,6 +170,7 @@ pub trait Native: fmt::Debug + Send + Sync {
 
 /// A request that a protocol knows.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct SampleRequest {
     /// Method in upper case.
     pub method: &'static str,

@@ -9,6 +9,7 @@ type Read = dyn Fn(&[u8]) -> Result<Option<BodyHead>, DeframeError> + Send;
 
 /// The beginning of a body, up to its file.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct BodyHead {
     /// Names and values of fields.
     pub fields: Vec<(&'static str, String)>,
