@@ -55,8 +55,10 @@ impl Packages {
             let range = tables::prefixed_after(&[], behind);
             let found = read.scan(tables::HISTORY, range, Direction::Forward, 1)?;
             let Some((key, _)) = found.into_iter().next() else { return Ok(None) };
+            // A key of another length is for verification to tell.
             let Some((prefix, _)) = key.split_last_chunk::<8>() else {
-                return Err(StoreError::damaged("a row of the history index"));
+                *behind = key;
+                continue;
             };
             *behind = [prefix, &u64::MAX.to_be_bytes()].concat();
             if prefix.last() == Some(&(HistoryKind::Promotion as u8)) {
@@ -113,8 +115,7 @@ impl PromotedVersions {
         // A hash stands for the version: a package may have very many.
         let mut found: Vec<([u8; 32], u64)> = Vec::new();
         rows::each(read, tables::HISTORY, prefix, |key, _| {
-            let id = tables::u64_at(key, prefix.len());
-            let id = id.ok_or_else(|| StoreError::damaged("a row of the history index"))?;
+            let Some(id) = tables::u64_at(key, prefix.len()) else { return Ok(()) };
             if let Some(record) = rows::left_out(record(read, id))?
                 && record.fits(&self.filter)
             {

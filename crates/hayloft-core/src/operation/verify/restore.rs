@@ -15,10 +15,10 @@ use crate::operation::upload::new_file;
 use crate::plan::Plan;
 use crate::records::{
     ActivityValue, AuditRecord, BlobRecord, DeleteModeValue, DigestsValue, FeedNameRecord,
-    FeedRecord, FeedState, FileValue, FragmentPartRecord, FragmentRecord, JobRecord, KeyRecord,
-    MoreFilesRecord, MoreRepackagedRecord, NameRole, OriginValue, OverwritingValue, PackageRecord,
-    PromotionRecord, RepackagingRecord, SettingRecord, StabilityValue, StatusRecord, SubjectRecord,
-    UseRecord, VersionPlaceRecord, VersionRecord,
+    FeedRecord, FeedState, FileValue, FragmentPartRecord, FragmentRecord, JobRecord,
+    KeyPlaceRecord, KeyRecord, MoreFilesRecord, MoreRepackagedRecord, NameRole, OriginValue,
+    OverwritingValue, PackageRecord, PromotionRecord, RepackagingRecord, SettingRecord,
+    StabilityValue, StatusRecord, SubjectRecord, UseRecord, VersionPlaceRecord, VersionRecord,
 };
 use crate::resolve::{FeedHandle, PackageHandle};
 use crate::versions::{self, NewFile, highest};
@@ -35,13 +35,14 @@ impl<'a> Run<'a> {
     /// Makes rows anew, or takes them away; what cannot be mended stays for the rest of the run to
     /// report.
     pub(super) fn restore(&mut self) -> Result<(), StoreError> {
-        let steps: [Step<'a>; 7] = [
+        let steps: [Step<'a>; 8] = [
             Self::restore_feeds,
             Self::restore_versions,
             Self::restore_packages,
             Self::restore_statuses,
             Self::restore_fragments,
             Self::restore_records,
+            Self::restore_ways,
             Self::restore_indexes,
         ];
         for step in steps {
@@ -500,6 +501,32 @@ impl<'a> Run<'a> {
                 let lost = Entry::of(Action::Lost).record(plan, &Actor::system());
                 plan.put(tables::AUDIT, key.clone(), &lost)
             })?;
+        }
+        Ok(())
+    }
+
+    /// Names and digests that are no feed's and no key's, because it is their own key that changed:
+    /// those that are one's are made anew with it.
+    fn restore_ways(&mut self, read: &dyn MetaRead) -> Result<(), StoreError> {
+        let mut feeds = Vec::new();
+        each_readable(read, tables::FEED, |_, feed: FeedRecord| feeds.push(feed))?;
+        if feeds.len() == rows::count(read, tables::FEED)? {
+            for row in damaged::<FeedNameRecord>(read, tables::FEED_NAME)? {
+                if !feeds.iter().any(|feed| feed.is_called(&row.0)) {
+                    self.taken_away(tables::FEED_NAME, row)?;
+                }
+            }
+        }
+        let mut digests = BTreeSet::new();
+        each_readable(read, tables::API_KEY, |_, key: KeyRecord| {
+            digests.insert(key.digest);
+        })?;
+        if digests.len() == rows::count(read, tables::API_KEY)? {
+            for row in damaged::<KeyPlaceRecord>(read, tables::API_KEY_HASH)? {
+                if !digests.iter().any(|digest| row.0 == digest) {
+                    self.taken_away(tables::API_KEY_HASH, row)?;
+                }
+            }
         }
         Ok(())
     }
