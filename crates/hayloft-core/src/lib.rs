@@ -31,6 +31,7 @@ mod inspections;
 mod layout;
 mod log;
 mod maintenance;
+mod merge;
 mod meta;
 mod metrics;
 mod mutations;

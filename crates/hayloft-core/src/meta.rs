@@ -173,6 +173,23 @@ impl<R: ReadThrough> MetaRead for R {
     }
 }
 
+/// A range as maps are asked for it.
+pub(crate) fn borrowed(range: &KeyRange) -> (Bound<&[u8]>, Bound<&[u8]>) {
+    (range.0.as_ref().map(Vec::as_slice), range.1.as_ref().map(Vec::as_slice))
+}
+
+/// True for a range that no key can be in, which not every map takes.
+pub(crate) fn is_empty(range: &KeyRange) -> bool {
+    match range {
+        (Bound::Included(start), Bound::Included(end)) => start > end,
+        (
+            Bound::Included(start) | Bound::Excluded(start),
+            Bound::Included(end) | Bound::Excluded(end),
+        ) => start >= end,
+        _ => false,
+    }
+}
+
 /// What [`MetaRead::scan`] gives, of an engine that shows rows without copies.
 pub(crate) fn scan_by_visits(
     read: &impl MetaRead,

@@ -2,10 +2,12 @@
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, HashSet};
-use std::ops::Bound;
+use std::ops::{Bound, ControlFlow};
 
 use crate::codec::{self, Record};
 use crate::index::Touched;
+use crate::merge::{Merge, comes_first};
+use crate::meta::{borrowed, is_empty, scan_by_visits};
 use crate::mutations::Switches;
 use crate::records::{
     AuditRecord, CounterRecord, CountersRecord, EntryRecord, JobRecord, NumberRecord, TotalsRecord,
@@ -85,17 +87,6 @@ impl Base<'_> {
     fn get(&self, table: Table, key: &[u8]) -> Result<Option<Vec<u8>>, MetaError> {
         self.note(|| Want::Row(table, key.to_vec()));
         self.read().get(table, key)
-    }
-
-    fn scan(
-        &self,
-        table: Table,
-        range: KeyRange,
-        direction: Direction,
-        limit: usize,
-    ) -> Result<Vec<Row>, MetaError> {
-        self.note(|| Want::Range(table, range.clone(), direction, limit));
-        self.read().scan(table, range, direction, limit)
     }
 
     fn visit(
@@ -415,69 +406,52 @@ impl<'a> Plan<'a> {
         self.current.get(table, key).or_else(|| self.accepted.get(table, key))
     }
 
-    /// A row as a change leaves it, if it leaves one.
-    fn changed_row(&self, table: Table, key: &[u8]) -> Option<Row> {
-        match self.change(table, key) {
-            Some(Change::Put(value)) => Some((key.to_vec(), value.clone())),
-            Some(Change::Delete) | None => None,
-        }
-    }
-
-    /// True if a key in the range has a change.
-    fn is_changed(&self, table: Table, range: &KeyRange) -> bool {
-        let changed = |changes: &Changes| {
-            let rows = changes.0.get(&table);
-            rows.is_some_and(|rows| rows.range::<[u8], _>(borrowed(range)).next().is_some())
-        };
-        !is_empty(range) && (changed(&self.accepted) || changed(&self.current))
-    }
-
-    /// Keys in a range that have a change, in the direction of a scan; no more are looked at than
-    /// are asked for.
-    fn changed_keys<'s>(
+    /// The changed rows of a range and what they became, in the order of a scan; no more are looked
+    /// at than are asked for.
+    fn changed_rows<'s>(
         &'s self,
         table: Table,
         range: &'s KeyRange,
         direction: Direction,
-    ) -> impl Iterator<Item = &'s [u8]> {
-        let keys = |changes| changed_keys(changes, table, range, direction).peekable();
-        let (mut accepted, mut current) = (keys(&self.accepted), keys(&self.current));
+    ) -> impl Iterator<Item = ChangedRow<'s>> {
+        let rows = |changes| changed_rows(changes, table, range, direction).peekable();
+        let (mut accepted, mut current) = (rows(&self.accepted), rows(&self.current));
         std::iter::from_fn(move || match (accepted.peek(), current.peek()) {
-            (Some(one), Some(other)) if one == other => {
-                current.next();
-                accepted.next()
+            (Some((one, _)), Some((other, _))) if one == other => {
+                accepted.next();
+                current.next()
             }
-            (Some(one), Some(other)) if comes_first(direction, other, one) => current.next(),
+            (Some((one, _)), Some((other, _))) if comes_first(direction, other, one) => {
+                current.next()
+            }
             (None, _) => current.next(),
             _ => accepted.next(),
         })
     }
 }
 
-/// Keys in a range that have a change, in the direction of a scan.
-fn changed_keys<'c>(
+/// The key of a changed row, and its value if it was not deleted.
+type ChangedRow<'c> = (&'c [u8], Option<&'c [u8]>);
+
+fn changed_rows<'c>(
     changes: &'c Changes,
     table: Table,
     range: &'c KeyRange,
     direction: Direction,
-) -> impl Iterator<Item = &'c [u8]> {
+) -> impl Iterator<Item = ChangedRow<'c>> {
     let rows = changes.0.get(&table).filter(|_| !is_empty(range));
     let mut rows = rows.map(|rows| rows.range::<[u8], _>(borrowed(range)));
     std::iter::from_fn(move || {
-        let row = match direction {
+        let (key, change) = match direction {
             Direction::Forward => rows.as_mut()?.next(),
             Direction::Backward => rows.as_mut()?.next_back(),
+        }?;
+        let value = match change {
+            Change::Put(value) => Some(value.as_slice()),
+            Change::Delete => None,
         };
-        row.map(|(key, _)| key.as_slice())
+        Some((key.as_slice(), value))
     })
-}
-
-/// True if a scan meets `one` before `other`.
-fn comes_first(direction: Direction, one: &[u8], other: &[u8]) -> bool {
-    match direction {
-        Direction::Forward => one < other,
-        Direction::Backward => one > other,
-    }
 }
 
 /// What a plan came to, ready to be written.
@@ -509,22 +483,6 @@ impl Sealed<'_> {
             Base::Rehearsal { .. } => done(Ok(())),
         }
     }
-}
-
-/// True for a range that no key can be in, which a map refuses to be asked for.
-fn is_empty(range: &KeyRange) -> bool {
-    match range {
-        (Bound::Excluded(start), Bound::Excluded(end)) => start >= end,
-        (
-            Bound::Included(start) | Bound::Excluded(start),
-            Bound::Included(end) | Bound::Excluded(end),
-        ) => start > end,
-        _ => false,
-    }
-}
-
-fn borrowed(range: &KeyRange) -> (Bound<&[u8]>, Bound<&[u8]>) {
-    (range.0.as_ref().map(Vec::as_slice), range.1.as_ref().map(Vec::as_slice))
 }
 
 #[cfg(test)]
@@ -562,50 +520,14 @@ impl MetaRead for Plan<'_> {
     fn scan(
         &self,
         table: Table,
-        mut range: KeyRange,
+        range: KeyRange,
         direction: Direction,
         limit: usize,
     ) -> Result<Vec<Row>, MetaError> {
-        let whole = range.clone();
-        let mut changed = self.changed_keys(table, &whole, direction).peekable();
-        if changed.peek().is_none() {
-            return self.base.scan(table, range, direction, limit);
-        }
-        let mut found = Vec::new();
-        // One question more for each row that may have gone costs more than a few rows at once.
-        let few = self.changed_keys(table, &whole, direction).take(FEW).count();
-        let mut size = limit.saturating_add(few);
-        while found.len() < limit {
-            let page = self.base.scan(table, range.clone(), direction, size)?;
-            let last = page.last().filter(|_| page.len() == size).map(|(key, _)| key.clone());
-            for (key, value) in page {
-                while found.len() < limit
-                    && let Some(next) = changed.next_if(|next| comes_first(direction, next, &key))
-                {
-                    found.extend(self.changed_row(table, next));
-                }
-                match changed.next_if(|next| *next == key) {
-                    Some(next) => found.extend(self.changed_row(table, next)),
-                    None => found.push((key, value)),
-                }
-                if found.len() >= limit {
-                    break;
-                }
-            }
-            let Some(last) = last else { break };
-            range = beyond(range, &last, direction);
-            // So that many deleted rows are few pages.
-            size = size.saturating_mul(2);
-        }
-        while found.len() < limit
-            && let Some(next) = changed.next()
-        {
-            found.extend(self.changed_row(table, next));
-        }
-        found.truncate(limit);
-        Ok(found)
+        scan_by_visits(self, table, &range, direction, limit)
     }
 
+    /// Goes through what lies below in pages: what a rehearsal has read there, a turn fetches.
     fn visit(
         &self,
         table: Table,
@@ -614,14 +536,31 @@ impl MetaRead for Plan<'_> {
         limit: usize,
         visit: Visit<'_>,
     ) -> Result<(), MetaError> {
-        if !self.is_changed(table, range) {
+        let changed = || self.changed_rows(table, range, direction);
+        let mut merge = Merge::new(changed(), direction, limit);
+        if limit == 0 || merge.is_done() {
             return self.base.visit(table, range, direction, limit, visit);
         }
-        for (key, value) in self.scan(table, range.clone(), direction, limit)? {
-            if visit(&key, &value).is_break() {
-                break;
+        // One question more for each row that may have gone costs more than a few rows at once.
+        let mut size = limit.saturating_add(changed().take(FEW).count());
+        let mut range = range.clone();
+        loop {
+            let (mut seen, mut last, mut flow) = (0, None, ControlFlow::Continue(()));
+            self.base.visit(table, &range, direction, size, &mut |key, value| {
+                seen += 1;
+                last = (seen == size).then(|| key.to_vec());
+                flow = merge.stored(key, value, visit);
+                flow
+            })?;
+            if flow.is_break() {
+                return Ok(());
             }
+            let Some(last) = last else { break };
+            range = beyond(range, &last, direction);
+            // So that many deleted rows are few pages.
+            size = size.saturating_mul(2);
         }
+        let _: ControlFlow<()> = merge.rest(visit);
         Ok(())
     }
 

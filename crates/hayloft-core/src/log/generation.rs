@@ -6,6 +6,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::Instant;
 
+use crate::merge::comes_first;
+use crate::meta::{borrowed, is_empty};
 use crate::{Batch, Direction, KeyRange, Table};
 
 /// What a row costs beside its key and value.
@@ -181,7 +183,7 @@ fn visible(written: &[Written], sequence: u64) -> Option<&Value> {
 /// Rows that a view sees in its generations, in the order of a scan; copied piece by piece.
 pub(super) struct Overlay<'a> {
     layers: Vec<Layer<'a>>,
-    next: Option<(Vec<u8>, Value)>,
+    direction: Direction,
 }
 
 /// One generation on its way through a range.
@@ -199,8 +201,7 @@ struct Layer<'a> {
 impl Layer<'_> {
     fn fill(&mut self) {
         while self.copied.is_empty() && self.more {
-            let range = (as_slice(&self.range.0), as_slice(&self.range.1));
-            if is_empty(&range) {
+            if is_empty(&self.range) {
                 self.more = false;
                 return;
             }
@@ -209,7 +210,7 @@ impl Layer<'_> {
             let (table, direction, sequence) = (self.table, self.direction, self.sequence);
             self.more = self.generation.changed(
                 table,
-                range,
+                borrowed(&self.range),
                 direction,
                 sequence,
                 self.piece,
@@ -252,62 +253,29 @@ impl<'a> Overlay<'a> {
             more: true,
             copied: std::collections::VecDeque::new(),
         };
-        let mut overlay = Self { layers: generations.map(layer).collect(), next: None };
-        overlay.advance(direction);
-        overlay
+        Self { layers: generations.map(layer).collect(), direction }
     }
+}
 
-    /// The row that comes next.
-    pub(super) fn peek(&self) -> Option<&(Vec<u8>, Value)> {
-        self.next.as_ref()
-    }
+impl Iterator for Overlay<'_> {
+    type Item = (Vec<u8>, Value);
 
-    pub(super) fn next(&mut self, direction: Direction) -> Option<(Vec<u8>, Value)> {
-        let next = self.next.take();
-        self.advance(direction);
-        next
-    }
-
-    fn advance(&mut self, direction: Direction) {
+    fn next(&mut self) -> Option<Self::Item> {
         let mut first: Option<&(Vec<u8>, Value)> = None;
         for layer in &mut self.layers {
             layer.fill();
             let Some(next) = layer.copied.front() else { continue };
             // Of equal keys the newest generation's counts.
-            if first.is_none_or(|first| comes_first(direction, &next.0, &first.0)) {
+            if first.is_none_or(|first| comes_first(self.direction, &next.0, &first.0)) {
                 first = Some(next);
             }
         }
-        let Some((key, value)) = first.cloned() else { return };
+        let (key, value) = first.cloned()?;
         for layer in &mut self.layers {
             if layer.copied.front().is_some_and(|(next, _)| *next == key) {
                 layer.copied.pop_front();
             }
         }
-        self.next = Some((key, value));
-    }
-}
-
-/// True if a scan meets `one` before `other`.
-pub(super) fn comes_first(direction: Direction, one: &[u8], other: &[u8]) -> bool {
-    match direction {
-        Direction::Forward => one < other,
-        Direction::Backward => one > other,
-    }
-}
-
-fn as_slice(bound: &Bound<Vec<u8>>) -> Bound<&[u8]> {
-    bound.as_ref().map(Vec::as_slice)
-}
-
-/// True for a range that no key can be in, which a map refuses to be asked for.
-pub(super) fn is_empty(range: &(Bound<&[u8]>, Bound<&[u8]>)) -> bool {
-    match range {
-        (Bound::Included(start), Bound::Included(end)) => start > end,
-        (
-            Bound::Included(start) | Bound::Excluded(start),
-            Bound::Included(end) | Bound::Excluded(end),
-        ) => start >= end,
-        _ => false,
+        Some((key, value))
     }
 }

@@ -5,8 +5,9 @@ use std::ops::ControlFlow;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::generation::{Generation, Overlay, Value, comes_first, is_empty};
-use crate::meta::scan_by_visits;
+use super::generation::{Generation, Overlay, Value};
+use crate::merge::Merge;
+use crate::meta::{is_empty, scan_by_visits};
 use crate::{Direction, KeyRange, MetaError, MetaRead, Row, Table, Visit, Want};
 
 /// Rows up to one commit. It holds the generations that were in memory when it was taken, so
@@ -86,48 +87,22 @@ impl MetaRead for LoggedRead {
         limit: usize,
         visit: Visit<'_>,
     ) -> Result<(), MetaError> {
-        let slices = (range.0.as_ref().map(Vec::as_slice), range.1.as_ref().map(Vec::as_slice));
-        if limit == 0 || is_empty(&slices) {
+        if limit == 0 || is_empty(range) {
             return Ok(());
         }
         let generations = self.generations.iter().map(Arc::as_ref);
-        let mut overlay = Overlay::new(generations, table, range, direction, self.sequence, limit);
-        if overlay.peek().is_none() {
+        let changed = Overlay::new(generations, table, range, direction, self.sequence, limit);
+        let mut merge = Merge::new(changed, direction, limit);
+        if merge.is_done() {
             return self.base.visit(table, range, direction, limit, visit);
         }
-        let mut left = limit;
-        let mut show = |key: &[u8], value: &[u8]| {
-            left -= 1;
-            if visit(key, value).is_break() || left == 0 {
-                ControlFlow::Break(())
-            } else {
-                ControlFlow::Continue(())
-            }
-        };
-        let mut ended = false;
+        let mut flow = ControlFlow::Continue(());
         self.base.visit(table, range, direction, usize::MAX, &mut |key, value| {
-            while let Some((next, _)) = overlay.peek() {
-                if comes_first(direction, key, next) {
-                    break;
-                }
-                let replaces = next == key;
-                if let Some((next, Some(value))) = overlay.next(direction)
-                    && show(&next, &value).is_break()
-                {
-                    ended = true;
-                    return ControlFlow::Break(());
-                }
-                if replaces {
-                    return ControlFlow::Continue(());
-                }
-            }
-            ended = show(key, value).is_break();
-            if ended { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+            flow = merge.stored(key, value, visit);
+            flow
         })?;
-        while !ended && let Some((key, value)) = overlay.next(direction) {
-            if let Some(value) = value {
-                ended = show(&key, &value).is_break();
-            }
+        if flow.is_continue() {
+            let _: ControlFlow<()> = merge.rest(visit);
         }
         Ok(())
     }

@@ -2,14 +2,15 @@
 
 use std::cell::RefCell;
 use std::error::Error;
-use std::ops::Bound;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use redb::{ReadOnlyTable, ReadTransaction, StorageError, TableError};
 
 use super::{Bytes, Cause, definition, guarded};
-use crate::meta::{Direction, KeyRange, MetaError, MetaRead, Row, Table, Visit, scan_by_visits};
+use crate::meta::{
+    Direction, KeyRange, MetaError, MetaRead, Row, Table, Visit, borrowed, is_empty, scan_by_visits,
+};
 
 type Rows = ReadOnlyTable<Bytes, Bytes>;
 
@@ -84,7 +85,7 @@ impl MetaRead for RedbRead {
             return Ok(());
         }
         let Some(rows) = self.table(table)? else { return Ok(()) };
-        let range = (as_slice(&range.0), as_slice(&range.1));
+        let range = borrowed(range);
         let mut rows = self.guarded(|| rows.range::<&[u8]>(range))?;
         for _ in 0..limit {
             let row = self.guarded(|| {
@@ -103,19 +104,5 @@ impl MetaRead for RedbRead {
             }
         }
         Ok(())
-    }
-}
-
-fn as_slice(bound: &Bound<Vec<u8>>) -> Bound<&[u8]> {
-    bound.as_ref().map(Vec::as_slice)
-}
-
-/// True for a range that no key can be in, which not every engine takes.
-fn is_empty((start, end): &KeyRange) -> bool {
-    match (start, end) {
-        (Bound::Included(start), Bound::Included(end)) => start > end,
-        (Bound::Included(start), Bound::Excluded(end))
-        | (Bound::Excluded(start), Bound::Included(end) | Bound::Excluded(end)) => start >= end,
-        _ => false,
     }
 }
