@@ -111,7 +111,9 @@ fn list(invocation: &Invocation, console: &mut Console) -> Result<(), Failure> {
     let answer = connection.fetch(Target::new(&["api", "management", "feeds", "list"]))?;
     let inactive = invocation.flag("inactive");
     let mut table = console.is_table().then(|| Table::new(&["FEED", "TYPE", "OTHER NAMES", ""]));
+    let mut nothing = true;
     listing::list(console, answer, |console, feed: FeedObject| {
+        nothing = false;
         let active = feed.settings.get("active") == Some(&Value::Bool(true));
         if !active && !inactive {
             return Ok(());
@@ -124,6 +126,9 @@ fn list(invocation: &Invocation, console: &mut Console) -> Result<(), Failure> {
         let state = if active { "" } else { "inactive" };
         table.row(console, vec![name, kind, others, state.to_owned()])
     })?;
+    if nothing && let Some(why) = connection.about_nothing() {
+        console.note(why);
+    }
     table.map_or(Ok(()), |table| table.finish(console))
 }
 

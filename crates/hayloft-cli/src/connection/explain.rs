@@ -4,15 +4,16 @@ use super::{Answer, Connection, Credential, Method, Payload, Request, Target, pa
 use crate::arguments::nearest;
 use crate::failure::Failure;
 
+const NO_KEY: &str =
+    "no key was sent: give one with --api-key, or keep it with hayloft sources add";
+const UNKNOWN_KEY: &str = "the server does not know this key: it is mistyped, deleted or expired";
+
 impl Connection {
     /// A refusal, with what it means for whoever typed the command. A server tells strangers no
     /// more than it must, so what it leaves open is found out by a second request.
     pub(super) fn explained(&self, failure: Failure) -> Failure {
         let advice = match failure.answer() {
-            Some((401 | 403, _)) if self.credential == Credential::None => Some(
-                "no key was sent: give one with --api-key, or keep it with hayloft sources add"
-                    .to_owned(),
-            ),
+            Some((401 | 403, _)) if self.credential == Credential::None => Some(NO_KEY.to_owned()),
             Some((401, _)) if self.credential == Credential::Shown => {
                 Some("the server does not know this key or user".to_owned())
             }
@@ -37,10 +38,20 @@ impl Connection {
             Ok(_) => {
                 "the key is known, but may not do this; see its rights with apikeys list".to_owned()
             }
-            Err(_) => {
-                "the server does not know this key: it is mistyped, deleted or expired".to_owned()
-            }
+            Err(_) => UNKNOWN_KEY.to_owned(),
         })
+    }
+
+    /// Why a server that refuses nothing shows nothing: to strangers all lists are empty.
+    pub(crate) fn about_nothing(&self) -> Option<&'static str> {
+        match self.credential {
+            Credential::None => Some(NO_KEY),
+            Credential::NotNeeded => None,
+            Credential::Shown => {
+                let probe = self.probe(Target::new(&["api", "promotions", "list"]))?;
+                matches!(probe.status, 401 | 403).then_some(UNKNOWN_KEY)
+            }
+        }
     }
 
     /// Which feeds there are in place of one that is not.

@@ -106,6 +106,14 @@ fn wrong_weak_and_missing_keys_are_told_apart() {
     assert!(wrong.starts_with("the server does not know this key"), "{wrong}");
     let missing = hints(&[]);
     assert!(missing.starts_with("no key was sent: "), "{missing}");
+    // Lists are empty for strangers, which is no failure.
+    let listed = |key: &[&str]| {
+        let run = Bench::new().run(&[&["feeds", "list", "--source", &url][..], key].concat());
+        assert_eq!((run.status, run.bytes.len()), (0, 0), "{run:?}");
+        run.errors
+    };
+    assert!(listed(&["--api-key=wrong"]).starts_with("the server does not know this key"));
+    assert!(listed(&[]).starts_with("no key was sent: "));
     let unseen = Bench::new().hints(&["packages", "list", "dex", "--source", &url]);
     assert_eq!(unseen, missing);
 }
