@@ -572,6 +572,24 @@ fn a_content_stays_as_long_as_its_count_or_a_row_says_that_it_is_used() {
 }
 
 #[test]
+fn hashes_of_groups_go_with_the_damaged_row_of_a_content_that_nothing_uses() {
+    let sample = Sample::new();
+    let store = sample.open();
+    upload(&store, "main", "large", "1", None, 600_000);
+    store.delete_version("main", &Selector::ungrouped("large", "1"), &Actor::api()).unwrap();
+    store.close().unwrap();
+    sample.change(|meta| {
+        let groups = rows(meta, "group-1").remove(0).0;
+        put("blob-1", groups[..32].to_vec(), b"x".to_vec())
+    });
+    let store = sample.open();
+    let found = verify(&store, VerifyLevel::Fast, Repair::Derived);
+    assert!(codes(&found).contains(&Code::BlobGroups), "{found:#?}");
+    assert!(found.iter().all(|finding| finding.repaired), "{found:#?}");
+    assert_eq!(verify(&store, VerifyLevel::Deep, Repair::No), []);
+}
+
+#[test]
 fn counts_of_downloads_belong_to_files() {
     let sample = Sample::new();
     let key = b"\0\0\0\x01\x01a\0\x01\0\0\0\0\0".to_vec();

@@ -139,7 +139,8 @@ impl Run<'_> {
             ahead::ask(read, tables::BLOB, contents.map(<[u8]>::to_vec))
         };
         self.each_bytes_ahead(read, tables::GROUPS, &contents, |run, key, _| {
-            if owner_of_groups(read, key)? {
+            let doomed = key.first_chunk::<32>().is_some_and(|blob| run.doomed.contains(blob));
+            if !doomed && owner_of_groups(read, key)? {
                 return Ok(());
             }
             let owned = key.to_vec();
