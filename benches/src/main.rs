@@ -17,6 +17,7 @@ mod raw;
 mod reopen;
 #[cfg(target_os = "linux")]
 mod serve;
+mod server;
 mod stores;
 mod table;
 mod upload;

@@ -72,6 +72,43 @@ pub(crate) fn contest(
     Ok(Contest { row, unit: Unit::Seconds(work.unit), ours, baselines: named.collect() })
 }
 
+/// Lets two do the same in turn, each round in another order, where one run gives several values;
+/// the first is Hayloft. One further round goes first and does not count.
+pub(crate) fn alternate<S, const N: usize>(
+    scale: Scale,
+    sides: &mut [S; 2],
+    baseline: &'static str,
+    rows: [(String, Unit); N],
+    mut work: impl FnMut(&mut S) -> Result<[f64; N]>,
+) -> Result<Vec<Contest>> {
+    let mut contests = Vec::new();
+    for (row, unit) in rows {
+        eprintln!("measuring {row}");
+        contests.push(Contest {
+            row,
+            unit,
+            ours: Vec::new(),
+            baselines: vec![(baseline, Vec::new())],
+        });
+    }
+    for round in 0..=scale.rounds {
+        let mut values = [[0.0; N]; 2];
+        for at in if round % 2 == 0 { [0, 1] } else { [1, 0] } {
+            if let (Some(side), Some(value)) = (sides.get_mut(at), values.get_mut(at)) {
+                *value = work(side)?;
+            }
+        }
+        let [ours, theirs] = values;
+        for ((contest, ours), theirs) in contests.iter_mut().zip(ours).zip(theirs) {
+            if round > 0 {
+                contest.ours.push(ours);
+                contest.baselines.iter_mut().for_each(|(_, values)| values.push(theirs));
+            }
+        }
+    }
+    Ok(contests)
+}
+
 /// Calls `work` and tells how long that took.
 pub(crate) fn timed<T>(work: impl FnOnce() -> Result<T>) -> Result<Duration> {
     let start = Instant::now();

@@ -15,6 +15,8 @@ mod plain;
 mod remote;
 #[path = "engine/shelf.rs"]
 mod shelf;
+#[path = "engine/temporary.rs"]
+mod temporary;
 
 use std::collections::BTreeMap;
 use std::ops::Bound;
@@ -32,6 +34,7 @@ use hayloft_feed::native::{Change, Edit};
 use plain::{Plain, package};
 use remote::Remote;
 use shelf::SHELF;
+use temporary::directory;
 
 /// The day on which everything happens, and one long after it.
 const TODAY: i64 = 1_800_000_000_000;
@@ -77,16 +80,6 @@ const TABLES: [&str; 35] = [
 ];
 
 struct Sample(tempfile::TempDir);
-
-/// In memory, where that can be had: there are very many stores to be made.
-fn directory() -> tempfile::TempDir {
-    let memory = Path::new("/dev/shm");
-    if memory.is_dir() {
-        tempfile::tempdir_in(memory).unwrap()
-    } else {
-        tempfile::tempdir().unwrap()
-    }
-}
 
 fn open_at(directory: &Path, now: i64) -> Store {
     let mut options = OpenOptions::default();

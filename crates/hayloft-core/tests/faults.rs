@@ -9,31 +9,24 @@
     reason = "tests panic to fail"
 )]
 
+#[path = "engine/by_hand.rs"]
+mod by_hand;
 #[path = "engine/plain.rs"]
 mod plain;
 
 use std::collections::BTreeMap;
 use std::io;
-use std::sync::Arc;
 
 use hayloft_core::sim::{Fault, FaultKind, Lasting, SimFs, SimImage};
 use hayloft_core::{
-    Actor, Background, Checkpoints, FeedDraft, FeedTypes, ManualClock, OpenOptions, PromoteRequest,
-    Repair, Selector, Store, Timestamp, UploadRequest, VerifyLevel,
+    Actor, FeedDraft, FeedTypes, PromoteRequest, Repair, Selector, Store, UploadRequest,
+    VerifyLevel,
 };
 use plain::{Plain, package};
 
 fn open(fs: &SimFs) -> Store {
-    let mut options = OpenOptions::default();
-    options.background = Background::Caller;
+    let mut options = by_hand::options();
     options.inline_limit = 1_000;
-    options.grace = 0;
-    options.free_space_floor = 0;
-    options.cache = 4 << 20;
-    options.log.half = 32 << 10;
-    options.log.checkpoints = Checkpoints::Caller;
-    options.log.spare = 0;
-    options.clock = Arc::new(ManualClock::new(Timestamp::from_millis(1_800_000_000_000)));
     Store::open_on(fs.shared(), "/store", FeedTypes::none().with(Plain), options).unwrap()
 }
 

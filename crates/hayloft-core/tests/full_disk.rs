@@ -7,30 +7,24 @@
     reason = "tests panic to fail"
 )]
 
+#[path = "engine/by_hand.rs"]
+mod by_hand;
 #[path = "engine/plain.rs"]
 mod plain;
 
 use std::io;
-use std::sync::Arc;
 
 use hayloft_core::sim::SimFs;
 use hayloft_core::{
-    Actor, Background, Checkpoints, FeedDraft, FeedTypes, ManualClock, OpenOptions, Repair,
-    Selector, Store, StoreError, Timestamp, UploadError, UploadRequest, VerifyLevel,
+    Actor, FeedDraft, FeedTypes, OpenOptions, Repair, Selector, Store, StoreError, UploadError,
+    UploadRequest, VerifyLevel,
 };
 use plain::{Plain, package};
 
 fn options() -> OpenOptions {
-    let mut options = OpenOptions::default();
-    options.background = Background::Caller;
-    options.inline_limit = 0;
-    options.grace = 0;
+    let mut options = by_hand::options();
     options.free_space_floor = 1 << 20;
-    options.cache = 4 << 20;
     options.log.half = 256 << 10;
-    options.log.checkpoints = Checkpoints::Caller;
-    options.log.spare = 0;
-    options.clock = Arc::new(ManualClock::new(Timestamp::from_millis(1_800_000_000_000)));
     options
 }
 

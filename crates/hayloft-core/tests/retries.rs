@@ -13,6 +13,8 @@ mod operations;
 mod plain;
 #[path = "engine/shelf.rs"]
 mod shelf;
+#[path = "engine/temporary.rs"]
+mod temporary;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -33,6 +35,7 @@ use hayloft_feed::FeedType as _;
 use hayloft_feed::native::{Action as NativeAction, Change, Edit, ListingChange};
 use operations::operations;
 use plain::{Plain, package};
+use temporary::directory;
 
 type Hook = Box<dyn FnOnce() + Send>;
 
@@ -492,16 +495,6 @@ fn open_late(directory: &Path, is_late: &Arc<AtomicBool>, conflicts: &Arc<Atomic
         Ok(Parts { fs: fs.clone(), meta: Arc::new(meta), blobs: Arc::new(blobs.unwrap()) })
     })
     .unwrap()
-}
-
-/// In memory, where that can be had: there are very many stores to be made.
-fn directory() -> tempfile::TempDir {
-    let memory = Path::new("/dev/shm");
-    if memory.is_dir() {
-        tempfile::tempdir_in(memory).unwrap()
-    } else {
-        tempfile::tempdir().unwrap()
-    }
 }
 
 /// All files below a directory.

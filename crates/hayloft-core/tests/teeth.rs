@@ -9,37 +9,23 @@
     reason = "tests panic to fail and report what they saw"
 )]
 
+#[path = "engine/by_hand.rs"]
+mod by_hand;
 #[path = "engine/plain.rs"]
 mod plain;
 
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
+use by_hand::options;
 use hayloft_core::sim::{Fault, FaultKind, Lasting, SimFs, SimImage};
 use hayloft_core::{
-    Actor, Background, Checkpoints, FeedDraft, FeedTypes, FindingCode, Fs as _, ManualClock,
-    OpenOptions, PromoteRequest, Repair, Selector, Store, StoreMutations, Timestamp, UploadRequest,
-    VerifyLevel,
+    Actor, FeedDraft, FeedTypes, FindingCode, Fs as _, OpenOptions, PromoteRequest, Repair,
+    Selector, Store, StoreMutations, UploadRequest, VerifyLevel,
 };
 use plain::{Plain, package};
 
 const STORE: &str = "/store";
-
-/// Contents lie in files, and nothing that is not used stays.
-fn options() -> OpenOptions {
-    let mut options = OpenOptions::default();
-    options.background = Background::Caller;
-    options.inline_limit = 0;
-    options.grace = 0;
-    options.free_space_floor = 0;
-    options.cache = 4 << 20;
-    options.log.half = 32 << 10;
-    options.log.checkpoints = Checkpoints::Caller;
-    options.log.spare = 0;
-    options.clock = Arc::new(ManualClock::new(Timestamp::from_millis(1_800_000_000_000)));
-    options
-}
 
 fn open(fs: &SimFs, options: OpenOptions) -> Store {
     Store::open_on(fs.shared(), STORE, FeedTypes::none().with(Plain), options).unwrap()
